@@ -1,0 +1,44 @@
+# qms: queue management for people, a PostgreSQL extension.
+#
+#   make demo      install what is missing, build, start a throw-away cluster with a lively branch
+#   make test      install what is missing, build, run every test
+#   make bench     the figures of contrib-docs/benchmarks.md
+#   make, make install, make installcheck PG_CONFIG=...    for packagers
+
+EXTENSION   = qms
+MODULE_big  = qms
+EXTVERSION  = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" qms.control)
+OBJS        = $(patsubst %.c,%.o,$(filter-out src/gateway/%,$(sort $(wildcard src/*.c src/*/*.c))))
+PG_CPPFLAGS = -I$(srcdir)/src -DQMS_VERSION='"$(EXTVERSION)"' -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
+SHLIB_LINK  = -lcrypto
+# The order is part of the meaning, so it is written down, not globbed.
+SQL_PARTS   = $(addprefix sql/parts/, $(shell sed -e 's/\#.*//' sql/parts/ORDER))
+DATA        = $(wildcard sql/qms--*--*.sql)
+DATA_built  = sql/qms--$(EXTVERSION).sql
+
+REGRESS        = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS   = --inputdir=test --load-extension=qms --temp-instance=./tmp_check --temp-config=test/qms.conf
+ISOLATION      = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=qms --temp-instance=./tmp_check_iso --temp-config=test/qms.conf
+TAP_TESTS      = 1
+PROVE_TESTS   ?= test/t/*.pl
+EXTRA_CLEAN    = results regression.diffs regression.out tmp_check tmp_check_iso log output_iso
+
+PG_CONFIG ?= pg_config
+PGXS      := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# Own rules stay below the include, or the first of them becomes the default goal.
+$(OBJS): $(wildcard src/*.h src/*/*.h)
+$(DATA_built): $(SQL_PARTS) sql/parts/ORDER qms.control
+	cat $(SQL_PARTS) > $@
+
+.PHONY: test demo bench sanitize valgrind dist
+test:
+	bash test/lib/run_tests.sh
+demo:
+	bash test/demo/demo.sh
+bench:
+	bash test/bench/run.sh
+sanitize:
+	bash test/lib/sanitize.sh
