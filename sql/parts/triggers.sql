@@ -1,0 +1,29 @@
+/* Caches in every backend follow each change of the configuration, whoever makes it. */
+CREATE FUNCTION qms_internal.configuration_changed() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'qms_configuration_changed';
+COMMENT ON FUNCTION qms_internal.configuration_changed() IS 'Statement trigger: tells every backend, at commit, that remembered configuration is out of date.';
+
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.organization FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.branch FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.zone FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.service FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.service_offer FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.application FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.release_pool FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.queue FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.customer_class FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.counter FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.counter_profile FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.staff FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.role_binding FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.opening_hours FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.closure FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms_internal.signing_key FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+
+/* The states of a ticket, for every writer. */
+CREATE FUNCTION qms_internal.guard_ticket() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'qms_guard_ticket';
+COMMENT ON FUNCTION qms_internal.guard_ticket() IS 'Row trigger of qms.ticket: refuses every change of state that the transition table does not hold, and every DELETE or TRUNCATE that is not part of ending a ticket. Errors: QM401, QM415.';
+
+CREATE TRIGGER guard_ticket BEFORE INSERT OR UPDATE OR DELETE ON qms.ticket FOR EACH ROW EXECUTE FUNCTION qms_internal.guard_ticket();
+CREATE TRIGGER guard_ticket_truncate BEFORE TRUNCATE ON qms.ticket FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.guard_ticket();

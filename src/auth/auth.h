@@ -1,0 +1,135 @@
+/*
+ * auth.h
+ *		The gate: every SQL-callable function passes it first.  It finds out who
+ *		calls, whether he may do this kind of thing at all, opens SPI, answers a
+ *		repeated request_id, and hands over to the body.
+ */
+#ifndef QMS_AUTH_H
+#define QMS_AUTH_H
+
+#include "base/base.h"
+#include "types/types.h"
+
+#include "funcapi.h"
+#include "utils/uuid.h"
+
+typedef enum QmsPrincipalKind
+{
+	QMS_NOBODY = 0,
+	QMS_SUPERUSER,				/* acts directly, in every organization */
+	QMS_ADMIN,
+	QMS_STAFF,
+	QMS_APPLICATION,
+	QMS_KIOSK,
+	QMS_DISPLAY,
+	QMS_CUSTOMER
+} QmsPrincipalKind;
+
+typedef struct QmsPrincipal
+{
+	QmsPrincipalKind kind;
+	const char *kind_name;		/* as in event.actor_kind */
+	int64		id;				/* staff or application, else 0 */
+	int64		organization_id;	/* 0: any (superuser) */
+	const char *role;			/* staff role or database role, as in event.actor_role */
+	int			nbranches;		/* 0: all of the organization */
+	int64	   *branch_ids;
+} QmsPrincipal;
+
+/* What a function does, for the table of who may do what in gate.c. */
+typedef enum QmsAction
+{
+	QMS_ACT_INSTALL,			/* organizations themselves */
+	QMS_ACT_SETUP,				/* configuration */
+	QMS_ACT_JOIN,				/* join a queue */
+	QMS_ACT_TOKEN,				/* one's own ticket, by its token */
+	QMS_ACT_RECEPTION,			/* other people's tickets at the desk */
+	QMS_ACT_COUNTER,			/* work at a counter */
+	QMS_ACT_LOOK,				/* what staff see */
+	QMS_ACT_PUBLIC,				/* what everybody in the organization may see */
+	QMS_ACT_MANY
+} QmsAction;
+
+#define QMS_MUTATES 1			/* last argument is request_id */
+#define QMS_SETOF	2			/* materialized rows */
+
+struct QmsCall;
+typedef Datum (*QmsBody) (struct QmsCall *call);
+
+typedef struct QmsFunction
+{
+	const char *name;
+	QmsAction	action;
+	int			flags;
+	QmsBody		body;
+} QmsFunction;
+
+typedef struct QmsCall
+{
+	FunctionCallInfo fcinfo;
+	const QmsFunction *function;
+	const QmsPrincipal *who;
+	TimestampTz now;
+	MemoryContext result_context;
+	bool		has_request;
+	pg_uuid_t	request_id;
+	/* the row to be answered, for the request table */
+	HeapTuple	answer;
+	TupleDesc	answer_desc;
+	int64		answer_organization;
+} QmsCall;
+
+/*
+ * Defines an SQL-callable function: qms_<name> is the gate's entry, and the
+ * block that follows is the body, which cannot be reached in another way.
+ */
+#define QMS_FUNCTION(name_, action_, flags_) \
+	static Datum name_##_body(QmsCall *call); \
+	static const QmsFunction name_##_function = {#name_, action_, flags_, name_##_body}; \
+	PG_FUNCTION_INFO_V1(qms_##name_); \
+	Datum qms_##name_(PG_FUNCTION_ARGS) { return qms_gate_call(fcinfo, &name_##_function); } \
+	static Datum name_##_body(QmsCall *call)
+
+/* principal.c */
+extern const QmsPrincipal *qms_principal_current(void);
+
+/* gate.c */
+extern Datum qms_gate_call(FunctionCallInfo fcinfo, const QmsFunction *function);
+extern void qms_gate_organization(QmsCall *call, int64 organization_id, const char *what, int64 id);
+extern void qms_gate_branch(QmsCall *call, int64 organization_id, int64 branch_id, const char *what, int64 id);
+extern bool qms_gate_sees_branch(QmsCall *call, int64 organization_id, int64 branch_id);
+extern bool qms_gate_is_staff(QmsCall *call);	/* superuser, admin, staff or application */
+extern pg_attribute_noreturn() void qms_not_found(const char *what, int64 id);
+
+/* arguments.c: of the call, by number from 0; "needed" ones raise when null */
+extern bool qms_arg_isnull(QmsCall *call, int n);
+extern int64 qms_arg_id(QmsCall *call, int n, const char *name);	/* needed, > 0 */
+extern int64 qms_arg_id_or_0(QmsCall *call, int n, const char *name);
+extern char *qms_arg_text(QmsCall *call, int n, const char *name);	/* needed, not empty */
+extern char *qms_arg_text_or_null(QmsCall *call, int n);
+extern int32 qms_arg_int32(QmsCall *call, int n, int32 if_null);
+extern bool qms_arg_bool(QmsCall *call, int n, bool if_null);
+extern TimestampTz qms_arg_time(QmsCall *call, int n);	/* QMS_NO_TIME if null */
+extern Jsonb *qms_arg_jsonb(QmsCall *call, int n, const char *name);	/* NULL if null; limited size */
+extern pg_attribute_noreturn() void qms_arg_choice_error(const char *name, const char *value, const char *choices);
+
+/* answer.c: results */
+extern Datum qms_answer_tuple(QmsCall *call, const Datum *values, const bool *nulls);
+extern void qms_answer_row(QmsCall *call, const Datum *values, const bool *nulls);	/* of a set */
+extern Datum qms_answer_none(QmsCall *call);	/* end of a set; or a null */
+extern TupleDesc qms_answer_desc(QmsCall *call);
+extern int	qms_answer_column(QmsCall *call, const char *name);
+
+/* request.c: idempotency */
+extern bool qms_request_replay(QmsCall *call, Datum *result);
+extern void qms_request_store(QmsCall *call);
+
+/* token.c: ticket tokens */
+extern int64 qms_token_new_nonce(void);
+extern void qms_token_make(QmsTicketToken *token, int64 organization_id, int64 visit_id, int64 nonce);
+extern bool qms_token_check(const QmsTicketToken *token, int64 nonce);
+extern pg_attribute_noreturn() void qms_token_refuse(void);
+extern void qms_token_ensure_key(void);
+extern bool qms_token_nonce_of_visit(int64 visit_id, int64 *nonce);
+
+#endif							/* QMS_AUTH_H */

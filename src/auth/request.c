@@ -1,0 +1,216 @@
+/*
+ * request.c
+ *		Idempotency: the same request_id, from the same principal to the same
+ *		function, has one effect and one answer.
+ *
+ * The answer is kept as the text of its columns.  A token is not: it is made
+ * again from the visit, so no copy of a token is stored.
+ */
+#include "auth/auth.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+/* Distinct for any two principals, stable over time. */
+static char *
+principal_key(const QmsPrincipal *who)
+{
+	if (who->kind == QMS_SUPERUSER)
+		return psprintf("superuser:%s", who->role);
+	if (who->id == 0)
+		return psprintf("%s:%s:%lld", who->kind_name, who->role, (long long) who->organization_id);
+	return psprintf("%s:%lld", who->kind_name, (long long) who->id);
+}
+
+static int64
+hash_text(const char *text, int64 seed)
+{
+	return (int64) DatumGetUInt64(hash_any_extended((const unsigned char *) text, strlen(text), seed));
+}
+
+/* A hash of all arguments but the request_id; nulls count by their place. */
+static int64
+hash_arguments(QmsCall *call)
+{
+	FunctionCallInfo fcinfo = call->fcinfo;
+	Oid		   *types;
+	int			ntypes;
+	int64		hash = 0;
+	int			i;
+
+	(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &ntypes);
+	for (i = 0; i < PG_NARGS() - 1; i++)
+	{
+		Oid			output;
+		bool		varlena;
+
+		hash = hash_text(psprintf("%d", i), hash);
+		if (PG_ARGISNULL(i))
+			continue;
+		getTypeOutputInfo(types[i], &output, &varlena);
+		hash = hash_text(OidOutputFunctionCall(output, PG_GETARG_DATUM(i)), hash);
+	}
+	return hash;
+}
+
+/* Columns of a stored answer back into a tuple. */
+static HeapTuple
+tuple_of_answer(QmsCall *call, Datum stored)
+{
+	TupleDesc	desc = qms_answer_desc(call);
+	Datum	   *texts;
+	bool	   *nulls;
+	char	  **strings = palloc0(sizeof(char *) * desc->natts);
+	int			n;
+	int			i;
+
+	deconstruct_array(DatumGetArrayTypeP(stored), TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &n);
+	for (i = 0; i < n && i < desc->natts; i++)
+		strings[i] = nulls[i] ? NULL : TextDatumGetCString(texts[i]);
+	return BuildTupleFromCStrings(TupleDescGetAttInMetadata(desc), strings);
+}
+
+/* Make the token of the answer again. */
+static void
+restore_token(QmsCall *call, Datum *values, bool *nulls)
+{
+	int			token = qms_answer_column(call, "token");
+	int			visit = qms_answer_column(call, "visit_id");
+	QmsTicketToken *made;
+	int64		nonce;
+
+	if (token < 0 || visit < 0 || nulls[visit])
+		return;
+	if (!qms_token_nonce_of_visit(DatumGetInt64(values[visit]), &nonce))
+		return;
+	made = palloc(sizeof(QmsTicketToken));
+	qms_token_make(made, call->answer_organization, DatumGetInt64(values[visit]), nonce);
+	values[token] = PointerGetDatum(made);
+	nulls[token] = false;
+}
+
+static Datum
+answer_again(QmsCall *call)
+{
+	bool		isnull;
+	Datum		stored = qms_spi_datum(0, 1, &isnull);
+	TupleDesc	desc;
+	Datum	   *values;
+	bool	   *nulls;
+
+	call->answer_organization = qms_spi_int64(0, 2);
+	if (isnull)
+		return qms_answer_none(call);
+	desc = qms_answer_desc(call);
+	values = palloc(sizeof(Datum) * desc->natts);
+	nulls = palloc(sizeof(bool) * desc->natts);
+	heap_deform_tuple(tuple_of_answer(call, stored), desc, values, nulls);
+	restore_token(call, values, nulls);
+	if ((call->function->flags & QMS_SETOF) == 0)
+		return qms_answer_tuple(call, values, nulls);
+	qms_answer_row(call, values, nulls);
+	return qms_answer_none(call);
+}
+
+/*
+ * If the call names a request_id that has been answered, answer the same.
+ *
+ * Lock: exclusive on the request, to the end of the transaction.  Two sessions
+ * with the same request_id run one after the other, and the second finds the
+ * first one's answer, or nothing if that rolled back.  Different requests never
+ * meet but by a collision of hashes, which only makes them wait.
+ */
+bool
+qms_request_replay(QmsCall *call, Datum *result)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT arguments_hash, answer, organization_id FROM qms_internal.request "
+								   "WHERE request_id = $1 AND principal = $2 AND function = $3",
+								   UUIDOID, TEXTOID, TEXTOID);
+	FunctionCallInfo fcinfo = call->fcinfo;
+	QmsParams	params = {0};
+	char	   *principal;
+
+	if ((call->function->flags & QMS_MUTATES) == 0 || PG_ARGISNULL(PG_NARGS() - 1))
+		return false;
+	call->has_request = true;
+	call->request_id = *PG_GETARG_UUID_P(PG_NARGS() - 1);
+	principal = principal_key(call->who);
+	qms_lock(QMS_LOCK_REQUEST,
+			 hash_text(principal, hash_text(call->function->name,
+											hash_any_extended(call->request_id.data, UUID_LEN, 0))),
+			 true);
+	qms_param_pointer(&params, &call->request_id);
+	qms_param_text(&params, principal);
+	qms_param_text(&params, call->function->name);
+	if (qms_spi_run(&plan, &params) == 0)
+		return false;
+	if (qms_spi_int64(0, 0) != hash_arguments(call))
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_REQUEST_REUSED),
+				 errmsg("request_id was already used with other arguments"),
+				 errdetail("qms.%s was called before with this request_id and other arguments.",
+						   call->function->name),
+				 errhint("Make a new request_id for each new request; repeat one only with the same arguments.")));
+	*result = answer_again(call);
+	return true;
+}
+
+static Datum
+columns_of_answer(QmsCall *call)
+{
+	TupleDesc	desc = qms_answer_desc(call);
+	Datum	   *texts = palloc0(sizeof(Datum) * desc->natts);
+	bool	   *nulls = palloc(sizeof(bool) * desc->natts);
+	int			dims[1];
+	int			lower[1] = {1};
+	int			i;
+
+	for (i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+		bool		isnull;
+		Datum		value = heap_getattr(call->answer, i + 1, desc, &isnull);
+		Oid			output;
+		bool		varlena;
+
+		nulls[i] = isnull || strcmp(NameStr(attribute->attname), "token") == 0;
+		if (nulls[i])
+			continue;
+		getTypeOutputInfo(attribute->atttypid, &output, &varlena);
+		texts[i] = CStringGetTextDatum(OidOutputFunctionCall(output, value));
+	}
+	dims[0] = desc->natts;
+	return PointerGetDatum(construct_md_array(texts, nulls, 1, dims, lower, TEXTOID, -1, false,
+											  TYPALIGN_INT));
+}
+
+/* Keep the answer of a call that named a request_id. */
+void
+qms_request_store(QmsCall *call)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "INSERT INTO qms_internal.request "
+								   "(request_id, organization_id, principal, function, arguments_hash, answer, created_at) "
+								   "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+								   UUIDOID, INT8OID, TEXTOID, TEXTOID, INT8OID, TEXTARRAYOID, TIMESTAMPTZOID);
+	QmsParams	params = {0};
+
+	if (!call->has_request)
+		return;
+	qms_param_pointer(&params, &call->request_id);
+	qms_param_int64(&params, call->answer_organization);
+	qms_param_text(&params, principal_key(call->who));
+	qms_param_text(&params, call->function->name);
+	qms_param_int64(&params, hash_arguments(call));
+	if (call->answer == NULL)
+		qms_param_null(&params);
+	else
+		qms_param_datum(&params, columns_of_answer(call));
+	qms_param_time(&params, call->now);
+	qms_spi_run(&plan, &params);
+}

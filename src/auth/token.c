@@ -1,0 +1,219 @@
+/*
+ * token.c
+ *		Ticket tokens: made and checked with a key of the server.
+ *
+ * The secret is HMAC-SHA256(key, organization, visit, nonce), cut to 128 bits.
+ * The nonce is stored with the ticket, the token is not, so a repeated request
+ * answers the same token and a dump of the tickets alone gives none away.
+ * RFC 2104; truncation as in RFC 2104 section 5.
+ */
+#include "auth/auth.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "catalog/pg_type.h"
+#include "port/pg_bswap.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#define KEY_SIZE 32
+#define MAX_KEYS 16
+
+typedef struct TokenKey
+{
+	int			kid;
+	bool		signs;			/* the newest active key */
+	TimestampTz expires_at;
+	uint8		secret[KEY_SIZE];
+} TokenKey;
+
+static TokenKey keys[MAX_KEYS];
+static int	nkeys = 0;
+static uint64 keys_generation = 0;	/* of the configuration they were read in */
+
+static void
+read_keys(void)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT kid, secret, expires_at, active_from <= $1 FROM qms_internal.signing_key "
+								   "WHERE purpose = 'ticket_token' AND (expires_at IS NULL OR expires_at > $1) "
+								   "ORDER BY active_from DESC, kid DESC LIMIT 16",
+								   TIMESTAMPTZOID);
+	QmsParams	params = {0};
+	uint64		n;
+	uint64		i;
+	bool		signer = false;
+
+	qms_param_time(&params, qms_clock_now());
+	n = qms_spi_run(&plan, &params);
+	nkeys = 0;
+	for (i = 0; i < n; i++)
+	{
+		TokenKey   *key = &keys[nkeys];
+		bool		isnull;
+		bytea	   *secret = DatumGetByteaPP(qms_spi_datum(i, 1, &isnull));
+
+		if (VARSIZE_ANY_EXHDR(secret) != KEY_SIZE)
+			continue;
+		key->kid = qms_spi_int32(i, 0);
+		memcpy(key->secret, VARDATA_ANY(secret), KEY_SIZE);
+		key->expires_at = qms_spi_time(i, 2);
+		key->signs = qms_spi_bool(i, 3) && !signer;
+		signer = signer || key->signs;
+		nkeys++;
+	}
+	keys_generation = qms_inval_generation();
+}
+
+/*
+ * Make the first key, when the first organization is set up.
+ *
+ * Lock: set-up, exclusive, so that two sessions do not both make key 1.
+ */
+void
+qms_token_ensure_key(void)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "INSERT INTO qms_internal.signing_key (purpose, kid, algorithm, secret) "
+								   "VALUES ('ticket_token', 1, 'HMAC-SHA256', $1)", BYTEAOID);
+	QmsParams	params = {0};
+	bytea	   *secret;
+
+	qms_lock(QMS_LOCK_SETUP, 0, true);
+	read_keys();
+	if (nkeys > 0)
+		return;
+	secret = palloc(VARHDRSZ + KEY_SIZE);
+	SET_VARSIZE(secret, VARHDRSZ + KEY_SIZE);
+	if (!pg_strong_random(VARDATA(secret), KEY_SIZE))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random key")));
+	qms_param_pointer(&params, secret);
+	qms_spi_run(&plan, &params);
+	read_keys();
+}
+
+/* The key of that id, or the signing one for id 0; NULL if there is none. */
+static const TokenKey *
+find_key(int kid)
+{
+	int			i;
+
+	if (keys_generation != qms_inval_generation())
+		read_keys();
+	for (i = 0; i < nkeys; i++)
+	{
+		if ((kid == 0 && keys[i].signs) || (kid != 0 && keys[i].kid == kid))
+			return &keys[i];
+	}
+	return NULL;
+}
+
+static void
+compute_secret(const TokenKey *key, int64 organization_id, int64 visit_id, int64 nonce, uint8 *out)
+{
+	uint64		message[3];
+	uint8		digest[EVP_MAX_MD_SIZE];
+	unsigned int size = sizeof(digest);
+
+	message[0] = pg_hton64((uint64) organization_id);
+	message[1] = pg_hton64((uint64) visit_id);
+	message[2] = pg_hton64((uint64) nonce);
+	if (HMAC(EVP_sha256(), key->secret, KEY_SIZE, (const unsigned char *) message, sizeof(message),
+			 digest, &size) == NULL || size < QMS_TOKEN_SECRET_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not compute a ticket token")));
+	memcpy(out, digest, QMS_TOKEN_SECRET_SIZE);
+}
+
+int64
+qms_token_new_nonce(void)
+{
+	int64		nonce;
+
+	if (!pg_strong_random(&nonce, sizeof(nonce)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random number")));
+	return nonce;
+}
+
+void
+qms_token_make(QmsTicketToken *token, int64 organization_id, int64 visit_id, int64 nonce)
+{
+	const TokenKey *key = find_key(0);
+	uint8		secret[QMS_TOKEN_SECRET_SIZE];
+
+	if (key == NULL)
+	{
+		qms_token_ensure_key();
+		key = find_key(0);
+	}
+	if (key == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("there is no key to make ticket tokens with"),
+				 errhint("Check active_from and expires_at in qms_internal.signing_key.")));
+	compute_secret(key, organization_id, visit_id, nonce, secret);
+	qms_types_token_pack(token, organization_id, visit_id, key->kid, secret);
+}
+
+/* Is this the token of that visit?  In constant time. */
+bool
+qms_token_check(const QmsTicketToken *token, int64 nonce)
+{
+	int64		organization_id;
+	int64		visit_id;
+	int			kid;
+	const uint8 *given;
+	uint8		secret[QMS_TOKEN_SECRET_SIZE];
+	const TokenKey *key;
+
+	qms_types_token_unpack(token, &organization_id, &visit_id, &kid, &given);
+	key = find_key(kid);
+	if (key == NULL || (key->expires_at != QMS_NO_TIME && key->expires_at <= qms_clock_now()))
+		return false;
+	compute_secret(key, organization_id, visit_id, nonce, secret);
+	return CRYPTO_memcmp(secret, given, sizeof(secret)) == 0;
+}
+
+/* One error for every reason, so that nobody learns which visits exist. */
+void
+qms_token_refuse(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QMS_INVALID_TOKEN),
+			 errmsg("ticket token is not valid"),
+			 errdetail("No ticket belongs to this token, or its key has expired."),
+			 errhint("Use the token that join_queue answered.")));
+}
+
+/* The nonce of a visit: of its first ticket, which has the visit's id, live or past. */
+bool
+qms_token_nonce_of_visit(int64 visit_id, int64 *nonce)
+{
+	static QmsPlan live = QMS_PLAN("SELECT token_nonce FROM qms.ticket WHERE ticket_id = $1", INT8OID);
+	static QmsPlan past = QMS_PLAN(
+								   "SELECT token_nonce FROM qms.ticket_history WHERE ticket_id = $1 "
+								   "ORDER BY ended_at DESC LIMIT 1", INT8OID);
+	static QmsPlan visit = QMS_PLAN("SELECT token_nonce FROM qms.visit WHERE visit_id = $1", INT8OID);
+	QmsPlan    *places[] = {&live, &past, &visit};
+	int			i;
+
+	for (i = 0; i < lengthof(places); i++)
+	{
+		QmsParams	params = {0};
+
+		qms_param_int64(&params, visit_id);
+		if (qms_spi_run(places[i], &params) > 0)
+		{
+			*nonce = qms_spi_int64(0, 0);
+			return true;
+		}
+	}
+	return false;
+}

@@ -1,0 +1,192 @@
+/*
+ * base.h
+ *		What every other folder stands on: the one SPI idiom, rows, the clock,
+ *		locks, partitions, small JSON.
+ */
+#ifndef QMS_BASE_H
+#define QMS_BASE_H
+
+#include "qms.h"
+
+#include "executor/spi.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+/* A moment that is not there; no real time is that early. */
+#define QMS_NO_TIME DT_NOBEGIN
+
+/* ---- spi.c: a statement, its argument types and its kept plan ---- */
+
+#define QMS_MAX_ARGS 96
+
+/* Stand for types whose OIDs are known only at run time. */
+#define QMS_NUMBER_TYPE ((Oid) 1)
+#define QMS_TOKEN_TYPE	((Oid) 2)
+#define QMS_RATE_TYPE	((Oid) 3)
+
+typedef struct QmsPlan
+{
+	const char *sql;
+	int			nargs;
+	Oid			argtypes[QMS_MAX_ARGS];
+	SPIPlanPtr	plan;			/* kept for the life of the backend */
+	struct QmsPlan *next;		/* all kept plans */
+} QmsPlan;
+
+#define QMS_PLAN(text, ...) \
+	{(text), lengthof(((Oid[]) {__VA_ARGS__})), {__VA_ARGS__}, NULL, NULL}
+#define QMS_PLAN_NOARGS(text) {(text), 0, {0}, NULL, NULL}
+
+typedef struct QmsParams
+{
+	int			n;
+	Datum		values[QMS_MAX_ARGS];
+	char		nulls[QMS_MAX_ARGS + 1];
+} QmsParams;
+
+extern void qms_param_null(QmsParams *p);
+extern void qms_param_datum(QmsParams *p, Datum value);
+extern void qms_param_int64(QmsParams *p, int64 value);
+extern void qms_param_id(QmsParams *p, int64 id);	/* 0 is null */
+extern void qms_param_int32(QmsParams *p, int32 value);
+extern void qms_param_bool(QmsParams *p, bool value);
+extern void qms_param_text(QmsParams *p, const char *value);	/* NULL is null */
+extern void qms_param_time(QmsParams *p, TimestampTz value);	/* QMS_NO_TIME is null */
+extern void qms_param_pointer(QmsParams *p, const void *value); /* NULL is null */
+
+extern bool qms_spi_check_installation(void);
+extern uint64 qms_spi_run(QmsPlan *plan, QmsParams *params);
+extern uint64 qms_spi_look(QmsPlan *plan, QmsParams *params);
+extern Oid	qms_type_oid(Oid stand_in);
+extern Oid	qms_relation_oid(const char *schema, const char *name);
+
+/* Of row r of the last result, column c from 0.  A null is 0, NULL, false or QMS_NO_TIME. */
+extern bool qms_spi_isnull(int r, int c);
+extern Datum qms_spi_datum(int r, int c, bool *isnull);
+extern int64 qms_spi_int64(int r, int c);
+extern int32 qms_spi_int32(int r, int c);
+extern bool qms_spi_bool(int r, int c);
+extern TimestampTz qms_spi_time(int r, int c);
+extern char *qms_spi_text(int r, int c);	/* copied to CurrentMemoryContext */
+
+/* ---- row.c: a row of one of our tables as arrays of values ---- */
+
+typedef struct QmsTable
+{
+	const char *schema;
+	const char *name;
+	int			ncols;
+	const char *const *columns;
+	int			nkey;			/* the first nkey columns are the key */
+	/* made on first use */
+	Oid			relid;
+	Oid		   *types;
+	bool	   *byval;
+	int16	   *typlen;
+	char	   *select_list;	/* "t.a, t.b, ..." */
+	QmsPlan		insert;
+	QmsPlan		update;
+} QmsTable;
+
+typedef struct QmsRow
+{
+	QmsTable   *table;
+	Datum	   *values;
+	char	   *nulls;			/* 'n' or ' ', as SPI wants it */
+} QmsRow;
+
+extern void qms_table_prepare(QmsTable *table);
+extern const char *qms_table_select_list(QmsTable *table);
+extern QmsRow *qms_row_new(QmsTable *table);
+extern QmsRow *qms_row_copy(const QmsRow *row);
+extern QmsRow *qms_row_fetch(QmsTable *table, int r, int first_column);
+extern void qms_row_insert(QmsRow *row);
+extern void qms_row_update(QmsRow *row);
+extern QmsPlan *qms_table_plan(QmsTable *table, QmsPlan *plan, const char *format);
+
+extern bool qms_row_isnull(const QmsRow *row, int c);
+extern int64 qms_row_int64(const QmsRow *row, int c);
+extern int32 qms_row_int32(const QmsRow *row, int c);
+extern bool qms_row_bool(const QmsRow *row, int c);
+extern TimestampTz qms_row_time(const QmsRow *row, int c);
+extern char *qms_row_text(const QmsRow *row, int c);
+extern void *qms_row_pointer(const QmsRow *row, int c);
+extern int64 qms_row_interval(const QmsRow *row, int c);
+extern void qms_row_set_null(QmsRow *row, int c);
+extern void qms_row_set_datum(QmsRow *row, int c, Datum value);
+extern void qms_row_set_id(QmsRow *row, int c, int64 id);
+extern void qms_row_set_int64(QmsRow *row, int c, int64 value);
+extern void qms_row_set_int32(QmsRow *row, int c, int32 value);
+extern void qms_row_set_bool(QmsRow *row, int c, bool value);
+extern void qms_row_set_time(QmsRow *row, int c, TimestampTz value);
+extern void qms_row_set_text(QmsRow *row, int c, const char *value);
+extern void qms_row_set_pointer(QmsRow *row, int c, const void *value);
+extern void qms_row_set_interval(QmsRow *row, int c, int64 usec);
+extern void qms_row_copy_value(QmsRow *to, int c, const QmsRow *from, int from_c);
+
+/* ---- clock.c ---- */
+extern TimestampTz qms_clock_now(void);
+extern void qms_clock_define_settings(void);
+extern Interval *qms_interval_make(int64 usec);
+extern int64 qms_interval_usec(const Interval *interval, const char *what);
+
+/* ---- lock.c ---- */
+typedef enum QmsLockClass
+{
+	QMS_LOCK_QUEUE = 0x5101,	/* shared: join, transfer in; exclusive: open, pause, close */
+	QMS_LOCK_TICKET,			/* exclusive: a customer's or desk's own change of a ticket */
+	QMS_LOCK_VISIT,				/* exclusive: calling one of several tickets of a visit */
+	QMS_LOCK_REQUEST,			/* exclusive: one request_id at work */
+	QMS_LOCK_PARTITION,			/* exclusive: making a partition */
+	QMS_LOCK_SETUP,				/* exclusive: things counted before they are written, such as prefixes */
+	QMS_LOCK_SUBJECT			/* exclusive: one subject joining one queue */
+} QmsLockClass;
+
+extern void qms_lock(QmsLockClass class, int64 id, bool exclusive);
+extern bool qms_lock_if_free(QmsLockClass class, int64 id, bool exclusive);
+extern bool qms_lock_is_held_by_other(QmsLockClass class, int64 id);
+
+/* ---- partition.c ---- */
+typedef enum QmsPartitioned
+{
+	QMS_PART_HISTORY,
+	QMS_PART_LEG,
+	QMS_PART_EVENT
+} QmsPartitioned;
+
+extern void qms_partition_ensure(QmsPartitioned which, TimestampTz at);
+extern void qms_partition_forget(void);
+
+/* ---- inval.c ---- */
+extern void qms_inval_watch(void);
+extern uint64 qms_inval_generation(void);
+extern void qms_inval_sessions(void);
+
+/* ---- json.c: objects written key by key ---- */
+typedef struct QmsJson
+{
+	JsonbParseState *state;
+} QmsJson;
+
+extern void qms_json_begin(QmsJson *json);
+extern void qms_json_text(QmsJson *json, const char *key, const char *value);	/* NULL: left out */
+extern void qms_json_int64(QmsJson *json, const char *key, int64 value);
+extern void qms_json_id(QmsJson *json, const char *key, int64 id);	/* 0: left out */
+extern void qms_json_bool(QmsJson *json, const char *key, bool value);
+extern void qms_json_float8(QmsJson *json, const char *key, double value);
+extern void qms_json_time(QmsJson *json, const char *key, TimestampTz value);	/* QMS_NO_TIME: left out */
+extern void qms_json_jsonb(QmsJson *json, const char *key, const Jsonb *value);	/* NULL: left out */
+extern void qms_json_begin_object(QmsJson *json, const char *key);	/* key NULL inside an array */
+extern void qms_json_end_object(QmsJson *json);
+extern void qms_json_begin_array(QmsJson *json, const char *key);
+extern void qms_json_end_array(QmsJson *json);
+extern void qms_json_element_int64(QmsJson *json, int64 value);
+extern Jsonb *qms_json_end(QmsJson *json);
+
+/* Look-ups in a jsonb object; NULL or "missing" when the key is not there or of another kind. */
+extern char *qms_jsonb_text(const Jsonb *json, const char *key);
+extern bool qms_jsonb_int64(const Jsonb *json, const char *key, int64 *value);
+extern bool qms_jsonb_bool(const Jsonb *json, const char *key, bool *value);
+extern TimestampTz qms_jsonb_time(const Jsonb *json, const char *key);
+
+#endif							/* QMS_BASE_H */

@@ -1,0 +1,88 @@
+/*
+ * inval.c
+ *		When is what we remember of the configuration out of date?
+ *
+ * Every change of a watched table sends a relation invalidation (a statement
+ * trigger does, so direct SQL counts too).  It reaches every backend with the
+ * commit, before the writer's locks are released; here it advances a number
+ * that whoever remembers something compares with his own.
+ */
+#include "base/base.h"
+
+#include "commands/trigger.h"
+#include "utils/inval.h"
+#include "utils/rel.h"
+
+static const char *const watched_names[] = {
+	"organization", "branch", "zone", "service", "service_offer", "application", "release_pool",
+	"queue", "customer_class", "counter", "counter_profile", "staff", "role_binding",
+	"opening_hours", "closure", "signing_key", "staff_session"
+};
+
+static Oid	watched[lengthof(watched_names)];
+static uint64 generation = 1;
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	int			i;
+
+	if (relid == InvalidOid)
+	{
+		generation++;
+		return;
+	}
+	for (i = 0; i < lengthof(watched); i++)
+	{
+		if (watched[i] == relid)
+		{
+			generation++;
+			return;
+		}
+	}
+}
+
+/* Start watching, or start again after the extension was made anew. */
+void
+qms_inval_watch(void)
+{
+	static bool registered = false;
+	int			i;
+
+	for (i = 0; i < lengthof(watched); i++)
+		watched[i] = qms_relation_oid(strcmp(watched_names[i], "signing_key") == 0 ?
+									  QMS_INTERNAL_SCHEMA : QMS_SCHEMA, watched_names[i]);
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		registered = true;
+	}
+	generation++;
+}
+
+uint64
+qms_inval_generation(void)
+{
+	return generation;
+}
+
+/* Tell everybody, at commit, that the open counters are others now. */
+void
+qms_inval_sessions(void)
+{
+	CacheInvalidateRelcacheByRelid(watched[lengthof(watched) - 1]);
+}
+
+PG_FUNCTION_INFO_V1(qms_configuration_changed);
+
+/* Statement trigger of the configuration tables. */
+Datum
+qms_configuration_changed(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("configuration_changed() must be called as a trigger")));
+	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	PG_RETURN_NULL();
+}

@@ -1,0 +1,291 @@
+/*
+ * spi.c
+ *		The one way statements are run: a static QmsPlan holds the text, the
+ *		argument types and the kept plan; results are read by typed getters.
+ */
+#include "base/base.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/plancache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+/* Every kept plan of this backend. */
+static QmsPlan *prepared_plans = NULL;
+
+static void
+add_param(QmsParams *p, Datum value, char null)
+{
+	Assert(p->n < QMS_MAX_ARGS);
+	p->values[p->n] = value;
+	p->nulls[p->n] = null;
+	p->n++;
+}
+
+void
+qms_param_null(QmsParams *p)
+{
+	add_param(p, (Datum) 0, 'n');
+}
+
+void
+qms_param_datum(QmsParams *p, Datum value)
+{
+	add_param(p, value, ' ');
+}
+
+void
+qms_param_int64(QmsParams *p, int64 value)
+{
+	add_param(p, Int64GetDatum(value), ' ');
+}
+
+void
+qms_param_id(QmsParams *p, int64 id)
+{
+	add_param(p, Int64GetDatum(id), id == 0 ? 'n' : ' ');
+}
+
+void
+qms_param_int32(QmsParams *p, int32 value)
+{
+	add_param(p, Int32GetDatum(value), ' ');
+}
+
+void
+qms_param_bool(QmsParams *p, bool value)
+{
+	add_param(p, BoolGetDatum(value), ' ');
+}
+
+void
+qms_param_text(QmsParams *p, const char *value)
+{
+	if (value == NULL)
+		qms_param_null(p);
+	else
+		add_param(p, CStringGetTextDatum(value), ' ');
+}
+
+void
+qms_param_time(QmsParams *p, TimestampTz value)
+{
+	add_param(p, TimestampTzGetDatum(value), value == QMS_NO_TIME ? 'n' : ' ');
+}
+
+void
+qms_param_pointer(QmsParams *p, const void *value)
+{
+	add_param(p, PointerGetDatum(value), value == NULL ? 'n' : ' ');
+}
+
+/* OID of a relation of ours; the schema belongs to the extension, so a look-up by name is safe. */
+Oid
+qms_relation_oid(const char *schema, const char *name)
+{
+	Oid			relid = get_relname_relid(name, get_namespace_oid(schema, false));
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s.%s\" does not exist", schema, name),
+				 errdetail("The extension qms is not completely installed in this database."),
+				 errhint("Run CREATE EXTENSION qms, or ALTER EXTENSION qms UPDATE.")));
+	return relid;
+}
+
+/* The OID behind one of the QMS_..._TYPE stand-ins; other OIDs stand for themselves. */
+Oid
+qms_type_oid(Oid stand_in)
+{
+	static const char *const names[] = {NULL, "ticket_number", "ticket_token", "release_rate"};
+
+	if (stand_in < 1 || stand_in > 3)
+		return stand_in;
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(names[stand_in]),
+						   ObjectIdGetDatum(get_namespace_oid(QMS_SCHEMA, false)));
+}
+
+static void
+prepare(QmsPlan *plan)
+{
+	Oid			types[QMS_MAX_ARGS];
+	SPIPlanPtr	made;
+	int			i;
+
+	for (i = 0; i < plan->nargs; i++)
+		types[i] = qms_type_oid(plan->argtypes[i]);
+	made = SPI_prepare_cursor(plan->sql, plan->nargs, types, CURSOR_OPT_GENERIC_PLAN);
+	if (made == NULL || SPI_keepplan(made) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not prepare a statement of qms"),
+				 errdetail("%s", SPI_result_code_string(SPI_result))));
+	plan->plan = made;
+	plan->next = prepared_plans;
+	prepared_plans = plan;
+}
+
+/*
+ * Forget what belongs to an extension that has been dropped and made again in
+ * this session: the OIDs of its types are other ones now.  Called before
+ * anything of ours is looked up; costs one syscache look-up.
+ */
+bool
+qms_spi_check_installation(void)
+{
+	static Oid	known = InvalidOid;
+	Oid			now = get_namespace_oid(QMS_SCHEMA, false);
+
+	if (now == known)
+		return false;
+	while (prepared_plans != NULL)
+	{
+		QmsPlan    *plan = prepared_plans;
+
+		prepared_plans = plan->next;
+		SPI_freeplan(plan->plan);
+		plan->plan = NULL;
+	}
+	known = now;
+	return true;
+}
+
+/* Will running this plan make it anew?  A statement of ours is always a single one. */
+static bool
+needs_planning(QmsPlan *plan)
+{
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan->plan));
+
+	return !source->is_valid || source->gplan == NULL || !source->gplan->is_valid;
+}
+
+/*
+ * Make a plan ready.  Plans are generic.  When one has to be made, that is done
+ * with sequential scans, bitmaps and sorts discouraged: a plan made while a
+ * table is empty must still be right with a million rows in it, and nothing
+ * would tell us to make it anew before the next ANALYZE.  Answers the nesting
+ * level of the settings to go back from, -1 for none.
+ */
+static int
+make_ready(QmsPlan *plan)
+{
+	static const char *const discouraged[] = {"enable_seqscan", "enable_bitmapscan",
+	"enable_sort", "enable_hashjoin", "enable_mergejoin"};
+	int			nestlevel;
+	int			i;
+
+	if (plan->plan == NULL)
+		prepare(plan);
+	if (!needs_planning(plan))
+		return -1;
+	nestlevel = NewGUCNestLevel();
+	for (i = 0; i < lengthof(discouraged); i++)
+		(void) set_config_option(discouraged[i], "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return nestlevel;
+}
+
+static uint64
+finish(int rc, int nestlevel)
+{
+	if (nestlevel >= 0)
+		AtEOXact_GUC(true, nestlevel);
+	if (rc < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not run a statement of qms"),
+				 errdetail("%s", SPI_result_code_string(rc))));
+	return SPI_processed;
+}
+
+/* Run a statement; answers the number of rows. */
+uint64
+qms_spi_run(QmsPlan *plan, QmsParams *params)
+{
+	int			nestlevel = make_ready(plan);
+
+	Assert((params ? params->n : 0) == plan->nargs);
+	return finish(SPI_execute_plan(plan->plan, params ? params->values : NULL,
+								   params ? params->nulls : NULL, false, 0), nestlevel);
+}
+
+/*
+ * Run a SELECT with a snapshot of this very moment, also inside REPEATABLE
+ * READ: for the configuration, where a lock and not the transaction's beginning
+ * says what holds.
+ */
+uint64
+qms_spi_look(QmsPlan *plan, QmsParams *params)
+{
+	int			nestlevel = make_ready(plan);
+
+	Assert((params ? params->n : 0) == plan->nargs);
+	return finish(SPI_execute_snapshot(plan->plan, params ? params->values : NULL,
+									   params ? params->nulls : NULL, GetLatestSnapshot(),
+									   InvalidSnapshot, true, false, 0), nestlevel);
+}
+
+Datum
+qms_spi_datum(int r, int c, bool *isnull)
+{
+	return heap_getattr(SPI_tuptable->vals[r], c + 1, SPI_tuptable->tupdesc, isnull);
+}
+
+bool
+qms_spi_isnull(int r, int c)
+{
+	bool		isnull;
+
+	(void) qms_spi_datum(r, c, &isnull);
+	return isnull;
+}
+
+int64
+qms_spi_int64(int r, int c)
+{
+	bool		isnull;
+	Datum		value = qms_spi_datum(r, c, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+int32
+qms_spi_int32(int r, int c)
+{
+	bool		isnull;
+	Datum		value = qms_spi_datum(r, c, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+bool
+qms_spi_bool(int r, int c)
+{
+	bool		isnull;
+	Datum		value = qms_spi_datum(r, c, &isnull);
+
+	return isnull ? false : DatumGetBool(value);
+}
+
+TimestampTz
+qms_spi_time(int r, int c)
+{
+	bool		isnull;
+	Datum		value = qms_spi_datum(r, c, &isnull);
+
+	return isnull ? QMS_NO_TIME : DatumGetTimestampTz(value);
+}
+
+char *
+qms_spi_text(int r, int c)
+{
+	bool		isnull;
+	Datum		value = qms_spi_datum(r, c, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}

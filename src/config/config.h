@@ -1,0 +1,150 @@
+/*
+ * config.h
+ *		The configuration as every call needs it: remembered by each backend
+ *		until somebody changes a row of it.
+ */
+#ifndef QMS_CONFIG_H
+#define QMS_CONFIG_H
+
+#include "base/base.h"
+
+#include "pgtime.h"
+#include "utils/array.h"
+#include "utils/date.h"
+
+/* Queue settings, parsed; settings.c has keys, defaults, units and checks. */
+typedef struct QmsQueueSettings
+{
+	int32		max_waiting;	/* 0: no limit */
+	int32		max_number;
+	bool		wrap;
+	int64		reset_time;		/* microseconds after local midnight */
+	bool		live_past_midnight;
+	int64		no_show_after;	/* microseconds; 0: never */
+	int32		recall_limit;
+	int64		recall_gap;
+	int32		defer_limit;
+	int64		undo_window;
+	int64		join_from;		/* before opening */
+	bool		requires_arrival;
+	int64		last_ticket_before; /* closing */
+	int64		wanted_fallback;	/* how long a wanted counter or clerk is waited for */
+	bool		is_public;
+	bool		simulated;
+	bool		subject_required;
+	char	   *rate;			/* text of a release_rate, or NULL */
+	int32		max_active;		/* 0: no limit */
+	int64		token_life;
+	int64		claim_window;
+	int64		heartbeat_timeout;
+	TimestampTz opens_at;		/* QMS_NO_TIME: at once */
+	bool		lottery;
+	char	   *overflow_hint;	/* or NULL */
+} QmsQueueSettings;
+
+typedef struct QmsHours QmsHours;
+
+typedef struct QmsQueue
+{
+	int64		queue_id;		/* hash key */
+	int64		organization_id;
+	int64		branch_id;		/* 0: of an application */
+	int64		application_id;
+	bool		is_release;
+	char		status;			/* 'o'pen, 'p'aused, 'c'losed */
+	char		prefix[8];		/* empty for release queues */
+	char	   *name;
+	bool		by_class;
+	pg_tz	   *zone;
+	QmsQueueSettings settings;
+	int64		mean_service;	/* microseconds, of the services offered here */
+	int			open_counters;	/* -1: not counted yet */
+	QmsHours   *hours;			/* NULL: not read yet; see hours.c */
+} QmsQueue;
+
+typedef struct QmsSource
+{
+	int64		queue_id;
+	int64		customer_class_id;	/* 0: all classes */
+	double		weight;
+} QmsSource;
+
+typedef enum QmsPolicy
+{
+	QMS_FIFO,
+	QMS_STRICT,
+	QMS_RATIO,
+	QMS_WEIGHTED,
+	QMS_POLICIES
+} QmsPolicy;
+
+typedef struct QmsProfile
+{
+	int64		counter_profile_id; /* 0: made from a counter's queues */
+	int64		organization_id;
+	int64		branch_id;
+	QmsPolicy	policy;
+	bool		blind;
+	bool		auto_call;
+	int			nsources;
+	QmsSource  *sources;
+} QmsProfile;
+
+typedef struct QmsCounter
+{
+	int64		counter_id;
+	int64		organization_id;
+	int64		branch_id;
+	int64		zone_id;
+	char	   *name;
+	QmsProfile	profile;		/* all its queues, fifo */
+} QmsCounter;
+
+typedef struct QmsClass
+{
+	int64		customer_class_id;
+	int64		organization_id;
+	char	   *name;
+	int64		credit;			/* microseconds */
+	bool		self_service;
+} QmsClass;
+
+/* A service as one queue offers it. */
+typedef struct QmsOffer
+{
+	int64		service_id;
+	int64		queue_id;
+	int64		credit;
+	int64		expected_duration;	/* 0: not said */
+	ArrayType  *requires_skill; /* of service and offer; NULL: none */
+} QmsOffer;
+
+/*
+ * cache.c.  What these answer is valid until the next qms_config_refresh(),
+ * which the gate calls at the start of a call, and whoever has waited for a
+ * lock calls again.  NULL: there is none, or it has been deleted.
+ */
+extern void qms_config_refresh(void);
+extern QmsQueue *qms_config_queue(int64 queue_id);
+extern QmsCounter *qms_config_counter(int64 counter_id);
+extern QmsProfile *qms_config_profile(int64 counter_profile_id);
+extern QmsClass *qms_config_class(int64 organization_id, const char *name);
+extern QmsClass *qms_config_class_by_id(int64 customer_class_id);
+extern QmsOffer *qms_config_offer(int64 queue_id, int64 service_id);
+extern int64 qms_config_default_queue(int64 branch_id, int64 service_id);
+extern int64 qms_config_only_service(int64 queue_id);
+extern int	qms_config_open_counters(QmsQueue *queue);
+extern MemoryContext qms_config_context(void);
+extern QmsPolicy qms_policy_by_name(const char *name);
+extern const char *qms_policy_name(QmsPolicy policy);
+
+/* settings.c */
+extern void qms_settings_parse(const Jsonb *settings, bool is_release, QmsQueueSettings *out);
+extern Jsonb *qms_settings_merge(const Jsonb *old, const Jsonb *changes);
+
+/* hours.c */
+extern void qms_hours_check_open(QmsQueue *queue, TimestampTz now);
+extern DateADT qms_service_day(const QmsQueue *queue, TimestampTz now);
+extern pg_tz *qms_zone_by_name(const char *name);
+
+#endif							/* QMS_CONFIG_H */
