@@ -41,7 +41,6 @@ typedef struct QmsTicketNumber
 	uint8		reserved;		/* zero */
 	int32		number;
 } QmsTicketNumber;
-
 extern QmsRule qms_types_number_parse(const char *text, QmsTicketNumber *out);
 extern QmsRule qms_types_number_build(QmsTicketNumber *out, const char *prefix,
 									  int32 number, int width);
@@ -63,7 +62,6 @@ typedef struct QmsTicketToken
 	uint8		organization[6];	/* big endian, > 0 */
 	uint8		key[2];			/* big endian, > 0 */
 } QmsTicketToken;
-
 extern QmsRule qms_types_token_decode(const char *text, QmsTicketToken *out);
 extern QmsRule qms_types_token_check(const QmsTicketToken *value);
 extern void qms_types_token_print(const QmsTicketToken *value, char *out);
@@ -90,7 +88,6 @@ typedef struct QmsReleaseRate
 	uint8		unit;			/* QmsRateUnit */
 	uint8		reserved[7];	/* zero */
 } QmsReleaseRate;
-
 extern QmsRule qms_types_rate_parse(const char *text, QmsReleaseRate *out);
 extern QmsRule qms_types_rate_check(const QmsReleaseRate *value);
 extern void qms_types_rate_print(const QmsReleaseRate *value, char *out);
@@ -101,7 +98,6 @@ extern int64 qms_types_rate_released(const QmsReleaseRate *value, int64 elapsed_
 
 /* What follows raises errors, so it needs the server. */
 #ifdef POSTGRES_H
-
 #include "fmgr.h"
 
 #define PG_GETARG_TICKET_NUMBER(n)	((QmsTicketNumber *) PG_GETARG_POINTER(n))
