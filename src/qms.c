@@ -4,6 +4,12 @@
  */
 #include "qms.h"
 
+#include "base/base.h"
+#include "queue/queue.h"
+
+#include "miscadmin.h"
+#include "utils/guc.h"
+
 PG_MODULE_MAGIC;
 
 void		_PG_init(void);
@@ -11,4 +17,7 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	qms_clock_define_settings();
+	qms_bound_init();
+	MarkGUCPrefixReserved("qms");
 }

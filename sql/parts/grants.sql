@@ -21,4 +21,3 @@ GRANT USAGE ON SCHEMA qms TO PUBLIC;
 GRANT CREATE ON SCHEMA qms_internal TO qms_owner;
 
 /* What everybody in an organization may call; the gate decides on each call. */
-DO LANGUAGE plpgsql $$BEGIN END$$;

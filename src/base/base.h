@@ -59,6 +59,7 @@ extern uint64 qms_spi_run(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look(QmsPlan *plan, QmsParams *params);
 extern Oid	qms_type_oid(Oid stand_in);
 extern Oid	qms_relation_oid(const char *schema, const char *name);
+extern int64 qms_sequence_next(const char *name);
 
 /* Of row r of the last result, column c from 0.  A null is 0, NULL, false or QMS_NO_TIME. */
 extern bool qms_spi_isnull(int r, int c);

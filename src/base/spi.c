@@ -7,6 +7,7 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/sequence.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -288,4 +289,14 @@ qms_spi_text(int r, int c)
 	Datum		value = qms_spi_datum(r, c, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/*
+ * Next value of an identity sequence in schema qms.  Taken in C where the value
+ * is needed before the row is written, which saves reading it back.
+ */
+int64
+qms_sequence_next(const char *name)
+{
+	return nextval_internal(qms_relation_oid(QMS_SCHEMA, name), false);
 }

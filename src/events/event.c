@@ -1,0 +1,106 @@
+/*
+ * event.c
+ *		Writes event rows.
+ *
+ * A row is written while the lock on what it describes is held, so events of
+ * one thing are in the order of its changes.  Nothing here notifies anybody:
+ * NOTIFY would serialize all writers over the flush of their commits.
+ */
+#include "events/events.h"
+
+#include "catalog/pg_type.h"
+#include "libpq/libpq-be.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/inet.h"
+
+/* The address of the client, once per backend; NULL for a unix socket or a worker. */
+static const inet *
+client_address(void)
+{
+	static bool known = false;
+	static inet *address = NULL;
+
+	if (!known)
+	{
+		if (MyProcPort != NULL && MyProcPort->remote_host != NULL &&
+			(MyProcPort->raddr.addr.ss_family == AF_INET || MyProcPort->raddr.addr.ss_family == AF_INET6))
+		{
+			char	   *host = pstrdup(MyProcPort->remote_host);
+			inet	   *parsed;
+
+			/* A scope id ("%eth0") is no part of an inet. */
+			if (strchr(host, '%'))
+				*strchr(host, '%') = '\0';
+			parsed = DatumGetInetPP(DirectFunctionCall1(inet_in, CStringGetDatum(host)));
+			address = MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(parsed));
+			memcpy(address, parsed, VARSIZE_ANY(parsed));
+		}
+		known = true;
+	}
+	return address;
+}
+
+int64
+qms_event_write(QmsCall *call, const QmsEvent *event)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "INSERT INTO qms.event (event_id, organization_id, at, kind, branch_id, application_id, queue_id, "
+								   "visit_id, ticket_id, number, state, version, counter_id, staff_id, actor_kind, actor_id, "
+								   "actor_role, address, request_id, data) "
+								   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+								   INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID, INT8OID,
+								   INT8OID, INT8OID, QMS_NUMBER_TYPE, TEXTOID, INT4OID, INT8OID, INT8OID, TEXTOID, INT8OID,
+								   TEXTOID, INETOID, UUIDOID, JSONBOID);
+	QmsParams	params = {0};
+	int64		event_id;
+
+	qms_partition_ensure(QMS_PART_EVENT, call->now);
+	event_id = qms_sequence_next("event_event_id_seq");
+	qms_param_int64(&params, event_id);
+	qms_param_int64(&params, event->organization_id);
+	qms_param_time(&params, call->now);
+	qms_param_text(&params, event->kind);
+	qms_param_id(&params, event->branch_id);
+	qms_param_id(&params, event->application_id);
+	qms_param_id(&params, event->queue_id);
+	qms_param_id(&params, event->visit_id);
+	qms_param_id(&params, event->ticket_id);
+	qms_param_pointer(&params, event->number);
+	qms_param_text(&params, event->state);
+	if (event->version == 0)
+		qms_param_null(&params);
+	else
+		qms_param_int32(&params, event->version);
+	qms_param_id(&params, event->counter_id);
+	qms_param_id(&params, event->staff_id);
+	qms_param_text(&params, call->who->kind_name);
+	qms_param_id(&params, call->who->id);
+	qms_param_text(&params, call->who->role);
+	qms_param_pointer(&params, client_address());
+	qms_param_pointer(&params, call->has_request ? &call->request_id : NULL);
+	qms_param_pointer(&params, event->data);
+	qms_spi_run(&plan, &params);
+	return event_id;
+}
+
+int64
+qms_event_configuration(QmsCall *call, const char *thing, const char *verb, int64 organization_id,
+						int64 branch_id, int64 thing_id, const Jsonb *data)
+{
+	QmsEvent	event = {0};
+	QmsJson		json;
+
+	event.kind = psprintf("%s.%s", thing, verb);
+	event.organization_id = organization_id;
+	event.branch_id = branch_id;
+	if (strcmp(thing, "queue") == 0)
+		event.queue_id = thing_id;
+	else if (strcmp(thing, "counter") == 0)
+		event.counter_id = thing_id;
+	qms_json_begin(&json);
+	qms_json_int64(&json, psprintf("%s_id", thing), thing_id);
+	qms_json_jsonb(&json, "values", data);
+	event.data = qms_json_end(&json);
+	return qms_event_write(call, &event);
+}

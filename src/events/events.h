@@ -1,0 +1,34 @@
+/*
+ * events.h
+ *		The event log: one row per change, in the transaction of the change.
+ */
+#ifndef QMS_EVENTS_H
+#define QMS_EVENTS_H
+
+#include "auth/auth.h"
+
+typedef struct QmsEvent
+{
+	const char *kind;			/* "ticket.called" */
+	int64		organization_id;
+	int64		branch_id;
+	int64		application_id;
+	int64		queue_id;
+	int64		visit_id;
+	int64		ticket_id;
+	const void *number;			/* QmsTicketNumber, or NULL */
+	const char *state;			/* the ticket's or thing's state afterwards, or NULL */
+	int32		version;		/* the ticket's version, or 0 */
+	int64		counter_id;
+	int64		staff_id;
+	const Jsonb *data;
+} QmsEvent;
+
+/* Write it; answers its event_id.  Who and when come from the call. */
+extern int64 qms_event_write(QmsCall *call, const QmsEvent *event);
+
+/* A change of configuration: "<thing>.<verb>" with data. */
+extern int64 qms_event_configuration(QmsCall *call, const char *thing, const char *verb, int64 organization_id,
+									 int64 branch_id, int64 thing_id, const Jsonb *data);
+
+#endif							/* QMS_EVENTS_H */

@@ -1,0 +1,129 @@
+/*
+ * install.c
+ *		What the install script asks C to do: the roles, and who owns what.
+ */
+#include "base/base.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+/* Groups of people and programs; nobody logs in as one of them. */
+static const char *const group_roles[] = {
+	"qms_super_admin", "qms_admin", "qms_app_admin", "qms_reception", "qms_caller", "qms_servicer",
+	"qms_display", "qms_kiosk", "qms_customer", "qms_app", "qms_gateway", "qms_authenticator"
+};
+
+static void
+run_utility(const char *sql)
+{
+	int			rc = SPI_execute(sql, false, 0);
+
+	if (rc != SPI_OK_UTILITY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not run \"%s\"", sql),
+				 errdetail("%s", SPI_result_code_string(rc))));
+}
+
+/*
+ * Make a role, or accept one that is there.  A role that somebody planted with
+ * more than a group needs would hand its rights to whoever can become it.
+ */
+static void
+make_role(const char *name, const char *options)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT rolcanlogin OR rolsuper OR rolcreaterole OR rolreplication OR rolbypassrls "
+								   "FROM pg_catalog.pg_roles WHERE rolname = $1", TEXTOID);
+	QmsParams	params = {0};
+
+	qms_param_text(&params, name);
+	if (qms_spi_run(&plan, &params) == 0)
+	{
+		run_utility(psprintf("CREATE ROLE %s NOLOGIN %s", quote_identifier(name), options));
+		return;
+	}
+	if (qms_spi_bool(0, 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_UNSAFE_ROLE),
+				 errmsg("role \"%s\" exists and has more rights than a group of qms may have", name),
+				 errdetail("It has one of LOGIN, SUPERUSER, CREATEROLE, REPLICATION and BYPASSRLS."),
+				 errhint("Find out who made it; then run ALTER ROLE %s NOLOGIN NOSUPERUSER NOCREATEROLE NOREPLICATION NOBYPASSRLS, or drop it.",
+						 name)));
+}
+
+static void
+require_superuser(void)
+{
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be superuser to install qms")));
+}
+
+PG_FUNCTION_INFO_V1(qms_make_roles);
+
+Datum
+qms_make_roles(PG_FUNCTION_ARGS)
+{
+	int			i;
+
+	require_superuser();
+	SPI_connect();
+	make_role("qms_owner", "");
+	for (i = 0; i < lengthof(group_roles); i++)
+		make_role(group_roles[i], strcmp(group_roles[i], "qms_gateway") == 0 ? "NOINHERIT" : "");
+	/* The gateway may become anybody but the super admin. */
+	for (i = 0; i < lengthof(group_roles); i++)
+	{
+		if (strcmp(group_roles[i], "qms_super_admin") != 0 &&
+			strcmp(group_roles[i], "qms_gateway") != 0)
+			run_utility(psprintf("GRANT %s TO qms_gateway", group_roles[i]));
+	}
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+PG_FUNCTION_INFO_V1(qms_take_ownership);
+
+/*
+ * Give every member of the extension to qms_owner, and take EXECUTE from
+ * PUBLIC.  The members are read from the catalog: nothing can be forgotten.
+ */
+Datum
+qms_take_ownership(PG_FUNCTION_ARGS)
+{
+	static QmsPlan plan = QMS_PLAN_NOARGS(
+										  "SELECT CASE WHEN i.type = 'composite type' THEN 'type' ELSE i.type END, i.identity "
+										  "FROM pg_catalog.pg_depend d "
+										  "JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'qms', "
+										  "LATERAL pg_catalog.pg_identify_object(d.classid, d.objid, 0) i "
+										  "WHERE d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e' "
+										  "AND i.type IN ('table', 'view', 'function', 'aggregate', 'type', 'composite type', 'operator', "
+										  "'operator class', 'operator family', 'schema') "
+										  "ORDER BY d.classid, d.objid");
+	uint64		n;
+	uint64		i;
+	char	  **types;
+	char	  **names;
+
+	require_superuser();
+	SPI_connect();
+	n = qms_spi_run(&plan, NULL);
+	types = palloc(sizeof(char *) * n);
+	names = palloc(sizeof(char *) * n);
+	for (i = 0; i < n; i++)
+	{
+		types[i] = qms_spi_text(i, 0);
+		names[i] = qms_spi_text(i, 1);
+	}
+	for (i = 0; i < n; i++)
+	{
+		run_utility(psprintf("ALTER %s %s OWNER TO qms_owner", types[i], names[i]));
+		if (strcmp(types[i], "function") == 0)
+			run_utility(psprintf("REVOKE ALL ON FUNCTION %s FROM PUBLIC", names[i]));
+	}
+	SPI_finish();
+	PG_RETURN_VOID();
+}
