@@ -2,7 +2,7 @@
 # run_tests.sh [SUITE...]: what `make test` runs.  Suites: regress isolation tap scripts clang
 # (the last in CI only, or when named).  By environment:
 #   SUITES="tap"  PROVE_TESTS=test/t/001_start.pl  PROVE_FLAGS=-v  REGRESS="a b"  ISOLATION="iso_a"
-#   PG_CONFIG=...  COPT=-Werror  QMS_MAKE_ARGS=with_llvm=no  QMS_CHECK_ARGS=bindir=...
+#   PG_CONFIG=...  COPT=-Werror  QMS_MAKE_ARGS=with_llvm=no
 #   QMS_TEST_RESULT=FILE gets the closing line as well
 # Everything runs in a copy of the tree under /tmp, as the caller, or as postgres when the caller
 # is root (the server refuses root).  The copy stays when something fails.
@@ -198,13 +198,14 @@ show_tap() {
 	sed -nE 's/^test\/t\/(\S+)\.pl +\(Wstat: .*/\1/p' "$work/log/tap" | while read -r name; do
 		lines=30 show "tmp_check/log/regress_log_$name"
 		show_servers tmp_check/log/"$name"_*.log
+		lines=15 show "$(ls -t tmp_check/log/"$name"_*.log 2>/dev/null | head -n 1)"
 	done
 }
 
 # pg_regress of 15 prints "test x ... ok", from 17 on "ok 1 - x".
 pg_regress_suite() {
 	local rc ok bad line='^(test .*|.*\.\.\. (ok|FAILED).*|(not )?ok +[0-9]+ .*)$'
-	run "$1" "$suite" "$line" "${make[@]}" installcheck "${@:2}" ${QMS_CHECK_ARGS:-}
+	run "$1" "$suite" "$line" "${make[@]}" installcheck "${@:2}"
 	rc=$?
 	ok=$(grep -cE '\.\.\. ok( |$)|^ok +[0-9]+ ' "$work/log/$suite")
 	bad=$(grep -cE '\.\.\. FAILED|^not ok +[0-9]+ ' "$work/log/$suite")
@@ -214,7 +215,7 @@ tap_suite() {
 	local rc ok bad skipped
 	run 1200 tap '^test/t/|^\[[0-9:]+\] test/|Dubious|not ok |#   Failed' \
 		env PERL_TEST_HARNESS_DUMP_TAP="$work/tap" "${make[@]}" installcheck REGRESS= ISOLATION= \
-		PROVE_FLAGS="--timer ${PROVE_FLAGS:-}" ${QMS_CHECK_ARGS:-}
+		PROVE_FLAGS="--timer ${PROVE_FLAGS:-}"
 	rc=$?
 	ok=$(find "$work/tap" -type f -exec cat {} + | grep -E '^ok ' | grep -cviE '# *skip')
 	skipped=$(find "$work/tap" -type f -exec cat {} + | grep -ciE '^(ok|1\.\.0) .*# *skip')
@@ -264,7 +265,8 @@ for suite in "$@"; do
 			echo "== $cc"
 			mkdir "$work/clang" && copy "$work/clang"
 			[ ${#tester[@]} -eq 0 ] || chown -R postgres: "$work/clang"
-			run 300 clang . env COPT="-Werror -Wno-unknown-warning-option -Wno-ignored-optimization-argument" \
+			# Not ours: gcc's options in PGXS, gnu_printf in the server's headers.
+			run 300 clang . env COPT="-Werror -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes" \
 				"${make[@]}" -C "$work/clang" with_llvm=no CC="$cc" clean all
 			rc=$?
 			count "$rc" $((rc == 0)) $((rc != 0))
