@@ -32,19 +32,39 @@ done
 
 # Only postgres runs with the sanitizers' libraries: a preloaded make or perl hangs on Debian 12.
 # The wrapper takes its place and its name, so pg_ctl finds it, also for a restart.  The shim
-# stands in for gettext, whose lock is held while libasan starts (Debian 12).
-cat >"$work/nonls.c" <<'C'
+# stands in for gettext, whose lock is held while libasan starts (Debian 12).  It also brings
+# UBSan's options, which reads its variable at the first report, when ps display has overwritten
+# it, and files its reports, because beside libasan it ignores log_path.
+cat >"$work/shim.c" <<C
+#include <stdio.h>
+#include <unistd.h>
 char *bindtextdomain(const char *d, const char *p) { (void) d; return (char *) p; }
 char *bind_textdomain_codeset(const char *d, const char *c) { (void) d; return (char *) c; }
 char *textdomain(const char *d) { return (char *) d; }
+const char *__ubsan_default_options(void) { return "print_stacktrace=1:abort_on_error=1"; }
+void __ubsan_get_current_report_data(const char **, const char **, const char **, unsigned *,
+									 unsigned *, char **);
+void __ubsan_on_report(void)
+{
+	const char *kind, *message, *file;
+	unsigned line, column;
+	char *address, name[200];
+	FILE *f;
+
+	__ubsan_get_current_report_data(&kind, &message, &file, &line, &column, &address);
+	snprintf(name, sizeof name, "$work/found/ubsan.%d", (int) getpid());
+	if ((f = fopen(name, "a")) == NULL)
+		return;
+	fprintf(f, "%s:%u:%u: %s: %s\\n", file, line, column, kind, message);
+	fclose(f);
+}
 C
-gcc -shared -fPIC -o "$work/nonls.so" "$work/nonls.c" || exit 1
+gcc -shared -fPIC -o "$work/shim.so" "$work/shim.c" -lubsan || exit 1
 cp -L "$bindir/postgres" "$work/postgres" && rm "$bindir/postgres" || exit 1
 cat >"$bindir/postgres" <<W
 #!/bin/bash
-LD_PRELOAD=$(gcc -print-file-name=libasan.so):$(gcc -print-file-name=libubsan.so):$work/nonls.so \\
+LD_PRELOAD=$(gcc -print-file-name=libasan.so):$work/shim.so:$(gcc -print-file-name=libubsan.so) \\
 ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:log_path=$work/found/asan \\
-UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1:log_path=$work/found/ubsan \\
 exec -a $bindir/postgres $work/postgres "\$@"
 W
 chmod 755 "$bindir/postgres"
