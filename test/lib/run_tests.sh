@@ -118,7 +118,8 @@ while lock -s; ! installed; do
 	installed && continue
 	sudo=()
 	if ! [ -w "$pkglibdir" ]; then
-		command -v sudo >/dev/null || die "no right to write $pkglibdir, and no sudo"
+		command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; } ||
+			die "installing into $pkglibdir needs root or sudo"
 		sudo=(sudo)
 	fi
 	echo "== install into $pkglibdir"
