@@ -17,23 +17,30 @@ DATA        = $(wildcard sql/qms--*--*.sql)
 DATA_built  = sql/qms--$(EXTVERSION).sql
 
 REGRESS        = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
-REGRESS_OPTS   = --inputdir=test --load-extension=qms --temp-instance=./tmp_check --temp-config=test/qms.conf
+REGRESS_OPTS   = --inputdir=test --encoding=UTF8 --load-extension=qms --temp-instance=./tmp_check --temp-config=test/qms.conf
 ISOLATION      = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test --outputdir=. --load-extension=qms --temp-instance=./tmp_check_iso --temp-config=test/qms.conf
+ISOLATION_OPTS = --inputdir=test --outputdir=. --encoding=UTF8 --load-extension=qms --temp-instance=./tmp_check_iso --temp-config=test/qms.conf
 TAP_TESTS      = 1
 PROVE_TESTS   ?= test/t/*.pl
 EXTRA_CLEAN    = results regression.diffs regression.out tmp_check tmp_check_iso log output_iso
 
-PG_CONFIG ?= pg_config
-PGXS      := $(shell $(PG_CONFIG) --pgxs)
+# PostgreSQL 15 where several are installed, and what pg_config names elsewhere.
+PG_CONFIG ?= $(firstword $(wildcard /usr/lib/postgresql/15/bin/pg_config) pg_config)
+PGXS      := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
 
 # Own rules stay below the include, or the first of them becomes the default goal.
-$(OBJS): $(wildcard src/*.h src/*/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*.h src/*/*.h) qms.control
 $(DATA_built): $(SQL_PARTS) sql/parts/ORDER qms.control
 	cat $(SQL_PARTS) > $@
+else
+# The targets at the end need no PGXS: their scripts install it and call make again.
+all install uninstall installcheck clean:
+	$(error $(PG_CONFIG) does not lead to PGXS: install postgresql-server-dev-15 (test/lib/install_deps.sh build) or give PG_CONFIG=...)
+endif
 
-.PHONY: test demo bench sanitize valgrind dist
+.PHONY: test demo bench sanitize
 test:
 	bash test/lib/run_tests.sh
 demo:
