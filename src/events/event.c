@@ -9,32 +9,30 @@
 #include "events/events.h"
 
 #include "catalog/pg_type.h"
-#include "libpq/libpq-be.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/inet.h"
+#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 
 /* The address of the client, once per backend; NULL for a unix socket or a worker. */
-static const inet *
+static const void *
 client_address(void)
 {
 	static bool known = false;
-	static inet *address = NULL;
+	static struct varlena *address = NULL;
 
 	if (!known)
 	{
-		if (MyProcPort != NULL && MyProcPort->remote_host != NULL &&
-			(MyProcPort->raddr.addr.ss_family == AF_INET || MyProcPort->raddr.addr.ss_family == AF_INET6))
-		{
-			char	   *host = pstrdup(MyProcPort->remote_host);
-			inet	   *parsed;
+		LOCAL_FCINFO(fcinfo, 0);
+		Datum		value;
 
-			/* A scope id ("%eth0") is no part of an inet. */
-			if (strchr(host, '%'))
-				*strchr(host, '%') = '\0';
-			parsed = DatumGetInetPP(DirectFunctionCall1(inet_in, CStringGetDatum(host)));
-			address = MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(parsed));
-			memcpy(address, parsed, VARSIZE_ANY(parsed));
+		InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+		value = inet_client_addr(fcinfo);
+		if (!fcinfo->isnull)
+		{
+			struct varlena *found = (struct varlena *) DatumGetPointer(value);
+
+			address = MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(found));
+			memcpy(address, found, VARSIZE_ANY(found));
 		}
 		known = true;
 	}

@@ -85,6 +85,39 @@ qms_make_roles(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * Every table with user data and every identity sequence is part of a dump;
+ * qms_internal.instance is not: it tells a restored database from its origin.
+ * The parents of partitions hold no rows; the partitions are ordinary tables.
+ */
+static void
+configure_dump(void)
+{
+	static QmsPlan list = QMS_PLAN_NOARGS(
+										  "SELECT c.oid FROM pg_catalog.pg_class c "
+										  "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+										  "WHERE n.nspname IN ('qms', 'qms_internal') AND c.relkind IN ('r', 'S') "
+										  "AND c.relname <> 'instance' ORDER BY c.oid");
+	static QmsPlan configure = QMS_PLAN("SELECT pg_catalog.pg_extension_config_dump($1, '')", REGCLASSOID);
+	uint64		n = qms_spi_run(&list, NULL);
+	Oid		   *relations = palloc(sizeof(Oid) * n);
+	uint64		i;
+
+	for (i = 0; i < n; i++)
+	{
+		bool		isnull;
+
+		relations[i] = DatumGetObjectId(qms_spi_datum(i, 0, &isnull));
+	}
+	for (i = 0; i < n; i++)
+	{
+		QmsParams	params = {0};
+
+		qms_param_datum(&params, ObjectIdGetDatum(relations[i]));
+		qms_spi_run(&configure, &params);
+	}
+}
+
 PG_FUNCTION_INFO_V1(qms_take_ownership);
 
 /*
@@ -110,6 +143,7 @@ qms_take_ownership(PG_FUNCTION_ARGS)
 
 	require_superuser();
 	SPI_connect();
+	configure_dump();
 	n = qms_spi_run(&plan, NULL);
 	types = palloc(sizeof(char *) * n);
 	names = palloc(sizeof(char *) * n);

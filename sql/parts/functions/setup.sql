@@ -1,0 +1,1 @@
+/* Set-up: create, update and (softly) delete. */

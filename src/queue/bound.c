@@ -1,0 +1,368 @@
+/*
+ * bound.c
+ *		Where the line of each queue begins: a hint in shared memory.
+ *
+ * The pick takes the first row of an index in which every ticket ever called
+ * leaves a dead entry until VACUUM, and VACUUM can remove none that an old
+ * snapshot might see.  So we remember a key below which nobody waits, and the
+ * pick starts there.  It is a hint and never the truth; what must hold is
+ *
+ *	  every ticket that waits, or may wait once an open transaction commits,
+ *	  has a key >= from, or its key is in the list of entries.
+ *
+ * Entering: whoever makes a ticket wait (the row trigger sees every writer:
+ * joins, resumes, transfers, undo, direct SQL) registers key and top
+ * transaction here before the row is written.  An entry below "from" is an
+ * exception that picks probe by itself: a VIP costs one probe and does not
+ * send the next pick over all the dead entries again.
+ *
+ * Raising: a picker first reads the entries and which of their transactions
+ * are running, then takes its snapshot, then scans.  The first key that
+ * waits in that snapshot becomes the new "from", but never above the key of an
+ * entry that was running when he read or came afterwards.  A transaction that
+ * had ended when he read is in his snapshot, so its entry has done its duty.
+ * Nobody needs to hear of commits, rollbacks or PREPARE: a prepared transaction
+ * counts as running, a called ticket whose call rolls back was waiting in every
+ * snapshot taken meanwhile.
+ *
+ * Locks: one LWLock for the table of queues (entries are never removed), a
+ * spinlock per queue for a few loads and stores.  Without
+ * shared_preload_libraries there is no shared memory and no hint.
+ */
+#include "queue/queue.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/procarray.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+#define MAX_ENTRIES QMS_MAX_EXCEPTIONS
+
+typedef struct BoundKey
+{
+	int64		queue_id;
+	Oid			database;
+	uint32		zero;
+} BoundKey;
+
+typedef struct BoundEntry
+{
+	int64		sort_key;
+	TransactionId xid;
+	uint64		serial;
+} BoundEntry;
+
+typedef struct BoundSlot
+{
+	BoundKey	key;
+	slock_t		mutex;
+	int64		from;
+	uint64		serial;			/* of the newest entry */
+	uint64		purged;			/* newest serial that was dropped without a picker's look */
+	TransactionId frozen_until; /* valid: no raising while a transaction up to it runs */
+	int			nentries;
+	BoundEntry	entries[MAX_ENTRIES];
+} BoundSlot;
+
+static int	queue_slots = 1024;
+static HTAB *slots = NULL;
+static LWLock *slots_lock = NULL;
+static shmem_request_hook_type prev_request_hook = NULL;
+static shmem_startup_hook_type prev_startup_hook = NULL;
+
+static void
+request_memory(void)
+{
+	if (prev_request_hook)
+		prev_request_hook();
+	RequestAddinShmemSpace(hash_estimate_size(queue_slots, sizeof(BoundSlot)));
+	RequestNamedLWLockTranche("qms", 1);
+}
+
+static void
+start_memory(void)
+{
+	HASHCTL		ctl = {0};
+
+	if (prev_startup_hook)
+		prev_startup_hook();
+	ctl.keysize = sizeof(BoundKey);
+	ctl.entrysize = sizeof(BoundSlot);
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	slots = ShmemInitHash("qms bounds", queue_slots, queue_slots, &ctl, HASH_ELEM | HASH_BLOBS);
+	slots_lock = &GetNamedLWLockTranche("qms")->lock;
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+qms_bound_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	DefineCustomIntVariable("qms.queue_slots",
+							"Number of queues of the server whose line's beginning is remembered.",
+							"Queues beyond that work, but calls slow down while an old transaction keeps dead rows. 0 turns it off.",
+							&queue_slots, 1024, 0, 1000000, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	if (queue_slots == 0)
+		return;
+	prev_request_hook = shmem_request_hook;
+	shmem_request_hook = request_memory;
+	prev_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = start_memory;
+}
+
+/* The slot of a queue; NULL if there is no memory for it. */
+static BoundSlot *
+find_slot(int64 queue_id)
+{
+	static HTAB *known = NULL;
+	BoundKey	key = {queue_id, MyDatabaseId, 0};
+	BoundSlot  *slot;
+	bool		found;
+	struct
+	{
+		int64		queue_id;
+		BoundSlot  *slot;
+	}		   *local;
+
+	if (slots == NULL)
+		return NULL;
+	if (known == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(int64);
+		ctl.entrysize = sizeof(*local);
+		known = hash_create("qms known bounds", 32, &ctl, HASH_ELEM | HASH_BLOBS);
+	}
+	local = hash_search(known, &queue_id, HASH_FIND, &found);
+	if (found)
+		return local->slot;
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+	slot = hash_search(slots, &key, HASH_ENTER_NULL, &found);
+	if (slot != NULL && !found)
+	{
+		SpinLockInit(&slot->mutex);
+		slot->from = PG_INT64_MIN;
+		slot->serial = 0;
+		slot->purged = 0;
+		slot->frozen_until = InvalidTransactionId;
+		slot->nentries = 0;
+	}
+	LWLockRelease(slots_lock);
+	if (slot != NULL)
+	{
+		local = hash_search(known, &queue_id, HASH_ENTER, &found);
+		local->slot = slot;
+	}
+	return slot;
+}
+
+/* Take the entry at i out; the caller has the spinlock. */
+static void
+drop_entry(BoundSlot *slot, int i)
+{
+	slot->entries[i] = slot->entries[--slot->nentries];
+}
+
+/*
+ * Make room: entries at or above "from" whose transaction has ended are found
+ * by every scan, so they may go.  Pickers that read before they came see
+ * "purged" and do not raise.
+ */
+static void
+purge(BoundSlot *slot)
+{
+	BoundEntry	copy[MAX_ENTRIES];
+	bool		ended[MAX_ENTRIES];
+	int			n;
+	int			i;
+	int			j;
+
+	SpinLockAcquire(&slot->mutex);
+	n = slot->nentries;
+	memcpy(copy, slot->entries, sizeof(BoundEntry) * n);
+	SpinLockRelease(&slot->mutex);
+	for (i = 0; i < n; i++)
+		ended[i] = !TransactionIdIsInProgress(copy[i].xid);
+	SpinLockAcquire(&slot->mutex);
+	for (i = 0; i < n; i++)
+	{
+		for (j = 0; ended[i] && j < slot->nentries; j++)
+		{
+			if (slot->entries[j].serial != copy[i].serial || copy[i].sort_key < slot->from)
+				continue;
+			slot->purged = Max(slot->purged, copy[i].serial);
+			drop_entry(slot, j);
+			break;
+		}
+	}
+	SpinLockRelease(&slot->mutex);
+}
+
+/* No room even so: fall back to scanning from the lowest key, until all of them are done. */
+static void
+give_up(BoundSlot *slot, int64 sort_key, TransactionId xid)
+{
+	int			i;
+
+	slot->from = Min(slot->from, sort_key);
+	slot->frozen_until = xid;
+	for (i = 0; i < slot->nentries; i++)
+	{
+		slot->from = Min(slot->from, slot->entries[i].sort_key);
+		if (TransactionIdFollows(slot->entries[i].xid, slot->frozen_until))
+			slot->frozen_until = slot->entries[i].xid;
+	}
+	slot->nentries = 0;
+	slot->purged = slot->serial;
+}
+
+/* A ticket is about to wait at sort_key; to be called before its row is written. */
+void
+qms_bound_register(int64 queue_id, int64 sort_key)
+{
+	BoundSlot  *slot = find_slot(queue_id);
+	TransactionId xid;
+	bool		full;
+	int			round;
+
+	if (slot == NULL)
+		return;
+	xid = GetTopTransactionId();
+	for (round = 0; round < 2; round++)
+	{
+		SpinLockAcquire(&slot->mutex);
+		slot->serial++;
+		full = slot->nentries == MAX_ENTRIES;
+		if (!full)
+		{
+			BoundEntry *entry = &slot->entries[slot->nentries++];
+
+			entry->sort_key = sort_key;
+			entry->xid = xid;
+			entry->serial = slot->serial;
+		}
+		else if (round == 1)
+			give_up(slot, sort_key, xid);
+		SpinLockRelease(&slot->mutex);
+		if (!full)
+			return;
+		if (round == 0)
+			purge(slot);
+	}
+}
+
+/*
+ * What is known of the queue.  To be called before the snapshot of the scan is
+ * taken; so it is of no use where one snapshot serves the whole transaction.
+ */
+void
+qms_bound_read(int64 queue_id, QmsBound *bound)
+{
+	BoundSlot  *slot = find_slot(queue_id);
+	BoundEntry	copy[MAX_ENTRIES];
+	TransactionId frozen_until;
+	int			n;
+	int			i;
+
+	bound->known = slot != NULL && !IsolationUsesXactSnapshot();
+	bound->from = PG_INT64_MIN;
+	bound->nexceptions = 0;
+	if (!bound->known)
+		return;
+	SpinLockAcquire(&slot->mutex);
+	bound->from = slot->from;
+	bound->serial = slot->serial;
+	frozen_until = slot->frozen_until;
+	n = slot->nentries;
+	memcpy(copy, slot->entries, sizeof(BoundEntry) * n);
+	SpinLockRelease(&slot->mutex);
+
+	bound->may_raise = !TransactionIdIsValid(frozen_until) ||
+		TransactionIdPrecedes(frozen_until, GetOldestActiveTransactionId());
+	bound->limit = PG_INT64_MAX;
+	for (i = 0; i < n; i++)
+	{
+		bool		running = TransactionIdIsInProgress(copy[i].xid);
+
+		if (copy[i].sort_key < bound->from)
+			bound->exceptions[bound->nexceptions++] = copy[i].sort_key;
+		else if (running)
+			bound->limit = Min(bound->limit, copy[i].sort_key);
+		bound->running[i] = running;
+		bound->serials[i] = copy[i].serial;
+	}
+	bound->nentries = n;
+}
+
+static bool
+has_key(const int64 *keys, int n, int64 key)
+{
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		if (keys[i] == key)
+			return true;
+	}
+	return false;
+}
+
+/* Had this entry's transaction ended when "seen" was read? */
+static bool
+had_ended(const QmsBound *seen, uint64 serial)
+{
+	int			i;
+
+	for (i = 0; i < seen->nentries; i++)
+	{
+		if (seen->serials[i] == serial)
+			return !seen->running[i];
+	}
+	return false;
+}
+
+/*
+ * A scan with a snapshot taken after "seen" was read found first_waiting as the
+ * lowest key from seen->from on (PG_INT64_MAX: nobody), and of the exceptions
+ * those in still_waiting.
+ */
+void
+qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
+				const int64 *still_waiting, int nstill)
+{
+	BoundSlot  *slot = seen->known && seen->may_raise ? find_slot(queue_id) : NULL;
+	int64		to = Min(first_waiting, seen->limit);
+	int			i;
+
+	if (slot == NULL || (to <= seen->from && seen->nentries == 0))
+		return;
+	SpinLockAcquire(&slot->mutex);
+	if (slot->from == seen->from && slot->purged <= seen->serial)
+	{
+		slot->frozen_until = InvalidTransactionId;
+		for (i = slot->nentries - 1; i >= 0; i--)
+		{
+			BoundEntry *entry = &slot->entries[i];
+
+			if (!had_ended(seen, entry->serial))
+			{
+				if (entry->sort_key >= slot->from)
+					to = Min(to, entry->sort_key);
+			}
+			else if (entry->sort_key >= slot->from || !has_key(still_waiting, nstill, entry->sort_key))
+				drop_entry(slot, i);
+		}
+		if (to != PG_INT64_MAX && to > slot->from)
+			slot->from = to;
+	}
+	SpinLockRelease(&slot->mutex);
+}

@@ -1,0 +1,118 @@
+/*
+ * guard.c
+ *		The trigger on qms.ticket: whoever writes, the transition table holds.
+ *
+ * A pure function of OLD and NEW.  A row may be put in with any open state
+ * (restore, undo).  It may be deleted only by the mover of ticket.c, which says
+ * beforehand which ticket ends in which state; a plain DELETE or TRUNCATE is
+ * refused, a superuser's too.  Replication apply, and whoever disables
+ * triggers, are outside the promise.
+ */
+#include "queue/queue.h"
+
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+static int64 declared_ticket = 0;
+static QmsState declared_final = QMS_STATES;
+
+/* The next DELETE is of this ticket, which ends so. */
+void
+qms_guard_declare_end(int64 ticket_id, QmsState final)
+{
+	declared_ticket = ticket_id;
+	declared_final = final;
+}
+
+static Datum
+column(TriggerData *trigger, HeapTuple tuple, const char *name)
+{
+	int			attnum = SPI_fnumber(trigger->tg_relation->rd_att, name);
+	bool		isnull;
+	Datum		value;
+
+	value = heap_getattr(tuple, attnum, trigger->tg_relation->rd_att, &isnull);
+	return isnull ? (Datum) 0 : value;
+}
+
+static QmsState
+state_of(TriggerData *trigger, HeapTuple tuple)
+{
+	return qms_state_by_name(TextDatumGetCString(column(trigger, tuple, "state")));
+}
+
+static pg_attribute_noreturn() void
+refuse_delete(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QMS_DIRECT_CHANGE),
+			 errmsg("tickets cannot be removed by %s", what),
+			 errdetail("A ticket that ends moves to qms.ticket_history with its final state."),
+			 errhint("Call qms.cancel_ticket(), or another function that ends a ticket.")));
+}
+
+static void
+check_delete(TriggerData *trigger)
+{
+	HeapTuple	old = trigger->tg_trigtuple;
+	int64		ticket_id = DatumGetInt64(column(trigger, old, "ticket_id"));
+	QmsState	final = declared_final;
+
+	if (ticket_id != declared_ticket)
+		refuse_delete("DELETE");
+	/* Once only, also when what follows fails. */
+	qms_guard_declare_end(0, QMS_STATES);
+	qms_state_check(state_of(trigger, old), final, ticket_id);
+}
+
+/* Somebody comes into the line at a place: the remembered beginning must not hide him. */
+static void
+note_waiting(TriggerData *trigger, HeapTuple new, HeapTuple old)
+{
+	int64		queue_id = DatumGetInt64(column(trigger, new, "queue_id"));
+	int64		sort_key = DatumGetInt64(column(trigger, new, "sort_key"));
+
+	if (old != NULL && state_of(trigger, old) == QMS_WAITING &&
+		DatumGetInt64(column(trigger, old, "queue_id")) == queue_id &&
+		DatumGetInt64(column(trigger, old, "sort_key")) == sort_key)
+		return;
+	qms_bound_register(queue_id, sort_key);
+}
+
+PG_FUNCTION_INFO_V1(qms_guard_ticket);
+
+Datum
+qms_guard_ticket(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	HeapTuple	new;
+	QmsState	to;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("guard_ticket() must be called as a trigger")));
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		refuse_delete("TRUNCATE");
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+	{
+		check_delete(trigger);
+		return PointerGetDatum(trigger->tg_trigtuple);
+	}
+	new = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
+	to = state_of(trigger, new);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	{
+		int64		ticket_id = DatumGetInt64(column(trigger, new, "ticket_id"));
+
+		if (ticket_id != DatumGetInt64(column(trigger, trigger->tg_trigtuple, "ticket_id")))
+			refuse_delete("changing its id");
+		qms_state_check(state_of(trigger, trigger->tg_trigtuple), to, ticket_id);
+	}
+	if (to == QMS_WAITING)
+		note_waiting(trigger, new,
+					 TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_trigtuple : NULL);
+	return PointerGetDatum(new);
+}

@@ -1,0 +1,210 @@
+/*
+ * queue.h
+ *		Tickets at counters: states, order, numbers, and every operation.
+ */
+#ifndef QMS_QUEUE_H
+#define QMS_QUEUE_H
+
+#include "auth/auth.h"
+#include "config/config.h"
+#include "events/events.h"
+
+/* ---- The columns of qms.ticket, in the order of QmsRow; the key comes first. ---- */
+#define QMS_TICKET_COLUMNS(X) \
+	X(ticket_id) X(organization_id) \
+	X(branch_id) X(application_id) X(queue_id) X(service_id) X(customer_class_id) X(visit_id) \
+	X(customer_id) X(number) X(previous_number) X(service_day) X(state) X(version) X(leg) \
+	X(priority) X(credit) X(effective_arrival) X(sort_key) X(joined_at) X(entered_at) \
+	X(called_at) X(started_at) X(counter_id) X(staff_id) X(staff_session_id) X(calls) X(recalls) \
+	X(last_recall_at) X(defers) X(hold_kind) X(hold_reason) X(held_at) X(resume_at) X(resume_to) \
+	X(wanted_counter_id) X(wanted_staff_id) X(wanted_until) X(requires_skill) X(by_class) \
+	X(shared_visit) X(simulated) X(subject) X(language) X(contact) X(metadata) X(notes) \
+	X(token_nonce) X(quoted_p10) X(quoted_p50) X(quoted_p90) X(quoted_n) X(quoted_s)
+
+/* What ticket_history has on top. */
+#define QMS_HISTORY_COLUMNS(X) X(ended_at) X(ended_from) X(outcome) X(end_reason)
+
+#define QMS_LEG_COLUMNS(X) \
+	X(ticket_id) X(organization_id) X(leg) X(visit_id) X(branch_id) X(queue_id) X(service_id) \
+	X(customer_class_id) X(number) X(simulated) X(entered_at) X(called_at) X(started_at) X(left_at) \
+	X(counter_id) X(staff_id) X(staff_session_id) X(sort_key) X(quoted_p10) X(quoted_p50) \
+	X(quoted_p90) X(quoted_n) X(quoted_s) X(note)
+
+#define QMS_SESSION_COLUMNS(X) \
+	X(staff_session_id) X(organization_id) X(branch_id) X(counter_id) X(staff_id) \
+	X(counter_profile_id) X(skills) X(opened_at) X(paused_at) X(pause_reason) X(closed_at) \
+	X(current_ticket_id) X(idle_since) X(tickets_called) X(tickets_served) X(service_time) \
+	X(pause_time) X(passes) X(undo_event_id) X(undo_at)
+
+#define QMS_COLUMN_T(c) T_##c,
+#define QMS_COLUMN_L(c) L_##c,
+#define QMS_COLUMN_S(c) S_##c,
+enum
+{
+	QMS_TICKET_COLUMNS(QMS_COLUMN_T)
+	T_COLUMNS,
+	T_MORE = T_COLUMNS - 1,
+	QMS_HISTORY_COLUMNS(QMS_COLUMN_T)
+	T_ALL_COLUMNS
+};
+enum
+{
+	QMS_LEG_COLUMNS(QMS_COLUMN_L)
+	L_COLUMNS
+};
+enum
+{
+	QMS_SESSION_COLUMNS(QMS_COLUMN_S)
+	S_COLUMNS
+};
+
+/* ---- state.c: the states and the one table of transitions ---- */
+typedef enum QmsState
+{
+	QMS_BOOKED,
+	QMS_WAITING,
+	QMS_CALLED,
+	QMS_SERVING,
+	QMS_ON_HOLD,
+	QMS_RELEASED,
+	QMS_ADMITTED,
+	QMS_COMPLETED,				/* from here on finished */
+	QMS_NO_SHOW,
+	QMS_CANCELLED,
+	QMS_EXPIRED,
+	QMS_REVOKED,
+	QMS_STATES
+} QmsState;
+
+extern const char *qms_state_name(QmsState state);
+extern QmsState qms_state_by_name(const char *name);
+extern bool qms_state_is_open(QmsState state);
+extern bool qms_state_may_become(QmsState from, QmsState to);
+extern void qms_state_check(QmsState from, QmsState to, int64 ticket_id);
+
+/* guard.c: the trigger; the mover declares what it is about to delete */
+extern void qms_guard_declare_end(int64 ticket_id, QmsState final);
+
+/* ---- bound.c: where the line begins ---- */
+#define QMS_MAX_EXCEPTIONS 32
+
+typedef struct QmsBound
+{
+	bool		known;			/* false: no hint, scan from the start */
+	bool		may_raise;
+	int64		from;			/* nobody waits below, but perhaps at the exceptions */
+	int64		limit;			/* lowest key at or above "from" of a running transaction */
+	int			nexceptions;
+	int64		exceptions[QMS_MAX_EXCEPTIONS];
+	uint64		serial;
+	int			nentries;		/* what was there, for qms_bound_raise */
+	uint64		serials[QMS_MAX_EXCEPTIONS];
+	bool		running[QMS_MAX_EXCEPTIONS];
+} QmsBound;
+
+extern void qms_bound_init(void);
+extern void qms_bound_register(int64 queue_id, int64 sort_key);
+extern void qms_bound_read(int64 queue_id, QmsBound *bound);
+extern void qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
+							const int64 *still_waiting, int nstill);
+
+/* ---- ticket.c: rows of tickets, legs and history ---- */
+typedef QmsRow QmsTicket;
+
+extern QmsTable qms_ticket_table;
+extern QmsTable qms_history_table;
+extern QmsTable qms_leg_table;
+extern QmsTicket *qms_ticket_new(void);
+extern QmsTicket *qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce);
+extern QmsTicket *qms_ticket_read(QmsCall *call, int64 ticket_id, bool *ended);
+extern QmsState qms_ticket_state(const QmsTicket *ticket);
+extern void qms_ticket_set_state(QmsTicket *ticket, QmsState state);
+extern void qms_ticket_store(QmsTicket *ticket);
+extern void qms_ticket_end(QmsCall *call, QmsTicket *ticket, QmsState final, const char *outcome, const char *reason);
+extern void qms_ticket_write_leg(QmsCall *call, const QmsTicket *ticket, const char *note);
+extern void qms_ticket_clear_call(QmsTicket *ticket);
+extern void qms_ticket_clear_hold(QmsTicket *ticket);
+extern int64 qms_ticket_event(QmsCall *call, const QmsTicket *ticket, const char *kind, const Jsonb *data);
+extern void qms_ticket_order_json(QmsJson *json, const QmsTicket *ticket);
+extern int64 qms_ticket_credit(const QmsTicket *ticket, const QmsQueue *queue);
+extern void qms_ticket_set_key(QmsTicket *ticket, int64 sort_key);
+extern Datum qms_ticket_answer(QmsCall *call, const QmsTicket *ticket);
+extern void qms_ticket_fill_answer(QmsCall *call, const QmsTicket *ticket, Datum *values, bool *nulls);
+
+/* ---- session.c: who works at a counter ---- */
+typedef QmsRow QmsSession;
+
+extern QmsTable qms_session_table;
+extern QmsCounter *qms_counter_needed(QmsCall *call, int64 counter_id);
+extern QmsSession *qms_session_read(QmsCall *call, int64 counter_id);	/* NULL: not open */
+extern QmsSession *qms_session_needed(QmsCall *call, int64 counter_id);
+extern QmsProfile *qms_session_profile(const QmsSession *session, const QmsCounter *counter);
+extern void qms_session_store(QmsSession *session, int64 expected_ticket_id);
+extern void qms_session_release_ticket(QmsCall *call, const QmsTicket *ticket, bool served);
+extern void qms_session_remember(QmsSession *session, int64 event_id, TimestampTz at);
+extern void qms_session_remember_for(QmsCall *call, int64 staff_session_id, int64 event_id);
+extern QmsTicket *qms_session_current_ticket(QmsCall *call, QmsSession *session);
+
+/* ---- place.c: position and wait figures ---- */
+typedef struct QmsPlace
+{
+	int64		people_ahead;
+	bool		exact;
+	Interval   *p10;
+	Interval   *p50;
+	Interval   *p90;
+	int			n;				/* what the figures were made from */
+	int			s;
+} QmsPlace;
+
+extern void qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, QmsPlace *place);
+extern void qms_place_quote(QmsTicket *ticket, const QmsPlace *place);
+
+/* ---- number.c: numbers and moments of arrival ---- */
+extern void qms_number_take(QmsCall *call, QmsQueue *queue, QmsTicket *ticket);
+extern TimestampTz qms_number_arrival(QmsCall *call, QmsQueue *queue);
+
+/* ---- pick.c, policy.c: whose turn it is ---- */
+typedef struct QmsHead
+{
+	int			source;			/* of the profile */
+	int64		queue_id;
+	int64		ticket_id;
+	int64		sort_key;
+	int64		customer_class_id;
+	TimestampTz effective_arrival;
+	double		weight;
+	double		score;			/* as the policy saw it */
+	QmsTicket  *locked;			/* set once the row is ours */
+} QmsHead;
+
+typedef struct QmsPick
+{
+	QmsTicket  *ticket;			/* NULL: nobody waits */
+	const QmsHead *chosen;
+	QmsHead    *heads;
+	int			nheads;
+	int64		passed;			/* a ticket that was passed over, or 0 */
+	const char *passed_why;
+} QmsPick;
+
+extern void qms_pick(QmsCall *call, const QmsCounter *counter, QmsSession *session,
+					 const QmsProfile *profile, QmsPick *pick);
+extern int	qms_policy_choose(QmsPolicy policy, QmsHead *heads, int nheads, TimestampTz now,
+							  const float8 *passes);
+extern void qms_policy_charge(const QmsProfile *profile, const QmsHead *heads, int nheads,
+							  const QmsHead *chosen, float8 *passes);
+extern bool qms_pick_is_eligible(QmsCall *call, const QmsTicket *ticket, const QmsSession *session);
+
+/* ---- call.c, finish.c: shared by operations of a counter ---- */
+extern int64 qms_call_put(QmsCall *call, QmsTicket *ticket, QmsSession *session, const QmsCounter *counter,
+						  QmsState state, const Jsonb *why);
+extern int64 qms_finish(QmsCall *call, QmsTicket *ticket, QmsState final, const char *outcome, const char *reason);
+
+/* ---- visit.c: several tickets of one visit ---- */
+extern bool qms_visit_claim(QmsCall *call, QmsTicket *ticket);
+extern void qms_visit_pause_others(QmsCall *call, QmsTicket *ticket);
+extern void qms_visit_resume_others(QmsCall *call, QmsTicket *ticket);
+extern QmsTicket *qms_visit_ticket(QmsCall *call, const QmsTicketToken *token, bool lock, bool *ended);
+
+#endif							/* QMS_QUEUE_H */
