@@ -50,3 +50,9 @@ void
 qms_hours_check_open(QmsQueue *queue, TimestampTz now)
 {
 }
+
+bool
+qms_hours_is_open(QmsQueue *queue, TimestampTz now, TimestampTz *closes_at, TimestampTz *next_open)
+{
+	return true;
+}
