@@ -34,6 +34,9 @@ my $begin = time();
 my $end = $begin + $option{seconds};
 my @pids;
 
+# A clerk may not touch what has gone to another branch; a token may be no token at all.
+my %allowed = (counter => { 42501 => 1 }, customer => { '22P02' => 1 });
+
 # One process: a session with its own random numbers.
 sub spawn
 {
@@ -46,7 +49,8 @@ sub spawn
 		return;
 	}
 	srand($option{seed} * 1000 + $n);
-	my $client = Storm::Client->new(name => $name, socket => $folder, user => $user, folder => $folder, end => $end);
+	my $client = Storm::Client->new(name => $name, socket => $folder, user => $user, folder => $folder, end => $end,
+		allowed => $allowed{ $name =~ s/\d+$//r } // {});
 	my $ok = eval {
 		$make->($client, Storm::Pool->new("$folder/pool"))->work();
 		1;

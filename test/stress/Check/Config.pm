@@ -5,13 +5,16 @@ package Check::Config;
 use strict;
 use warnings;
 
-my $usec = q{(1000000 * extract(epoch FROM %s))::bigint};
+# Lengths, and moments as the server counts them: microseconds from 2000 on.
+my $length = q{(1000000 * extract(epoch FROM %s))::bigint};
+my $moment = q{(1000000 * extract(epoch FROM %s - timestamptz '2000-01-01 00:00+00'))::bigint};
 
 sub new
 {
 	my ($class, $dbh) = @_;
 	my $self = bless { queue => {}, class => {}, offer => {} }, $class;
-	my $at = sub { sprintf($usec, $_[0]) };
+	my $usec = sub { sprintf($length, $_[0]) };
+	my $at = sub { sprintf($moment, $_[0]) };
 
 	# Defaults as documented for the settings of a queue.
 	$self->{queue} = $dbh->selectall_hashref(
@@ -19,13 +22,13 @@ sub new
 			coalesce((settings->>'max_number')::int, 999) AS max_number,
 			coalesce((settings->>'wrap')::bool, false)::int AS wrap,
 			coalesce((settings->>'live_past_midnight')::bool, false)::int AS live_past_midnight, }
-		  . $at->(q{coalesce((settings->>'priority_step')::interval, '5 minutes')}) . ' AS step, '
+		  . $usec->(q{coalesce((settings->>'priority_step')::interval, '5 minutes')}) . ' AS step, '
 		  . $at->('updated_at') . ' AS updated FROM qms.queue', 'queue_id');
 	$self->{class} = $dbh->selectall_hashref(
-		'SELECT customer_class_id, ' . $at->('credit') . ' AS credit, ' . $at->('updated_at') . ' AS updated FROM qms.customer_class',
+		'SELECT customer_class_id, ' . $usec->('credit') . ' AS credit, ' . $at->('updated_at') . ' AS updated FROM qms.customer_class',
 		'customer_class_id');
 	$self->{offer} = $dbh->selectall_hashref(
-		q{SELECT f.queue_id || ' ' || f.service_id AS key, max(} . $at->('s.credit') . ') AS credit, max('
+		q{SELECT f.queue_id || ' ' || f.service_id AS key, max(} . $usec->('s.credit') . ') AS credit, max('
 		  . $at->('greatest(f.updated_at, s.updated_at)') . q{) AS updated,
 			max(cardinality(s.requires_skill || f.requires_skill)) AS skills
 		FROM qms.service_offer f JOIN qms.service s USING (service_id)

@@ -156,7 +156,7 @@ sub check_undo
 {
 	my ($self, $event, $before, $after, $where) = @_;
 	my $was = $before->{before};
-	my $undone = $event->{undoes};
+	my $undone = $event->{undone_event_id};
 	my @wrong;
 
 	return if $before->{partial} && !$was;

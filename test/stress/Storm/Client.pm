@@ -13,7 +13,8 @@ use Time::HiRes qw(sleep time);
 # Errors that a call may end with, besides class QM.
 my %expected = map { $_ => 1 } qw(40001);
 
-# new(NAME => ..., socket => folder, user => role, folder => of the logs, end => time to stop).
+# new(name => ..., socket => folder, user => role, folder => of the logs, end => time to stop,
+# allowed => { SQLSTATE => 1 }).
 sub new
 {
 	my ($class, %self) = @_;
@@ -59,7 +60,7 @@ sub acknowledge
 
 	syswrite($self->{acks},
 		join("\t", $function, map { $_ // '' } $request_id,
-			@{$row}{qw(ticket_id version state number staff_session_id)}) . "\n");
+			map { $row->{$_} } qw(ticket_id version state number staff_session_id)) . "\n");
 }
 
 sub connect_once
@@ -132,7 +133,7 @@ sub account
 	my $state = $answer->{lost} ? 'lost' : $answer->{state} eq '' ? 'ok' : $answer->{state};
 
 	$self->{count}{"$function $state"}++;
-	return if $answer->{lost} || $state eq 'ok' || $state =~ /^QM/ || $expected{$state};
+	return if $answer->{lost} || $state eq 'ok' || $state =~ /^QM/ || $expected{$state} || $self->{allowed}{$state};
 	$self->problem("unexpected $state from qms.$function: $answer->{error}");
 }
 
@@ -146,7 +147,9 @@ sub new_request_id
 sub flat
 {
 	my ($answer) = @_;
-	return join('; ', map { my $row = $_; join(', ', map { "$_=" . ($row->{$_} // 'null') } sort keys %$row) }
+	my $text = sub { !defined $_[0] ? 'null' : ref $_[0] ? "{@{$_[0]}}" : $_[0] };
+
+	return join('; ', map { my $row = $_; join(', ', map { "$_=" . $text->($row->{$_}) } sort keys %$row) }
 		@{ $answer->{rows} });
 }
 

@@ -52,7 +52,7 @@ sub keep
 	my ($self, $answer) = @_;
 	my $row = $answer->{rows} ? $answer->{rows}[0] : undef;
 
-	return unless $row && defined $row->{ticket_id};
+	return unless $row && defined $row->{ticket_id} && defined $row->{token};
 	$self->{pool}->add($row);
 	push @{ $self->{mine} }, $row unless grep { $_->{ticket_id} == $row->{ticket_id} } @{ $self->{mine} };
 }

@@ -21,6 +21,9 @@ sub new
 sub add
 {
 	my ($self, $row) = @_;
+
+	# A second join of a subject is told no token.
+	return unless defined $row->{token};
 	my $line = join(' ', @{$row}{qw(ticket_id queue_id token)});
 
 	syswrite($self->{file}, sprintf("%-99s\n", $line));
