@@ -140,11 +140,45 @@ extern QmsPolicy qms_policy_by_name(const char *name);
 extern const char *qms_policy_name(QmsPolicy policy);
 
 /* settings.c */
+typedef enum QmsSettingKind
+{
+	QMS_SET_INT,
+	QMS_SET_BOOL,
+	QMS_SET_DURATION,
+	QMS_SET_TIME_OF_DAY,
+	QMS_SET_RATE,
+	QMS_SET_TIME,
+	QMS_SET_TEXT
+} QmsSettingKind;
+
+/* To which kind of queue a setting applies; bits. */
+#define QMS_COUNTER_KIND	1
+#define QMS_RELEASE_KIND	2
+#define QMS_BOTH_KINDS		3
+
+typedef struct QmsSettingKey
+{
+	const char *key;
+	QmsSettingKind kind;
+	int			applies;
+	const char *unit;			/* or NULL */
+	const char *default_value;	/* as a user would write it, or NULL */
+	int64		min;
+	int64		max;
+	const char *description;
+	Size		offset;			/* in QmsQueueSettings */
+} QmsSettingKey;
+
+extern const QmsSettingKey *qms_settings_key(int n);
+extern const char *qms_settings_kind_name(QmsSettingKind kind);
+extern const char *qms_settings_applies_name(int applies);
+extern int64 qms_time_of_day(const char *text);
 extern void qms_settings_parse(const Jsonb *settings, bool is_release, QmsQueueSettings *out);
 extern Jsonb *qms_settings_merge(const Jsonb *old, const Jsonb *changes);
 
 /* hours.c */
 extern void qms_hours_check_open(QmsQueue *queue, TimestampTz now);
+extern bool qms_hours_is_open(QmsQueue *queue, TimestampTz now, TimestampTz *closes_at, TimestampTz *next_open);
 extern DateADT qms_service_day(const QmsQueue *queue, TimestampTz now);
 extern pg_tz *qms_zone_by_name(const char *name);
 

@@ -1,0 +1,152 @@
+/*
+ * values.c
+ *		The new values of a change, as the data of its event: the same text in
+ *		every session, whatever its DateStyle or IntervalStyle is.
+ */
+#include "setup/setup.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/rangetypes.h"
+#include "utils/typcache.h"
+
+/* "PT1H30M" */
+static char *
+interval_text(const Interval *value)
+{
+	struct pg_itm itm;
+	char		buffer[MAXDATELEN + 1];
+
+	interval2itm(*value, &itm);
+	EncodeInterval(&itm, INTSTYLE_ISO_8601, buffer);
+	return pstrdup(buffer);
+}
+
+static void
+write_text_array(QmsJson *json, const char *key, Datum value)
+{
+	StringInfoData list;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+	int			i;
+
+	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	initStringInfo(&list);
+	appendStringInfoChar(&list, '[');
+	for (i = 0; i < n; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(&list, ',');
+		escape_json(&list, TextDatumGetCString(elements[i]));
+	}
+	appendStringInfoChar(&list, ']');
+	qms_json_jsonb(json, key, DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(list.data))));
+}
+
+static void
+write_id_array(QmsJson *json, const char *key, Datum value)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+	int			i;
+
+	deconstruct_array(DatumGetArrayTypeP(value), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &elements, &nulls, &n);
+	qms_json_begin_array(json, key);
+	for (i = 0; i < n; i++)
+		qms_json_element_int64(json, DatumGetInt64(elements[i]));
+	qms_json_end_array(json);
+}
+
+/* {"from": moment, "until": moment}; an open end is left out. */
+static void
+write_range(QmsJson *json, const char *key, Datum value)
+{
+	RangeType  *range = DatumGetRangeTypeP(value);
+	RangeBound	lower;
+	RangeBound	upper;
+	bool		empty;
+
+	range_deserialize(lookup_type_cache(RangeTypeGetOid(range), TYPECACHE_RANGE_INFO),
+					  range, &lower, &upper, &empty);
+	qms_json_begin_object(json, key);
+	if (!lower.infinite)
+		qms_json_time(json, "from", DatumGetTimestampTz(lower.val));
+	if (!upper.infinite)
+		qms_json_time(json, "until", DatumGetTimestampTz(upper.val));
+	qms_json_end_object(json);
+}
+
+static void
+write_value(QmsJson *json, const char *key, Oid type, Datum value)
+{
+	Oid			output;
+	bool		varlena;
+
+	switch (type)
+	{
+		case TEXTOID:
+			qms_json_text(json, key, TextDatumGetCString(value));
+			break;
+		case BOOLOID:
+			qms_json_bool(json, key, DatumGetBool(value));
+			break;
+		case INT4OID:
+			qms_json_int64(json, key, DatumGetInt32(value));
+			break;
+		case INT8OID:
+			qms_json_int64(json, key, DatumGetInt64(value));
+			break;
+		case INTERVALOID:
+			qms_json_text(json, key, interval_text(DatumGetIntervalP(value)));
+			break;
+		case JSONBOID:
+			qms_json_jsonb(json, key, DatumGetJsonbP(value));
+			break;
+		case TEXTARRAYOID:
+			write_text_array(json, key, value);
+			break;
+		case INT8ARRAYOID:
+			write_id_array(json, key, value);
+			break;
+		case TSTZRANGEOID:
+			write_range(json, key, value);
+			break;
+		default:
+			getTypeOutputInfo(type, &output, &varlena);
+			qms_json_text(json, key, OidOutputFunctionCall(output, value));
+			break;
+	}
+}
+
+/* What was given, with what was made for it; what a change removed is null there. */
+Jsonb *
+qms_setup_values(const QmsSetup *setup)
+{
+	QmsTable   *table = &setup->thing->table;
+	QmsJson		json;
+	int			i;
+
+	qms_json_begin(&json);
+	for (i = 0; i < table->ncols; i++)
+	{
+		const QmsField *field = &setup->thing->fields[i];
+
+		if (field->kind == QMS_F_HELD || (!setup->creating && !setup->given[i]))
+			continue;
+		if (!qms_row_isnull(setup->row, i))
+			write_value(&json, field->name, table->types[i], setup->row->values[i]);
+		else if (!setup->creating)
+			qms_json_jsonb(&json, field->name,
+						   DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("null"))));
+	}
+	return qms_json_end(&json);
+}
