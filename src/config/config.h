@@ -29,6 +29,7 @@ typedef struct QmsQueueSettings
 	bool		requires_arrival;
 	int64		last_ticket_before; /* closing */
 	int64		wanted_fallback;	/* how long a wanted counter or clerk is waited for */
+	int64		priority_step;	/* credit of one step of priority */
 	bool		is_public;
 	bool		simulated;
 	bool		subject_required;

@@ -13,6 +13,7 @@ qms_settings_parse(const Jsonb *settings, bool is_release, QmsQueueSettings *out
 	out->defer_limit = 3;
 	out->undo_window = USECS_PER_MINUTE;
 	out->wanted_fallback = 15 * USECS_PER_MINUTE;
+	out->priority_step = 5 * USECS_PER_MINUTE;
 	out->is_public = true;
 	out->opens_at = QMS_NO_TIME;
 }

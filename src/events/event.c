@@ -39,6 +39,16 @@ client_address(void)
 	return address;
 }
 
+/*
+ * An event's id, for those who have to name it before it is written.  Taken
+ * while the lock on what the event describes is held.
+ */
+int64
+qms_event_next_id(void)
+{
+	return qms_sequence_next("event_event_id_seq");
+}
+
 int64
 qms_event_write(QmsCall *call, const QmsEvent *event)
 {
@@ -54,7 +64,7 @@ qms_event_write(QmsCall *call, const QmsEvent *event)
 	int64		event_id;
 
 	qms_partition_ensure(QMS_PART_EVENT, call->now);
-	event_id = qms_sequence_next("event_event_id_seq");
+	event_id = event->event_id != 0 ? event->event_id : qms_event_next_id();
 	qms_param_int64(&params, event_id);
 	qms_param_int64(&params, event->organization_id);
 	qms_param_time(&params, call->now);

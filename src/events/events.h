@@ -9,6 +9,7 @@
 
 typedef struct QmsEvent
 {
+	int64		event_id;		/* 0: the next one */
 	const char *kind;			/* "ticket.called" */
 	int64		organization_id;
 	int64		branch_id;
@@ -23,6 +24,8 @@ typedef struct QmsEvent
 	int64		staff_id;
 	const Jsonb *data;
 } QmsEvent;
+
+extern int64 qms_event_next_id(void);
 
 /* Write it; answers its event_id.  Who and when come from the call. */
 extern int64 qms_event_write(QmsCall *call, const QmsEvent *event);

@@ -124,7 +124,8 @@ extern void qms_ticket_end(QmsCall *call, QmsTicket *ticket, QmsState final, con
 extern void qms_ticket_write_leg(QmsCall *call, const QmsTicket *ticket, const char *note);
 extern void qms_ticket_clear_call(QmsTicket *ticket);
 extern void qms_ticket_clear_hold(QmsTicket *ticket);
-extern int64 qms_ticket_event(QmsCall *call, const QmsTicket *ticket, const char *kind, const Jsonb *data);
+extern int64 qms_ticket_event(QmsCall *call, const QmsTicket *ticket, const char *kind, const Jsonb *data,
+							  int64 event_id);
 extern void qms_ticket_order_json(QmsJson *json, const QmsTicket *ticket);
 extern int64 qms_ticket_credit(const QmsTicket *ticket, const QmsQueue *queue);
 extern void qms_ticket_set_key(QmsTicket *ticket, int64 sort_key);
@@ -139,11 +140,13 @@ extern QmsCounter *qms_counter_needed(QmsCall *call, int64 counter_id);
 extern QmsSession *qms_session_read(QmsCall *call, int64 counter_id);	/* NULL: not open */
 extern QmsSession *qms_session_needed(QmsCall *call, int64 counter_id);
 extern QmsProfile *qms_session_profile(const QmsSession *session, const QmsCounter *counter);
-extern void qms_session_store(QmsSession *session, int64 expected_ticket_id);
-extern void qms_session_release_ticket(QmsCall *call, const QmsTicket *ticket, bool served);
-extern void qms_session_remember(QmsSession *session, int64 event_id, TimestampTz at);
-extern void qms_session_remember_for(QmsCall *call, int64 staff_session_id, int64 event_id);
-extern QmsTicket *qms_session_current_ticket(QmsCall *call, QmsSession *session);
+extern void qms_session_check_may_call(QmsCall *call, const QmsSession *session);
+extern void qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 finished_ticket_id,
+							 int64 served_usec, const float8 *passes, int npasses, int64 event_id);
+extern void qms_session_let_go(QmsCall *call, const QmsTicket *ticket, int64 served_usec, int64 event_id);
+extern void qms_session_remember(QmsCall *call, int64 staff_session_id, int64 event_id);
+extern QmsTicket *qms_session_current_ticket(QmsCall *call, int64 counter_id, bool needed);
+extern Datum qms_counter_answer(QmsCall *call, QmsCounter *counter, QmsSession *session);
 
 /* ---- place.c: position and wait figures ---- */
 typedef struct QmsPlace
@@ -159,6 +162,8 @@ typedef struct QmsPlace
 
 extern void qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, QmsPlace *place);
 extern void qms_place_quote(QmsTicket *ticket, const QmsPlace *place);
+extern void qms_bucket_note(int64 queue_id, int64 sort_key, int change);
+extern int64 qms_bucket_ahead(QmsQueue *queue, int64 sort_key, TimestampTz now);
 
 /* ---- number.c: numbers and moments of arrival ---- */
 extern void qms_number_take(QmsCall *call, QmsQueue *queue, QmsTicket *ticket);
@@ -194,17 +199,18 @@ extern int	qms_policy_choose(QmsPolicy policy, QmsHead *heads, int nheads, Times
 							  const float8 *passes);
 extern void qms_policy_charge(const QmsProfile *profile, const QmsHead *heads, int nheads,
 							  const QmsHead *chosen, float8 *passes);
-extern bool qms_pick_is_eligible(QmsCall *call, const QmsTicket *ticket, const QmsSession *session);
 
 /* ---- call.c, finish.c: shared by operations of a counter ---- */
-extern int64 qms_call_put(QmsCall *call, QmsTicket *ticket, QmsSession *session, const QmsCounter *counter,
-						  QmsState state, const Jsonb *why);
-extern int64 qms_finish(QmsCall *call, QmsTicket *ticket, QmsState final, const char *outcome, const char *reason);
+extern int64 qms_finish(QmsCall *call, QmsTicket *ticket, QmsState final, const char *outcome,
+						const char *reason, bool let_go);
+extern QmsState qms_finish_word(const char *word, const char **outcome, const char **reason);
+extern int64 qms_served_usec(const QmsTicket *ticket, QmsState final, TimestampTz now);
 
 /* ---- visit.c: several tickets of one visit ---- */
 extern bool qms_visit_claim(QmsCall *call, QmsTicket *ticket);
-extern void qms_visit_pause_others(QmsCall *call, QmsTicket *ticket);
-extern void qms_visit_resume_others(QmsCall *call, QmsTicket *ticket);
-extern QmsTicket *qms_visit_ticket(QmsCall *call, const QmsTicketToken *token, bool lock, bool *ended);
+extern void qms_visit_pause_others(QmsCall *call, const QmsTicket *ticket);
+extern void qms_visit_resume_others(QmsCall *call, const QmsTicket *ticket);
+extern int64 qms_visit_of_token(QmsCall *call, const QmsTicketToken *token, int64 *nonce);
+extern int64 *qms_visit_open_tickets(int64 visit_id, int *n);
 
 #endif							/* QMS_QUEUE_H */

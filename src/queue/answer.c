@@ -1,0 +1,86 @@
+/*
+ * answer.c
+ *		Tickets as the functions of counters and reception answer them:
+ *		qms.ticket_details.
+ */
+#include "queue/queue.h"
+
+#include "utils/builtins.h"
+
+/* In the order of the type. */
+enum
+{
+	D_ticket_id, D_visit_id, D_queue_id, D_service_id, D_number, D_customer_class, D_language, D_state,
+	D_called_at, D_waited, D_organization_id, D_branch_id, D_customer_id, D_previous_number, D_priority,
+	D_joined_at, D_effective_arrival, D_entered_at, D_started_at, D_ended_at, D_counter_id,
+	D_counter_name, D_staff_id, D_recalls, D_defers, D_leg, D_version, D_hold_kind, D_hold_reason,
+	D_resume_at, D_wanted_counter_id, D_wanted_staff_id, D_subject, D_contact, D_metadata, D_notes,
+	D_outcome, D_end_reason, D_COLUMNS
+};
+
+static const struct
+{
+	int			answer;
+	int			ticket;
+}			same[] = {
+	{D_ticket_id, T_ticket_id}, {D_visit_id, T_visit_id}, {D_queue_id, T_queue_id},
+	{D_service_id, T_service_id}, {D_number, T_number}, {D_language, T_language}, {D_state, T_state},
+	{D_called_at, T_called_at}, {D_organization_id, T_organization_id}, {D_branch_id, T_branch_id},
+	{D_customer_id, T_customer_id}, {D_previous_number, T_previous_number}, {D_priority, T_priority},
+	{D_joined_at, T_joined_at}, {D_effective_arrival, T_effective_arrival},
+	{D_entered_at, T_entered_at}, {D_started_at, T_started_at}, {D_ended_at, T_ended_at},
+	{D_counter_id, T_counter_id}, {D_staff_id, T_staff_id}, {D_recalls, T_recalls},
+	{D_defers, T_defers}, {D_leg, T_leg}, {D_version, T_version}, {D_hold_kind, T_hold_kind},
+	{D_hold_reason, T_hold_reason}, {D_resume_at, T_resume_at},
+	{D_wanted_counter_id, T_wanted_counter_id}, {D_wanted_staff_id, T_wanted_staff_id},
+	{D_subject, T_subject}, {D_contact, T_contact}, {D_metadata, T_metadata}, {D_notes, T_notes},
+	{D_outcome, T_outcome}, {D_end_reason, T_end_reason}
+};
+
+static void
+fill_text(Datum *values, bool *nulls, int column, const char *text)
+{
+	nulls[column] = text == NULL;
+	if (text != NULL)
+		values[column] = PointerGetDatum(cstring_to_text(text));
+}
+
+/* The values of a ticket, live or past, as qms.ticket_details; arrays of its size. */
+void
+qms_ticket_fill_answer(QmsCall *call, const QmsTicket *ticket, Datum *values, bool *nulls)
+{
+	QmsClass   *class = qms_config_class_by_id(qms_row_int64(ticket, T_customer_class_id));
+	int64		counter_id = qms_row_int64(ticket, T_counter_id);
+	QmsCounter *counter = counter_id ? qms_config_counter(counter_id) : NULL;
+	TimestampTz called_at = qms_row_time(ticket, T_called_at);
+	int			i;
+
+	for (i = 0; i < lengthof(same); i++)
+	{
+		int			from = same[i].ticket;
+		int			to = same[i].answer;
+
+		/* A live ticket has none of the columns of history. */
+		nulls[to] = from >= ticket->table->ncols || qms_row_isnull(ticket, from);
+		values[to] = nulls[to] ? (Datum) 0 : ticket->values[from];
+	}
+	fill_text(values, nulls, D_customer_class, class ? class->name : NULL);
+	fill_text(values, nulls, D_counter_name, counter ? counter->name : NULL);
+	nulls[D_waited] = called_at == QMS_NO_TIME;
+	if (!nulls[D_waited])
+		values[D_waited] = IntervalPGetDatum(qms_interval_make(called_at - qms_row_time(ticket, T_entered_at)));
+}
+
+/* Answer a ticket: as the row of the function, or as one of its set. */
+Datum
+qms_ticket_answer(QmsCall *call, const QmsTicket *ticket)
+{
+	Datum		values[D_COLUMNS];
+	bool		nulls[D_COLUMNS];
+
+	qms_ticket_fill_answer(call, ticket, values, nulls);
+	if ((call->function->flags & QMS_SETOF) == 0)
+		return qms_answer_tuple(call, values, nulls);
+	qms_answer_row(call, values, nulls);
+	return qms_answer_none(call);
+}

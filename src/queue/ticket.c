@@ -1,0 +1,290 @@
+/*
+ * ticket.c
+ *		Rows of tickets: found, locked, stored, moved to history; their events
+ *		and how they are answered.
+ */
+#include "queue/queue.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+
+#define QMS_COLUMN_NAME(c) #c,
+
+static const char *const ticket_columns[] = {
+	QMS_TICKET_COLUMNS(QMS_COLUMN_NAME) QMS_HISTORY_COLUMNS(QMS_COLUMN_NAME)
+};
+static const char *const leg_columns[] = {QMS_LEG_COLUMNS(QMS_COLUMN_NAME)};
+
+QmsTable	qms_ticket_table = {
+	.schema = QMS_SCHEMA, .name = "ticket", .ncols = T_COLUMNS, .columns = ticket_columns, .nkey = 2
+};
+QmsTable	qms_history_table = {
+	.schema = QMS_SCHEMA, .name = "ticket_history", .ncols = T_ALL_COLUMNS, .columns = ticket_columns,
+	.nkey = 2
+};
+QmsTable	qms_leg_table = {
+	.schema = QMS_SCHEMA, .name = "ticket_leg", .ncols = L_COLUMNS, .columns = leg_columns, .nkey = 2
+};
+
+QmsTicket *
+qms_ticket_new(void)
+{
+	return qms_row_new(&qms_ticket_table);
+}
+
+/*
+ * A ticket, open or past, in the columns of history; NULL if there is none.
+ * One statement, so that a ticket that ends meanwhile is seen once.
+ */
+QmsTicket *
+qms_ticket_read(QmsCall *call, int64 ticket_id, bool *ended)
+{
+	static QmsPlan plan = QMS_PLAN(NULL, INT8OID);
+	QmsParams	params = {0};
+	QmsTicket  *ticket;
+
+	if (plan.sql == NULL)
+		plan.sql = MemoryContextStrdup(TopMemoryContext,
+									   psprintf("(SELECT %s, NULL::timestamptz, NULL::text, NULL::text, NULL::text FROM qms.ticket t WHERE t.ticket_id = $1) "
+												"UNION ALL (SELECT %s FROM qms.ticket_history t WHERE t.ticket_id = $1 "
+												"ORDER BY t.ended_at DESC LIMIT 1) LIMIT 1",
+												qms_table_select_list(&qms_ticket_table),
+												qms_table_select_list(&qms_history_table)));
+	qms_param_int64(&params, ticket_id);
+	if (qms_spi_run(&plan, &params) == 0)
+		return NULL;
+	ticket = qms_row_fetch(&qms_history_table, 0, 0);
+	qms_gate_organization(call, qms_row_int64(ticket, T_organization_id), "ticket", ticket_id);
+	*ended = !qms_row_isnull(ticket, T_ended_at);
+	return ticket;
+}
+
+static pg_attribute_noreturn() void
+already_ended(const QmsTicket *past)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QMS_ALREADY_ENDED),
+			 errmsg("ticket %lld has already ended", (long long) qms_row_int64(past, T_ticket_id)),
+			 errdetail("It is %s.", qms_row_text(past, T_state)),
+			 errhint("Use qms.reinstate_ticket() to put it back into its queue.")));
+}
+
+/*
+ * Lock an open ticket for a change.
+ *
+ * The row is locked FOR NO KEY UPDATE to the end of the transaction: two
+ * changes of a ticket run one after the other, and a call that picks with SKIP
+ * LOCKED passes by.  With announce the ticket's own lock is taken first: that
+ * tells a picker that the head of the line is busy with its own change, which
+ * is short, rather than being called by somebody else.
+ */
+QmsTicket *
+qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce)
+{
+	static QmsPlan plan = QMS_PLAN(NULL, INT8OID);
+	QmsParams	params = {0};
+	QmsTicket  *ticket;
+
+	if (announce)
+		qms_lock(QMS_LOCK_TICKET, ticket_id, true);
+	qms_table_plan(&qms_ticket_table, &plan,
+				   "SELECT %s FROM qms.ticket t WHERE t.ticket_id = $1 FOR NO KEY UPDATE");
+	qms_param_int64(&params, ticket_id);
+	if (qms_spi_run(&plan, &params) == 0)
+	{
+		bool		ended;
+
+		ticket = qms_ticket_read(call, ticket_id, &ended);
+		if (ticket == NULL)
+			qms_not_found("ticket", ticket_id);
+		if (!ended)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("ticket %lld changed while it was worked on", (long long) ticket_id),
+					 errhint("Try the call again.")));
+		already_ended(ticket);
+	}
+	ticket = qms_row_fetch(&qms_ticket_table, 0, 0);
+	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
+					"ticket", ticket_id);
+	return ticket;
+}
+
+QmsState
+qms_ticket_state(const QmsTicket *ticket)
+{
+	return qms_state_by_name(qms_row_text(ticket, T_state));
+}
+
+void
+qms_ticket_set_state(QmsTicket *ticket, QmsState state)
+{
+	qms_state_check(qms_ticket_state(ticket), state, qms_row_int64(ticket, T_ticket_id));
+	qms_row_set_text(ticket, T_state, qms_state_name(state));
+}
+
+/* Write the row back; each change has its version, and one event that names it. */
+void
+qms_ticket_store(QmsTicket *ticket)
+{
+	qms_row_set_int32(ticket, T_version, qms_row_int32(ticket, T_version) + 1);
+	qms_row_update(ticket);
+}
+
+/* Nobody calls it any more. */
+void
+qms_ticket_clear_call(QmsTicket *ticket)
+{
+	qms_row_set_null(ticket, T_counter_id);
+	qms_row_set_null(ticket, T_staff_id);
+	qms_row_set_null(ticket, T_staff_session_id);
+	qms_row_set_null(ticket, T_called_at);
+	qms_row_set_null(ticket, T_started_at);
+	qms_row_set_null(ticket, T_last_recall_at);
+	qms_row_set_int32(ticket, T_recalls, 0);
+}
+
+void
+qms_ticket_clear_hold(QmsTicket *ticket)
+{
+	qms_row_set_null(ticket, T_hold_kind);
+	qms_row_set_null(ticket, T_hold_reason);
+	qms_row_set_null(ticket, T_held_at);
+	qms_row_set_null(ticket, T_resume_at);
+	qms_row_set_null(ticket, T_resume_to);
+}
+
+/* What class, service and priority are worth in this queue, in microseconds. */
+int64
+qms_ticket_credit(const QmsTicket *ticket, const QmsQueue *queue)
+{
+	QmsClass   *class = qms_config_class_by_id(qms_row_int64(ticket, T_customer_class_id));
+	QmsOffer   *offer = NULL;
+	int64		service_id = qms_row_int64(ticket, T_service_id);
+
+	if (service_id != 0)
+		offer = qms_config_offer(queue->queue_id, service_id);
+	return (class ? class->credit : 0) + (offer ? offer->credit : 0) +
+		qms_row_int32(ticket, T_priority) * queue->settings.priority_step;
+}
+
+/* A place in the order; credit is what lies between arrival and key. */
+void
+qms_ticket_set_key(QmsTicket *ticket, int64 sort_key)
+{
+	qms_row_set_int64(ticket, T_sort_key, sort_key);
+	qms_row_set_interval(ticket, T_credit, qms_row_time(ticket, T_effective_arrival) - sort_key);
+}
+
+/* The finished leg of a ticket that goes to another queue. */
+void
+qms_ticket_write_leg(QmsCall *call, const QmsTicket *ticket, const char *note)
+{
+	static const struct
+	{
+		int			leg;
+		int			ticket;
+	}			same[] = {
+		{L_ticket_id, T_ticket_id}, {L_organization_id, T_organization_id}, {L_leg, T_leg},
+		{L_visit_id, T_visit_id}, {L_branch_id, T_branch_id}, {L_queue_id, T_queue_id},
+		{L_service_id, T_service_id}, {L_customer_class_id, T_customer_class_id}, {L_number, T_number},
+		{L_simulated, T_simulated}, {L_entered_at, T_entered_at}, {L_called_at, T_called_at},
+		{L_started_at, T_started_at}, {L_counter_id, T_counter_id}, {L_staff_id, T_staff_id},
+		{L_staff_session_id, T_staff_session_id}, {L_sort_key, T_sort_key},
+		{L_quoted_p10, T_quoted_p10}, {L_quoted_p50, T_quoted_p50}, {L_quoted_p90, T_quoted_p90},
+		{L_quoted_n, T_quoted_n}, {L_quoted_s, T_quoted_s}
+	};
+	QmsRow	   *leg;
+	int			i;
+
+	qms_partition_ensure(QMS_PART_LEG, call->now);
+	leg = qms_row_new(&qms_leg_table);
+	for (i = 0; i < lengthof(same); i++)
+		qms_row_copy_value(leg, same[i].leg, ticket, same[i].ticket);
+	qms_row_set_time(leg, L_left_at, call->now);
+	qms_row_set_text(leg, L_note, note);
+	qms_row_insert(leg);
+}
+
+/* The statement that moves a ticket: what it was is deleted, what it ends as is inserted. */
+static void
+prepare_move(void)
+{
+	StringInfoData sql;
+	int			i;
+
+	if (qms_history_table.insert.sql != NULL)
+		return;
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "WITH gone AS (DELETE FROM qms.ticket WHERE ticket_id = $1 AND organization_id = $2) "
+						   "INSERT INTO qms.ticket_history (");
+	for (i = 0; i < T_ALL_COLUMNS; i++)
+		appendStringInfo(&sql, "%s%s", i ? ", " : "", ticket_columns[i]);
+	appendStringInfoString(&sql, ") VALUES (");
+	for (i = 0; i < T_ALL_COLUMNS; i++)
+		appendStringInfo(&sql, "%s$%d", i ? ", " : "", i + 1);
+	appendStringInfoChar(&sql, ')');
+	qms_history_table.insert.sql = MemoryContextStrdup(TopMemoryContext, sql.data);
+}
+
+/*
+ * End a locked ticket: it moves to history in this transaction.  The row given
+ * becomes the row of history, so the caller can go on to write its event.
+ */
+void
+qms_ticket_end(QmsCall *call, QmsTicket *ticket, QmsState final, const char *outcome, const char *reason)
+{
+	QmsState	from = qms_ticket_state(ticket);
+	int64		ticket_id = qms_row_int64(ticket, T_ticket_id);
+	QmsTicket  *past;
+
+	qms_state_check(from, final, ticket_id);
+	qms_partition_ensure(QMS_PART_HISTORY, call->now);
+	prepare_move();
+	past = qms_row_new(&qms_history_table);
+	memcpy(past->values, ticket->values, sizeof(Datum) * T_COLUMNS);
+	memcpy(past->nulls, ticket->nulls, T_COLUMNS);
+	qms_row_set_text(past, T_state, qms_state_name(final));
+	qms_row_set_int32(past, T_version, qms_row_int32(ticket, T_version) + 1);
+	qms_row_set_time(past, T_ended_at, call->now);
+	qms_row_set_text(past, T_ended_from, qms_state_name(from));
+	qms_row_set_text(past, T_outcome, outcome);
+	qms_row_set_text(past, T_end_reason, reason);
+	qms_guard_declare_end(ticket_id, final);
+	qms_row_insert(past);
+	*ticket = *past;
+}
+
+/* What decides the order, for events that change it. */
+void
+qms_ticket_order_json(QmsJson *json, const QmsTicket *ticket)
+{
+	qms_json_int64(json, "sort_key", qms_row_int64(ticket, T_sort_key));
+	qms_json_time(json, "effective_arrival", qms_row_time(ticket, T_effective_arrival));
+	qms_json_id(json, "customer_class_id", qms_row_int64(ticket, T_customer_class_id));
+	qms_json_id(json, "service_id", qms_row_int64(ticket, T_service_id));
+	qms_json_int64(json, "priority", qms_row_int32(ticket, T_priority));
+}
+
+/* One event of a ticket, with the values it has now. */
+int64
+qms_ticket_event(QmsCall *call, const QmsTicket *ticket, const char *kind, const Jsonb *data, int64 event_id)
+{
+	QmsEvent	event = {0};
+
+	event.event_id = event_id;
+	event.kind = kind;
+	event.organization_id = qms_row_int64(ticket, T_organization_id);
+	event.branch_id = qms_row_int64(ticket, T_branch_id);
+	event.application_id = qms_row_int64(ticket, T_application_id);
+	event.queue_id = qms_row_int64(ticket, T_queue_id);
+	event.visit_id = qms_row_int64(ticket, T_visit_id);
+	event.ticket_id = qms_row_int64(ticket, T_ticket_id);
+	event.number = qms_row_pointer(ticket, T_number);
+	event.state = qms_row_text(ticket, T_state);
+	event.version = qms_row_int32(ticket, T_version);
+	event.counter_id = qms_row_int64(ticket, T_counter_id);
+	event.staff_id = qms_row_int64(ticket, T_staff_id);
+	event.data = data;
+	return qms_event_write(call, &event);
+}
