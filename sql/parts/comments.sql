@@ -1,6 +1,6 @@
 /*
- * What every table, column and result type means.  What functions and views
- * mean stands beside them.
+ * What every table, view, column and result type means.  What functions mean
+ * stands beside them.
  */
 COMMENT ON TABLE qms.organization IS 'The tenants: nothing of one organization is seen or changed by another.';
 COMMENT ON COLUMN qms.organization.organization_id IS 'Id.';
@@ -502,7 +502,7 @@ COMMENT ON COLUMN qms.ticket_details.customer_class IS 'Name of the customer cla
 COMMENT ON COLUMN qms.ticket_details.language IS 'Language to call and answer in; null: not said.';
 COMMENT ON COLUMN qms.ticket_details.state IS 'State, open or finished.';
 COMMENT ON COLUMN qms.ticket_details.called_at IS 'Last call; null: not called.';
-COMMENT ON COLUMN qms.ticket_details.waited IS 'Time waited in the current or last leg: up to the call, or up to now.';
+COMMENT ON COLUMN qms.ticket_details.waited IS 'From the beginning of the leg to its last call; null: not called.';
 COMMENT ON COLUMN qms.ticket_details.organization_id IS 'Organization.';
 COMMENT ON COLUMN qms.ticket_details.branch_id IS 'Branch; null: of an application.';
 COMMENT ON COLUMN qms.ticket_details.customer_id IS 'Known customer; null: nobody known.';
@@ -574,3 +574,171 @@ COMMENT ON COLUMN qms.call_explanation.weight IS 'Weight of the source.';
 COMMENT ON COLUMN qms.call_explanation.score IS 'What the policy compared.';
 COMMENT ON COLUMN qms.call_explanation.chosen IS 'True for the head that was called.';
 COMMENT ON COLUMN qms.call_explanation.reason IS 'Why it was called or passed over, in words; null: by the score alone.';
+
+COMMENT ON VIEW qms.organizations IS 'The callers organization; all of them for a superuser. Visible to everybody in the organization.';
+COMMENT ON COLUMN qms.organizations.organization_id IS 'Id.';
+COMMENT ON COLUMN qms.organizations.name IS 'Name, in the organizations own language.';
+COMMENT ON COLUMN qms.organizations.slug IS 'Short name for URLs, unique among the organizations that are not deleted.';
+COMMENT ON COLUMN qms.organizations.names IS 'Name of the organization in other languages: {language tag: text}; {} when there is only name.';
+COMMENT ON COLUMN qms.organizations.time_zone IS 'Time zone of branches that have none of their own, named as in pg_timezone_names.';
+COMMENT ON COLUMN qms.organizations.settings IS 'Settings of the organization; null for callers who are not staff.';
+COMMENT ON COLUMN qms.organizations.created_at IS 'When the row was made.';
+COMMENT ON COLUMN qms.organizations.updated_at IS 'When the row was changed last.';
+
+COMMENT ON VIEW qms.branches IS 'Branches that the caller may see. Visible to everybody in the organization.';
+COMMENT ON COLUMN qms.branches.branch_id IS 'Id.';
+COMMENT ON COLUMN qms.branches.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.branches.name IS 'Name shown to people.';
+COMMENT ON COLUMN qms.branches.slug IS 'Short name for URLs, unique among the branches of the organization that are not deleted.';
+COMMENT ON COLUMN qms.branches.names IS 'Name of the branch in other languages: {language tag: text}; {} when there is only name.';
+COMMENT ON COLUMN qms.branches.time_zone IS 'Local time of the branch: its own time zone, else that of the organization.';
+COMMENT ON COLUMN qms.branches.networks IS 'Address ranges of the branch; null for callers who are not staff.';
+COMMENT ON COLUMN qms.branches.settings IS 'Settings of the branch; null for callers who are not staff.';
+COMMENT ON COLUMN qms.branches.created_at IS 'When the row was made.';
+COMMENT ON COLUMN qms.branches.updated_at IS 'When the row was changed last.';
+
+COMMENT ON VIEW qms.zones IS 'Parts of branches. Visible to everybody in the organization.';
+COMMENT ON COLUMN qms.zones.zone_id IS 'Id.';
+COMMENT ON COLUMN qms.zones.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.zones.branch_id IS 'Branch that it is part of.';
+COMMENT ON COLUMN qms.zones.name IS 'Name, unique in the branch.';
+COMMENT ON COLUMN qms.zones.names IS 'Name of the zone in other languages: {language tag: text}; {} when there is only name.';
+COMMENT ON COLUMN qms.zones.created_at IS 'When the row was made.';
+COMMENT ON COLUMN qms.zones.updated_at IS 'When the row was changed last.';
+
+COMMENT ON VIEW qms.services IS 'Services of the organization. Visible to everybody in the organization.';
+COMMENT ON COLUMN qms.services.service_id IS 'Id.';
+COMMENT ON COLUMN qms.services.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.services.name IS 'Name shown to people.';
+COMMENT ON COLUMN qms.services.slug IS 'Short name for URLs, unique among the services of the organization that are not deleted.';
+COMMENT ON COLUMN qms.services.names IS 'Name of the service in other languages: {language tag: text}; {} when there is only name.';
+COMMENT ON COLUMN qms.services.code IS 'Short code of the organizations own, unique while in use; null: none.';
+COMMENT ON COLUMN qms.services.expected_duration IS 'How long serving one person takes, the start of every estimate; null: 5 minutes are assumed.';
+COMMENT ON COLUMN qms.services.credit IS 'Head start of its tickets: they stand in line as if they had come this much earlier.';
+COMMENT ON COLUMN qms.services.requires_skill IS 'Skills that a staff member needs, all of them; empty: none.';
+COMMENT ON COLUMN qms.services.created_at IS 'When the row was made.';
+COMMENT ON COLUMN qms.services.updated_at IS 'When the row was changed last.';
+
+COMMENT ON VIEW qms.queues IS 'Queues and what they are set to; queue_status has the live figures. Visible to everybody in the organization, with the setting public = false to staff and applications only.';
+COMMENT ON COLUMN qms.queues.queue_id IS 'Id.';
+COMMENT ON COLUMN qms.queues.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.queues.branch_id IS 'Branch of the queue; null: it belongs to an application.';
+COMMENT ON COLUMN qms.queues.application_id IS 'Application of the queue; null: it belongs to a branch.';
+COMMENT ON COLUMN qms.queues.release_pool_id IS 'Pool that limits its releases too; null: only its own rate does.';
+COMMENT ON COLUMN qms.queues.kind IS 'counter: called to counters, with consecutive numbers; release: a waiting room, released at a rate.';
+COMMENT ON COLUMN qms.queues.name IS 'Name shown to people.';
+COMMENT ON COLUMN qms.queues.slug IS 'Short name for URLs, unique among the queues of the branch or application that are not deleted.';
+COMMENT ON COLUMN qms.queues.names IS 'Name of the queue in other languages: {language tag: text}; {} when there is only name.';
+COMMENT ON COLUMN qms.queues.prefix IS 'Letters in front of the numbers, unique in the branch while in use; empty: none; null for release queues.';
+COMMENT ON COLUMN qms.queues.status IS 'open: takes and calls people; paused: takes nobody for the moment; closed: takes nobody.';
+COMMENT ON COLUMN qms.queues.settings IS 'What differs from the defaults of the queue settings, an object; the keys are documented in contrib-docs/sql-api.md.';
+COMMENT ON COLUMN qms.queues.created_at IS 'When the row was made.';
+COMMENT ON COLUMN qms.queues.updated_at IS 'When the row was changed last.';
+
+COMMENT ON VIEW qms.service_offers IS 'Which services are offered where, and through which queue. Visible as the queue is.';
+COMMENT ON COLUMN qms.service_offers.service_offer_id IS 'Id.';
+COMMENT ON COLUMN qms.service_offers.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.service_offers.branch_id IS 'Branch that offers.';
+COMMENT ON COLUMN qms.service_offers.service_id IS 'Service that is offered.';
+COMMENT ON COLUMN qms.service_offers.service_name IS 'Name of the service.';
+COMMENT ON COLUMN qms.service_offers.queue_id IS 'Queue that people stand in for it.';
+COMMENT ON COLUMN qms.service_offers.queue_name IS 'Name of the queue.';
+COMMENT ON COLUMN qms.service_offers.requires_skill IS 'Skills needed here on top of those of the service; empty: none.';
+COMMENT ON COLUMN qms.service_offers.is_default IS 'True for the queue taken when only branch and service are named; one per branch and service.';
+COMMENT ON COLUMN qms.service_offers.created_at IS 'When the row was made.';
+COMMENT ON COLUMN qms.service_offers.updated_at IS 'When the row was changed last.';
+
+COMMENT ON VIEW qms.customer_classes IS 'Customer classes of the organization. Visible to everybody in the organization.';
+COMMENT ON COLUMN qms.customer_classes.customer_class_id IS 'Id.';
+COMMENT ON COLUMN qms.customer_classes.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.customer_classes.name IS 'Name, unique in the organization; regular is the one taken when none is named.';
+COMMENT ON COLUMN qms.customer_classes.names IS 'Name of the class in other languages: {language tag: text}; {} when there is only name.';
+COMMENT ON COLUMN qms.customer_classes.credit IS 'Head start: its tickets stand in line as if they had come this much earlier.';
+COMMENT ON COLUMN qms.customer_classes.self_service IS 'True when people may take this class by themselves; else only staff and applications may give it.';
+COMMENT ON COLUMN qms.customer_classes.created_at IS 'When the row was made.';
+COMMENT ON COLUMN qms.customer_classes.updated_at IS 'When the row was changed last.';
+
+COMMENT ON VIEW qms.counters IS 'Counters, and whether they are open; counter_status has the session. Visible to everybody in the organization.';
+COMMENT ON COLUMN qms.counters.counter_id IS 'Id.';
+COMMENT ON COLUMN qms.counters.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.counters.branch_id IS 'Branch that it stands in.';
+COMMENT ON COLUMN qms.counters.zone_id IS 'Part of the branch that it stands in; null: none.';
+COMMENT ON COLUMN qms.counters.name IS 'Name shown when it calls, such as Counter 3.';
+COMMENT ON COLUMN qms.counters.slug IS 'Short name for URLs, unique among the counters of the branch that are not deleted.';
+COMMENT ON COLUMN qms.counters.names IS 'Name of the counter in other languages: {language tag: text}; {} when there is only name.';
+COMMENT ON COLUMN qms.counters.queue_ids IS 'Queues that it takes from when its session has no profile with sources of its own.';
+COMMENT ON COLUMN qms.counters.is_open IS 'True while somebody works there, paused or not.';
+COMMENT ON COLUMN qms.counters.is_paused IS 'True while its session is paused.';
+COMMENT ON COLUMN qms.counters.created_at IS 'When the row was made.';
+COMMENT ON COLUMN qms.counters.updated_at IS 'When the row was changed last.';
+
+COMMENT ON VIEW qms.opening_hours_list IS 'Weekly opening hours, one row a span. Visible as the branch or queue is.';
+COMMENT ON COLUMN qms.opening_hours_list.opening_hours_id IS 'Id.';
+COMMENT ON COLUMN qms.opening_hours_list.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.opening_hours_list.branch_id IS 'Branch, also for the hours of a queue; null: a queue of an application.';
+COMMENT ON COLUMN qms.opening_hours_list.queue_id IS 'Queue that these hours are for; null: the whole branch.';
+COMMENT ON COLUMN qms.opening_hours_list.weekday IS 'Day of the week, 1 Monday to 7 Sunday.';
+COMMENT ON COLUMN qms.opening_hours_list.opens IS 'Local time of opening.';
+COMMENT ON COLUMN qms.opening_hours_list.closes IS 'Local time of closing, at most 24:00; later than opens.';
+
+COMMENT ON VIEW qms.closures IS 'Closures of branches, past ones as well. Visible to everybody in the organization.';
+COMMENT ON COLUMN qms.closures.closure_id IS 'Id.';
+COMMENT ON COLUMN qms.closures.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.closures.branch_id IS 'Branch that is closed.';
+COMMENT ON COLUMN qms.closures.during IS 'From when to when.';
+COMMENT ON COLUMN qms.closures.reason IS 'Why, as shown to people.';
+COMMENT ON COLUMN qms.closures.created_at IS 'When the row was made.';
+COMMENT ON COLUMN qms.closures.updated_at IS 'When the row was changed last.';
+
+COMMENT ON VIEW qms.applications IS 'Applications of the organization. Visible to staff and applications.';
+COMMENT ON COLUMN qms.applications.application_id IS 'Id.';
+COMMENT ON COLUMN qms.applications.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.applications.name IS 'Name, unique in the organization.';
+COMMENT ON COLUMN qms.applications.names IS 'Name of the application in other languages: {language tag: text}; {} when there is only name.';
+COMMENT ON COLUMN qms.applications.allowed_origins IS 'Origins (scheme://host:port) whose pages may connect; empty: none.';
+COMMENT ON COLUMN qms.applications.settings IS 'Settings of the application, an object.';
+COMMENT ON COLUMN qms.applications.created_at IS 'When the row was made.';
+COMMENT ON COLUMN qms.applications.updated_at IS 'When the row was changed last.';
+
+COMMENT ON VIEW qms.release_pools IS 'Release pools of the organization. Visible to staff and applications.';
+COMMENT ON COLUMN qms.release_pools.release_pool_id IS 'Id.';
+COMMENT ON COLUMN qms.release_pools.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.release_pools.application_id IS 'Application that the pool protects.';
+COMMENT ON COLUMN qms.release_pools.rate IS 'People released per unit of time, over all queues of the pool.';
+COMMENT ON COLUMN qms.release_pools.max_active IS 'Most people admitted at a time, over all queues of the pool; null: no limit.';
+COMMENT ON COLUMN qms.release_pools.created_at IS 'When the row was made.';
+COMMENT ON COLUMN qms.release_pools.updated_at IS 'When the row was changed last.';
+
+COMMENT ON VIEW qms.counter_profiles IS 'Counter profiles. Visible to staff and applications.';
+COMMENT ON COLUMN qms.counter_profiles.counter_profile_id IS 'Id.';
+COMMENT ON COLUMN qms.counter_profiles.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.counter_profiles.branch_id IS 'Branch whose counters may use it.';
+COMMENT ON COLUMN qms.counter_profiles.name IS 'Name, unique in the branch.';
+COMMENT ON COLUMN qms.counter_profiles.policy IS 'fifo: the smallest sort_key of all sources; strict: the first source with anybody; ratio: the sources in turn by weight; weighted: the longest wait times weight.';
+COMMENT ON COLUMN qms.counter_profiles.sources IS 'List of {queue_id, customer_class, weight}, class and weight if wanted; null: the queues of the counter.';
+COMMENT ON COLUMN qms.counter_profiles.blind IS 'True: staff may neither choose nor see who waits; numbers and waiting times only.';
+COMMENT ON COLUMN qms.counter_profiles.auto_call IS 'True: finishing a ticket calls the next one.';
+COMMENT ON COLUMN qms.counter_profiles.created_at IS 'When the row was made.';
+COMMENT ON COLUMN qms.counter_profiles.updated_at IS 'When the row was changed last.';
+
+COMMENT ON VIEW qms.staff_members IS 'Staff of the organization, of all branches. Visible to staff and applications.';
+COMMENT ON COLUMN qms.staff_members.staff_id IS 'Id.';
+COMMENT ON COLUMN qms.staff_members.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.staff_members.username IS 'Name that a login refers to, unique in the organization.';
+COMMENT ON COLUMN qms.staff_members.display_name IS 'Name shown to colleagues.';
+COMMENT ON COLUMN qms.staff_members.role IS 'admin: sets up as well; reception: everybodys tickets; caller: calls people only; servicer: works at a counter.';
+COMMENT ON COLUMN qms.staff_members.branch_ids IS 'Branches that the person may work in; empty: all.';
+COMMENT ON COLUMN qms.staff_members.skills IS 'Skills that tickets may ask for.';
+COMMENT ON COLUMN qms.staff_members.permissions IS 'Exceptions from what the role may do, an object.';
+COMMENT ON COLUMN qms.staff_members.created_at IS 'When the row was made.';
+COMMENT ON COLUMN qms.staff_members.updated_at IS 'When the row was changed last.';
+
+COMMENT ON VIEW qms.role_bindings IS 'Which database role acts for whom. Visible to admins.';
+COMMENT ON COLUMN qms.role_bindings.role_binding_id IS 'Id.';
+COMMENT ON COLUMN qms.role_bindings.organization_id IS 'Organization that the role acts in.';
+COMMENT ON COLUMN qms.role_bindings.role_name IS 'Name of the database role; bound at most once at a time.';
+COMMENT ON COLUMN qms.role_bindings.kind IS 'admin, staff, application, kiosk, display or customer: what the gate of every function decides by.';
+COMMENT ON COLUMN qms.role_bindings.staff_id IS 'The staff member behind the role; only for kind staff.';
+COMMENT ON COLUMN qms.role_bindings.application_id IS 'The application behind the role; only for kind application.';
+COMMENT ON COLUMN qms.role_bindings.branch_ids IS 'Branches that it is limited to; empty: all. Those of the staff member come first.';
+COMMENT ON COLUMN qms.role_bindings.created_at IS 'When the row was made.';
