@@ -163,8 +163,9 @@ QMS_FUNCTION(transfer_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 /*
  * Take the row of a ticket out of history, to put it in again.
  *
- * Lock: the ticket's own, exclusive, held: two who bring it back run one after
- * the other, and the second finds it open.
+ * Locks: the visit's and the ticket's own, exclusive, held: two who bring it back
+ * run one after the other, and the second finds it open; a further ticket of the
+ * visit is either known here or finds this one.
  */
 QmsTicket *
 qms_transfer_take_back(QmsCall *call, int64 ticket_id)
@@ -178,7 +179,7 @@ qms_transfer_take_back(QmsCall *call, int64 ticket_id)
 	QmsTicket  *ticket;
 
 	past = qms_ticket_read(call, ticket_id, &ended);
-	if (past != NULL && qms_row_bool(past, T_shared_visit))
+	if (past != NULL)
 		qms_lock(QMS_LOCK_VISIT, qms_row_int64(past, T_visit_id), true);
 	qms_lock(QMS_LOCK_TICKET, ticket_id, true);
 	past = qms_ticket_read(call, ticket_id, &ended);
@@ -202,6 +203,9 @@ qms_transfer_take_back(QmsCall *call, int64 ticket_id)
 	ticket = qms_ticket_new();
 	memcpy(ticket->values, past->values, sizeof(Datum) * T_COLUMNS);
 	memcpy(ticket->nulls, past->nulls, T_COLUMNS);
+	/* It may have ended before the visit came to have several tickets. */
+	if (qms_visit_is_shared(qms_row_int64(ticket, T_visit_id)))
+		qms_row_set_bool(ticket, T_shared_visit, true);
 	return ticket;
 }
 
@@ -261,6 +265,7 @@ QMS_FUNCTION(reinstate_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	was = qms_row_text(past, T_state);
 	ticket = qms_transfer_take_back(call, ticket_id);
 	check_subject(ticket);
+	qms_ticket_write_leg(call, ticket, NULL);
 	begin_leg(call, ticket, queue, service_there(ticket, queue, 0));
 	if (number_is_taken(ticket))
 		renumber(call, ticket, queue);
