@@ -211,6 +211,7 @@ typedef enum QmsPlaceWord
 extern QmsPlaceWord qms_place_word(const char *word);
 extern int64 qms_line_key(const QmsTicket *ticket, const QmsQueue *queue, QmsPlaceWord place, TimestampTz now);
 extern int64 qms_line_key_behind(int64 queue_id, int64 sort_key, int64 ticket_id, int64 places);
+extern int64 qms_line_subject(int64 queue_id, const char *subject);
 extern QmsQueue *qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside);
 
 /* ---- hold.c, transfer.c: shared with undo ---- */
@@ -222,6 +223,7 @@ extern void qms_change_json(QmsJson *json, const QmsTicket *before, const QmsTic
 extern void qms_change_revert(QmsTicket *ticket, const Jsonb *data);
 
 /* ---- number.c: numbers and moments of arrival ---- */
+extern bool qms_number_keep(const QmsTicket *ticket);
 extern void qms_number_take(QmsCall *call, QmsQueue *queue, QmsTicket *ticket);
 extern void qms_number_mark_live(QmsCall *call, const QmsTicket *ticket);
 
