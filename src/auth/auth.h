@@ -92,6 +92,7 @@ typedef struct QmsCall
 
 /* principal.c */
 extern const QmsPrincipal *qms_principal_current(void);
+extern bool qms_principal_is_known(void);	/* then qms_principal_current needs no SPI */
 
 /* gate.c */
 extern Datum qms_gate_call(FunctionCallInfo fcinfo, const QmsFunction *function);

@@ -116,7 +116,15 @@ read_binding(QmsPrincipal *who, Oid role)
 		who->kind = QMS_ADMIN;
 }
 
-/* The principal of the running call; needs SPI. */
+/* Is the principal of this moment remembered? */
+bool
+qms_principal_is_known(void)
+{
+	return current_generation == qms_inval_generation() &&
+		current_session == GetSessionUserId() && current_role == GetOuterUserId();
+}
+
+/* The principal of the running call; needs SPI unless it is known. */
 const QmsPrincipal *
 qms_principal_current(void)
 {
@@ -125,8 +133,7 @@ qms_principal_current(void)
 	Oid			role;
 	QmsPrincipal found = {0};
 
-	if (current_generation == qms_inval_generation() && current_session == session &&
-		current_role == active)
+	if (qms_principal_is_known())
 		return &current;
 
 	/* Nothing below may leave a half-made principal behind when it fails. */

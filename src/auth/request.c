@@ -40,6 +40,7 @@ hash_arguments(QmsCall *call)
 	Oid		   *types;
 	int			ntypes;
 	int64		hash = 0;
+	int			modes = qms_text_modes_begin();
 	int			i;
 
 	(void) get_func_signature(fcinfo->flinfo->fn_oid, &types, &ntypes);
@@ -54,6 +55,7 @@ hash_arguments(QmsCall *call)
 		getTypeOutputInfo(types[i], &output, &varlena);
 		hash = hash_text(OidOutputFunctionCall(output, PG_GETARG_DATUM(i)), hash);
 	}
+	qms_text_modes_end(modes);
 	return hash;
 }
 
@@ -65,13 +67,17 @@ tuple_of_answer(QmsCall *call, Datum stored)
 	Datum	   *texts;
 	bool	   *nulls;
 	char	  **strings = palloc0(sizeof(char *) * desc->natts);
+	HeapTuple	tuple;
+	int			modes = qms_text_modes_begin();
 	int			n;
 	int			i;
 
 	deconstruct_array(DatumGetArrayTypeP(stored), TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &n);
 	for (i = 0; i < n && i < desc->natts; i++)
 		strings[i] = nulls[i] ? NULL : TextDatumGetCString(texts[i]);
-	return BuildTupleFromCStrings(TupleDescGetAttInMetadata(desc), strings);
+	tuple = BuildTupleFromCStrings(TupleDescGetAttInMetadata(desc), strings);
+	qms_text_modes_end(modes);
+	return tuple;
 }
 
 /* Make the token of the answer again. */
@@ -168,6 +174,7 @@ columns_of_answer(QmsCall *call)
 	bool	   *nulls = palloc(sizeof(bool) * desc->natts);
 	int			dims[1];
 	int			lower[1] = {1};
+	int			modes = qms_text_modes_begin();
 	int			i;
 
 	for (i = 0; i < desc->natts; i++)
@@ -184,6 +191,7 @@ columns_of_answer(QmsCall *call)
 		getTypeOutputInfo(attribute->atttypid, &output, &varlena);
 		texts[i] = CStringGetTextDatum(OidOutputFunctionCall(output, value));
 	}
+	qms_text_modes_end(modes);
 	dims[0] = desc->natts;
 	return PointerGetDatum(construct_md_array(texts, nulls, 1, dims, lower, TEXTOID, -1, false,
 											  TYPALIGN_INT));

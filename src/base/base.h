@@ -57,6 +57,8 @@ extern void qms_param_pointer(QmsParams *p, const void *value); /* NULL is null 
 extern bool qms_spi_check_installation(void);
 extern uint64 qms_spi_run(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look(QmsPlan *plan, QmsParams *params);
+extern int	qms_text_modes_begin(void);
+extern void qms_text_modes_end(int nestlevel);
 extern Oid	qms_type_oid(Oid stand_in);
 extern Oid	qms_relation_oid(const char *schema, const char *name);
 extern int64 qms_sequence_next(const char *name);
@@ -177,6 +179,7 @@ extern void qms_json_bool(QmsJson *json, const char *key, bool value);
 extern void qms_json_float8(QmsJson *json, const char *key, double value);
 extern void qms_json_time(QmsJson *json, const char *key, TimestampTz value);	/* QMS_NO_TIME: left out */
 extern void qms_json_jsonb(QmsJson *json, const char *key, const Jsonb *value);	/* NULL: left out */
+extern void qms_json_null(QmsJson *json, const char *key);
 extern void qms_json_begin_object(QmsJson *json, const char *key);	/* key NULL inside an array */
 extern void qms_json_end_object(QmsJson *json);
 extern void qms_json_begin_array(QmsJson *json, const char *key);
@@ -185,6 +188,8 @@ extern void qms_json_element_int64(QmsJson *json, int64 value);
 extern Jsonb *qms_json_end(QmsJson *json);
 
 /* Look-ups in a jsonb object; NULL or "missing" when the key is not there or of another kind. */
+extern bool qms_jsonb_has(const Jsonb *json, const char *key);
+extern Jsonb *qms_jsonb_object(const Jsonb *json, const char *key);
 extern char *qms_jsonb_text(const Jsonb *json, const char *key);
 extern bool qms_jsonb_int64(const Jsonb *json, const char *key, int64 *value);
 extern bool qms_jsonb_bool(const Jsonb *json, const char *key, bool *value);

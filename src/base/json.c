@@ -129,6 +129,16 @@ qms_json_jsonb(QmsJson *json, const char *key, const Jsonb *value)
 }
 
 void
+qms_json_null(QmsJson *json, const char *key)
+{
+	JsonbValue	v;
+
+	push_key(json, key);
+	v.type = jbvNull;
+	pushJsonbValue(&json->state, WJB_VALUE, &v);
+}
+
+void
 qms_json_begin_object(QmsJson *json, const char *key)
 {
 	push_key(json, key);
@@ -172,6 +182,24 @@ look_up(const Jsonb *json, const char *key, JsonbValue *buffer)
 	if (json == NULL || !JB_ROOT_IS_OBJECT(json))
 		return NULL;
 	return getKeyJsonValueFromContainer((JsonbContainer *) &json->root, key, strlen(key), buffer);
+}
+
+bool
+qms_jsonb_has(const Jsonb *json, const char *key)
+{
+	JsonbValue	buffer;
+
+	return look_up(json, key, &buffer) != NULL;
+}
+
+/* An object or array inside; NULL if there is none. */
+Jsonb *
+qms_jsonb_object(const Jsonb *json, const char *key)
+{
+	JsonbValue	buffer;
+	JsonbValue *v = look_up(json, key, &buffer);
+
+	return v && v->type == jbvBinary ? JsonbValueToJsonb(v) : NULL;
 }
 
 char *

@@ -231,6 +231,33 @@ qms_spi_look(QmsPlan *plan, QmsParams *params)
 									   InvalidSnapshot, true, false, 0), nestlevel);
 }
 
+/*
+ * Values that are kept as text must read the same in every session: fix the
+ * settings that output and input functions look at.  Answers what
+ * qms_text_modes_end() needs.
+ */
+int
+qms_text_modes_begin(void)
+{
+	static const char *const modes[][2] = {
+		{"DateStyle", "ISO, YMD"}, {"IntervalStyle", "postgres"}, {"TimeZone", "UTC"},
+		{"extra_float_digits", "3"}
+	};
+	int			nestlevel = NewGUCNestLevel();
+	int			i;
+
+	for (i = 0; i < lengthof(modes); i++)
+		(void) set_config_option(modes[i][0], modes[i][1], PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	return nestlevel;
+}
+
+void
+qms_text_modes_end(int nestlevel)
+{
+	AtEOXact_GUC(true, nestlevel);
+}
+
 Datum
 qms_spi_datum(int r, int c, bool *isnull)
 {

@@ -69,6 +69,7 @@ typedef struct BoundSlot
 	TransactionId frozen_until; /* valid: no raising while a transaction up to it runs */
 	int			nentries;
 	BoundEntry	entries[MAX_ENTRIES];
+	QmsBuckets	buckets;		/* atomics, not under the spinlock; see bucket.c */
 } BoundSlot;
 
 static int	queue_slots = 1024;
@@ -126,6 +127,7 @@ find_slot(int64 queue_id)
 	BoundKey	key = {queue_id, MyDatabaseId, 0};
 	BoundSlot  *slot;
 	bool		found;
+	int			i;
 	struct
 	{
 		int64		queue_id;
@@ -155,6 +157,9 @@ find_slot(int64 queue_id)
 		slot->purged = 0;
 		slot->frozen_until = InvalidTransactionId;
 		slot->nentries = 0;
+		pg_atomic_init_u32(&slot->buckets.state, 0);
+		for (i = 0; i < QMS_BUCKETS; i++)
+			pg_atomic_init_u32(&slot->buckets.cells[i], 0);
 	}
 	LWLockRelease(slots_lock);
 	if (slot != NULL)
@@ -163,6 +168,14 @@ find_slot(int64 queue_id)
 		local->slot = slot;
 	}
 	return slot;
+}
+
+QmsBuckets *
+qms_bound_buckets(int64 queue_id)
+{
+	BoundSlot  *slot = find_slot(queue_id);
+
+	return slot ? &slot->buckets : NULL;
 }
 
 /* Take the entry at i out; the caller has the spinlock. */
@@ -260,6 +273,19 @@ qms_bound_register(int64 queue_id, int64 sort_key)
 	}
 }
 
+static bool
+has_key(const int64 *keys, int n, int64 key)
+{
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		if (keys[i] == key)
+			return true;
+	}
+	return false;
+}
+
 /*
  * What is known of the queue.  To be called before the snapshot of the scan is
  * taken; so it is of no use where one snapshot serves the whole transaction.
@@ -294,26 +320,16 @@ qms_bound_read(int64 queue_id, QmsBound *bound)
 		bool		running = TransactionIdIsInProgress(copy[i].xid);
 
 		if (copy[i].sort_key < bound->from)
-			bound->exceptions[bound->nexceptions++] = copy[i].sort_key;
+		{
+			if (!has_key(bound->exceptions, bound->nexceptions, copy[i].sort_key))
+				bound->exceptions[bound->nexceptions++] = copy[i].sort_key;
+		}
 		else if (running)
 			bound->limit = Min(bound->limit, copy[i].sort_key);
 		bound->running[i] = running;
 		bound->serials[i] = copy[i].serial;
 	}
 	bound->nentries = n;
-}
-
-static bool
-has_key(const int64 *keys, int n, int64 key)
-{
-	int			i;
-
-	for (i = 0; i < n; i++)
-	{
-		if (keys[i] == key)
-			return true;
-	}
-	return false;
 }
 
 /* Had this entry's transaction ended when "seen" was read? */

@@ -67,18 +67,29 @@ check_delete(TriggerData *trigger)
 	qms_state_check(state_of(trigger, old), final, ticket_id);
 }
 
-/* Somebody comes into the line at a place: the remembered beginning must not hide him. */
+/*
+ * Somebody comes into the line, leaves it, or moves in it: the remembered
+ * beginning must not hide him, and the counts are others.
+ */
 static void
-note_waiting(TriggerData *trigger, HeapTuple new, HeapTuple old)
+note_waiting(TriggerData *trigger, HeapTuple old, HeapTuple new)
 {
-	int64		queue_id = DatumGetInt64(column(trigger, new, "queue_id"));
-	int64		sort_key = DatumGetInt64(column(trigger, new, "sort_key"));
+	bool		was = old != NULL && state_of(trigger, old) == QMS_WAITING;
+	bool		is = new != NULL && state_of(trigger, new) == QMS_WAITING;
+	int64		old_queue = was ? DatumGetInt64(column(trigger, old, "queue_id")) : 0;
+	int64		new_queue = is ? DatumGetInt64(column(trigger, new, "queue_id")) : 0;
+	int64		old_key = was ? DatumGetInt64(column(trigger, old, "sort_key")) : 0;
+	int64		new_key = is ? DatumGetInt64(column(trigger, new, "sort_key")) : 0;
 
-	if (old != NULL && state_of(trigger, old) == QMS_WAITING &&
-		DatumGetInt64(column(trigger, old, "queue_id")) == queue_id &&
-		DatumGetInt64(column(trigger, old, "sort_key")) == sort_key)
+	if (was == is && old_queue == new_queue && old_key == new_key)
 		return;
-	qms_bound_register(queue_id, sort_key);
+	if (was)
+		qms_bucket_note(old_queue, old_key, -1);
+	if (is)
+	{
+		qms_bucket_note(new_queue, new_key, 1);
+		qms_bound_register(new_queue, new_key);
+	}
 }
 
 PG_FUNCTION_INFO_V1(qms_guard_ticket);
@@ -99,6 +110,7 @@ qms_guard_ticket(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 	{
 		check_delete(trigger);
+		note_waiting(trigger, trigger->tg_trigtuple, NULL);
 		return PointerGetDatum(trigger->tg_trigtuple);
 	}
 	new = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
@@ -111,8 +123,6 @@ qms_guard_ticket(PG_FUNCTION_ARGS)
 			refuse_delete("changing its id");
 		qms_state_check(state_of(trigger, trigger->tg_trigtuple), to, ticket_id);
 	}
-	if (to == QMS_WAITING)
-		note_waiting(trigger, new,
-					 TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_trigtuple : NULL);
+	note_waiting(trigger, TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_trigtuple : NULL, new);
 	return PointerGetDatum(new);
 }

@@ -9,6 +9,8 @@
 #include "config/config.h"
 #include "events/events.h"
 
+#include "port/atomics.h"
+
 /* ---- The columns of qms.ticket, in the order of QmsRow; the key comes first. ---- */
 #define QMS_TICKET_COLUMNS(X) \
 	X(ticket_id) X(organization_id) \
@@ -108,6 +110,19 @@ extern void qms_bound_read(int64 queue_id, QmsBound *bound);
 extern void qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
 							const int64 *still_waiting, int nstill);
 
+/* ---- bucket.c: counts of those who wait, by stretches of sort_key ---- */
+#define QMS_BUCKETS 2048
+
+typedef struct QmsBuckets
+{
+	pg_atomic_uint32 state;
+	pg_atomic_uint32 cells[QMS_BUCKETS];
+} QmsBuckets;
+
+extern QmsBuckets *qms_bound_buckets(int64 queue_id);
+extern void qms_bucket_note(int64 queue_id, int64 sort_key, int by);
+extern int64 qms_bucket_ahead(int64 queue_id, int64 sort_key, TimestampTz now, bool count);
+
 /* ---- ticket.c: rows of tickets, legs and history ---- */
 typedef QmsRow QmsTicket;
 
@@ -116,6 +131,14 @@ extern QmsTable qms_history_table;
 extern QmsTable qms_leg_table;
 extern QmsTicket *qms_ticket_new(void);
 extern QmsTicket *qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce);
+typedef enum QmsTicketCondition
+{
+	QMS_IF_OPEN,
+	QMS_IF_WAITING,
+	QMS_IF_HELD_FOR_OTHER
+} QmsTicketCondition;
+
+extern QmsTicket *qms_ticket_lock_if(QmsTicketCondition condition, int64 ticket_id);
 extern QmsTicket *qms_ticket_read(QmsCall *call, int64 ticket_id, bool *ended);
 extern QmsState qms_ticket_state(const QmsTicket *ticket);
 extern void qms_ticket_set_state(QmsTicket *ticket, QmsState state);
@@ -141,6 +164,7 @@ extern QmsSession *qms_session_read(QmsCall *call, int64 counter_id);	/* NULL: n
 extern QmsSession *qms_session_needed(QmsCall *call, int64 counter_id);
 extern QmsProfile *qms_session_profile(const QmsSession *session, const QmsCounter *counter);
 extern void qms_session_check_may_call(QmsCall *call, const QmsSession *session);
+extern void qms_session_lock(const QmsSession *session);
 extern void qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 finished_ticket_id,
 							 int64 served_usec, const float8 *passes, int npasses, int64 event_id);
 extern void qms_session_let_go(QmsCall *call, const QmsTicket *ticket, int64 served_usec, int64 event_id);
@@ -160,10 +184,41 @@ typedef struct QmsPlace
 	int			s;
 } QmsPlace;
 
-extern void qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, QmsPlace *place);
+extern void qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now,
+						 QmsPlace *place);
 extern void qms_place_quote(QmsTicket *ticket, const QmsPlace *place);
-extern void qms_bucket_note(int64 queue_id, int64 sort_key, int change);
-extern int64 qms_bucket_ahead(QmsQueue *queue, int64 sort_key, TimestampTz now);
+
+
+/* ---- join.c ---- */
+extern QmsTicket *qms_join_walk_up(QmsCall *call, int64 queue_id, int64 service_id);
+
+/* ---- progress.c: how a customer sees his ticket ---- */
+#define QMS_PROGRESS_COLUMNS 17
+
+extern void qms_progress_fill(QmsCall *call, const QmsTicket *ticket, const QmsPlace *place,
+							  bool with_token, Datum *values, bool *nulls);
+extern Datum qms_progress_answer(QmsCall *call, const QmsTicket *ticket);
+
+/* ---- line.c: places in a line ---- */
+typedef enum QmsPlaceWord
+{
+	QMS_PLACE_CREDIT,
+	QMS_PLACE_FIRST,
+	QMS_PLACE_LAST
+} QmsPlaceWord;
+
+extern QmsPlaceWord qms_place_word(const char *word);
+extern int64 qms_line_key(const QmsTicket *ticket, const QmsQueue *queue, QmsPlaceWord place, TimestampTz now);
+extern int64 qms_line_key_behind(int64 queue_id, int64 sort_key, int64 ticket_id, int64 places);
+extern QmsQueue *qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside);
+
+/* ---- hold.c, transfer.c: shared with undo ---- */
+extern void qms_hold_leave_counter(QmsCall *call, const QmsTicket *before, int64 event_id);
+extern QmsTicket *qms_transfer_take_back(QmsCall *call, int64 ticket_id);
+
+/* ---- change.c: what a change of a ticket changed, for its event and for undo ---- */
+extern void qms_change_json(QmsJson *json, const QmsTicket *before, const QmsTicket *after);
+extern void qms_change_revert(QmsTicket *ticket, const Jsonb *data);
 
 /* ---- number.c: numbers and moments of arrival ---- */
 extern void qms_number_take(QmsCall *call, QmsQueue *queue, QmsTicket *ticket);
@@ -187,18 +242,18 @@ typedef struct QmsPick
 {
 	QmsTicket  *ticket;			/* NULL: nobody waits */
 	const QmsHead *chosen;
-	QmsHead    *heads;
+	QmsHead    *heads;			/* what was compared; NULL for a single source */
 	int			nheads;
 	int64		passed;			/* a ticket that was passed over, or 0 */
-	const char *passed_why;
+	float8	   *passes;			/* of the ratio policy, charged; else NULL */
+	int			npasses;
 } QmsPick;
 
-extern void qms_pick(QmsCall *call, const QmsCounter *counter, QmsSession *session,
-					 const QmsProfile *profile, QmsPick *pick);
+extern void qms_pick(QmsCall *call, const QmsSession *session, const QmsProfile *profile, QmsPick *pick);
 extern int	qms_policy_choose(QmsPolicy policy, QmsHead *heads, int nheads, TimestampTz now,
 							  const float8 *passes);
-extern void qms_policy_charge(const QmsProfile *profile, const QmsHead *heads, int nheads,
-							  const QmsHead *chosen, float8 *passes);
+extern void qms_policy_join_passes(const QmsHead *heads, int nheads, float8 *passes, int npasses);
+extern void qms_policy_charge(const QmsHead *chosen, float8 *passes);
 
 /* ---- call.c, finish.c: shared by operations of a counter ---- */
 extern int64 qms_finish(QmsCall *call, QmsTicket *ticket, QmsState final, const char *outcome,
@@ -207,6 +262,7 @@ extern QmsState qms_finish_word(const char *word, const char **outcome, const ch
 extern int64 qms_served_usec(const QmsTicket *ticket, QmsState final, TimestampTz now);
 
 /* ---- visit.c: several tickets of one visit ---- */
+extern void qms_visit_lock_of(int64 ticket_id);
 extern bool qms_visit_claim(QmsCall *call, QmsTicket *ticket);
 extern void qms_visit_pause_others(QmsCall *call, const QmsTicket *ticket);
 extern void qms_visit_resume_others(QmsCall *call, const QmsTicket *ticket);

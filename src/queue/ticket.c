@@ -76,7 +76,8 @@ already_ended(const QmsTicket *past)
  * changes of a ticket run one after the other, and a call that picks with SKIP
  * LOCKED passes by.  With announce the ticket's own lock is taken first: that
  * tells a picker that the head of the line is busy with its own change, which
- * is short, rather than being called by somebody else.
+ * is short, rather than being called by somebody else.  If the ticket is one of
+ * several of a visit, the visit is locked before it (see visit.c).
  */
 QmsTicket *
 qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce)
@@ -85,6 +86,7 @@ qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce)
 	QmsParams	params = {0};
 	QmsTicket  *ticket;
 
+	qms_visit_lock_of(ticket_id);
 	if (announce)
 		qms_lock(QMS_LOCK_TICKET, ticket_id, true);
 	qms_table_plan(&qms_ticket_table, &plan,
@@ -108,6 +110,27 @@ qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce)
 	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
 					"ticket", ticket_id);
 	return ticket;
+}
+
+/* Lock a ticket of a visit in passing; NULL if it is not open (in that condition) any more. */
+QmsTicket *
+qms_ticket_lock_if(QmsTicketCondition condition, int64 ticket_id)
+{
+	static const char *const formats[] = {
+		[QMS_IF_OPEN] = "SELECT %s FROM qms.ticket t WHERE t.ticket_id = $1 FOR NO KEY UPDATE",
+		[QMS_IF_WAITING] = "SELECT %s FROM qms.ticket t WHERE t.ticket_id = $1 AND t.state = 'waiting' FOR NO KEY UPDATE",
+		[QMS_IF_HELD_FOR_OTHER] = "SELECT %s FROM qms.ticket t WHERE t.ticket_id = $1 AND t.hold_kind = 'other_ticket' FOR NO KEY UPDATE"
+	};
+	static QmsPlan plans[] = {
+		[QMS_IF_OPEN] = QMS_PLAN(NULL, INT8OID),
+		[QMS_IF_WAITING] = QMS_PLAN(NULL, INT8OID),
+		[QMS_IF_HELD_FOR_OTHER] = QMS_PLAN(NULL, INT8OID)
+	};
+	QmsParams	params = {0};
+
+	qms_table_plan(&qms_ticket_table, &plans[condition], formats[condition]);
+	qms_param_int64(&params, ticket_id);
+	return qms_spi_run(&plans[condition], &params) == 0 ? NULL : qms_row_fetch(&qms_ticket_table, 0, 0);
 }
 
 QmsState

@@ -141,3 +141,23 @@ CREATE FUNCTION qms.explain_call(ticket_id bigint)
 RETURNS SETOF qms.call_explanation LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_explain_call';
 COMMENT ON FUNCTION qms.explain_call IS 'Why this ticket was called when it was: the heads that the policy compared at its last call, from the event log. One row a head; chosen marks the one taken; score is what the policy compared (fifo: sort_key; strict: order of the source; ratio: passes; weighted: weight x waiting time in seconds).';
+
+CREATE FUNCTION qms.counter_status(counter_id bigint)
+RETURNS qms.counter_state LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_counter_status';
+COMMENT ON FUNCTION qms.counter_status IS 'The counter, its open session, its current ticket, what may be done now (allowed_actions, names of functions), and a hint why nobody comes. Callers: staff. Errors: QM101.';
+
+CREATE FUNCTION qms.open_queue(queue_id bigint, request_id uuid DEFAULT NULL)
+RETURNS qms.queue LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_open_queue';
+COMMENT ON FUNCTION qms.open_queue IS 'The queue takes tickets (again). New queues are open. Callers: staff, but callers. Errors: QM101.';
+
+CREATE FUNCTION qms.pause_queue(queue_id bigint, request_id uuid DEFAULT NULL)
+RETURNS qms.queue LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_pause_queue';
+COMMENT ON FUNCTION qms.pause_queue IS 'The queue takes no new tickets for the moment; those who wait are called. Callers: staff, but callers. Errors: QM101.';
+
+CREATE FUNCTION qms.close_queue(queue_id bigint, waiting text DEFAULT 'serve', request_id uuid DEFAULT NULL)
+RETURNS qms.queue LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_close_queue';
+COMMENT ON FUNCTION qms.close_queue IS 'The queue takes no tickets. Those who wait are still served (waiting => serve) or sent home (waiting => expire: waiting and held tickets become expired). Callers: staff, but callers. Errors: QM101.';

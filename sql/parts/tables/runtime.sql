@@ -117,6 +117,8 @@ CREATE TABLE qms.ticket (
 CREATE INDEX ticket_waiting ON qms.ticket (queue_id, sort_key, ticket_id) WHERE state = 'waiting';
 -- The heads by class, only for queues that a policy compares by class.
 CREATE INDEX ticket_waiting_class ON qms.ticket (queue_id, customer_class_id, sort_key, ticket_id) WHERE state = 'waiting' AND by_class;
+-- Lists of who is on hold, without reading the line.
+CREATE INDEX ticket_on_hold ON qms.ticket (queue_id, sort_key, ticket_id) WHERE state = 'on_hold';
 -- No two live tickets of a branch show the same number.
 CREATE UNIQUE INDEX ticket_number ON qms.ticket (branch_id, number) WHERE number IS NOT NULL;
 -- At most one open call a counter, whoever writes.

@@ -1,0 +1,114 @@
+/*
+ * edit.c
+ *		update_ticket and get_ticket.
+ */
+#include "queue/queue.h"
+
+#include "catalog/pg_type.h"
+
+static const int shared_arguments[][2] = {{4, T_language}, {7, T_notes}};
+
+/* What staff see of a person is hidden while they work under a blind profile. */
+static bool
+sees_only_numbers(QmsCall *call)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT 1 FROM qms.staff_session s JOIN qms.counter_profile p "
+								   "ON p.counter_profile_id = s.counter_profile_id AND p.blind "
+								   "WHERE s.staff_id = $1 AND s.closed_at IS NULL", INT8OID);
+	QmsParams	params = {0};
+
+	if (call->who->kind != QMS_STAFF)
+		return false;
+	qms_param_int64(&params, call->who->id);
+	return qms_spi_run(&plan, &params) > 0;
+}
+
+QMS_FUNCTION(get_ticket, QMS_ACT_LOOK, QMS_SETOF)
+{
+	static const int personal[] = {T_customer_id, T_subject, T_contact, T_metadata, T_notes};
+	int64		ticket_id = qms_arg_id(call, 0, "ticket_id");
+	bool		ended;
+	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
+	int			i;
+
+	if (ticket == NULL)
+		return qms_answer_none(call);
+	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
+					"ticket", ticket_id);
+	for (i = 0; i < lengthof(personal) && sees_only_numbers(call); i++)
+		qms_row_set_null(ticket, personal[i]);
+	return qms_ticket_answer(call, ticket);
+}
+
+/* Class, priority and service: they move the ticket by the difference of credits. */
+static void
+change_credit(QmsCall *call, QmsTicket *ticket, QmsQueue *queue)
+{
+	int64		before = qms_ticket_credit(ticket, queue);
+	int64		service_id = qms_arg_id_or_0(call, 3, "service_id");
+	int32		priority = qms_arg_int32(call, 2, qms_row_int32(ticket, T_priority));
+
+	if (!qms_arg_isnull(call, 1))
+	{
+		char	   *name = qms_arg_text(call, 1, "customer_class");
+		QmsClass   *class = qms_config_class(queue->organization_id, name);
+
+		if (class == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_QMS_NOT_FOUND),
+					 errmsg("customer class \"%s\" does not exist", name),
+					 errhint("The view qms.customer_classes lists the classes of the organization.")));
+		qms_row_set_id(ticket, T_customer_class_id, class->customer_class_id);
+	}
+	if (priority < 0 || priority > 10)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("priority must be from 0 to 10, not %d", priority),
+				 errhint("0 is the usual priority.")));
+	qms_row_set_int32(ticket, T_priority, priority);
+	if (service_id != 0)
+	{
+		QmsOffer   *offer = qms_config_offer(queue->queue_id, service_id);
+
+		if (offer == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
+					 errmsg("queue %lld does not offer service %lld", (long long) queue->queue_id,
+							(long long) service_id),
+					 errhint("Transfer the ticket to a queue that does.")));
+		qms_row_set_id(ticket, T_service_id, service_id);
+		qms_row_set_pointer(ticket, T_requires_skill, offer->requires_skill);
+	}
+	qms_ticket_set_key(ticket, qms_row_int64(ticket, T_sort_key) + before - qms_ticket_credit(ticket, queue));
+}
+
+QMS_FUNCTION(update_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
+{
+	int64		ticket_id = qms_arg_id(call, 0, "ticket_id");
+	Jsonb	   *contact = qms_arg_jsonb(call, 5, "contact");
+	Jsonb	   *metadata = qms_arg_jsonb(call, 6, "metadata");
+	QmsTicket  *ticket = qms_ticket_lock(call, ticket_id, true);
+	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
+	QmsJson		json;
+	int			i;
+
+	if (queue != NULL)
+		change_credit(call, ticket, queue);
+	for (i = 0; i < lengthof(shared_arguments); i++)
+	{
+		char	   *value = qms_arg_text_or_null(call, shared_arguments[i][0]);
+
+		if (value != NULL)
+			qms_row_set_text(ticket, shared_arguments[i][1], value);
+	}
+	if (contact != NULL)
+		qms_row_set_pointer(ticket, T_contact, contact);
+	if (metadata != NULL)
+		qms_row_set_pointer(ticket, T_metadata, metadata);
+	qms_ticket_store(ticket);
+	qms_json_begin(&json);
+	qms_ticket_order_json(&json, ticket);
+	qms_ticket_event(call, ticket, "ticket.updated", qms_json_end(&json), 0);
+	return qms_ticket_answer(call, ticket);
+}
