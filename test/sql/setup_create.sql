@@ -1,5 +1,9 @@
 -- set-up: every create function once, by named arguments and with its defaults
 \set SHOW_CONTEXT never
+set client_min_messages = warning;
+-- ids begin with 1 again, whatever ran before
+drop extension qms cascade;
+create extension qms;
 set timezone = 'UTC';
 set qms.mock_now = '2030-01-07 09:00+00';
 create function pg_temp.try(statement text) returns table (sqlstate text, says text)
@@ -75,5 +79,8 @@ select * from pg_temp.try($$select * from qms.create_queue('Twice', 2, request_i
 select count(*) from qms.queue where name = 'Once';
 select organization_id from qms.create_organization('Once', request_id => '00000000-0000-0000-0000-000000000002');
 select organization_id from qms.create_organization('Once', request_id => '00000000-0000-0000-0000-000000000002');
-select count(*) from qms.set_opening_hours('{"mon": [["08:00", "12:00"]]}', 2, request_id => '00000000-0000-0000-0000-000000000003');
-select opens, closes from qms.set_opening_hours('{"mon": [["08:00", "12:00"]]}', 2, request_id => '00000000-0000-0000-0000-000000000003');
+select * from qms.set_opening_hours('{"mon": [["08:00", "12:00"], ["13:00", "18:00"]]}', 2, request_id => '00000000-0000-0000-0000-000000000003');
+select * from qms.set_opening_hours('{"mon": [["08:00", "12:00"], ["13:00", "18:00"]]}', 2, request_id => '00000000-0000-0000-0000-000000000003');
+select qms.set_opening_hours('{"tue": [["08:00", "12:00"], ["13:00", "18:00"]]}', 2, request_id => '00000000-0000-0000-0000-000000000004');
+select count(*) from qms.set_opening_hours(null, 2, request_id => '00000000-0000-0000-0000-000000000005');
+select count(*) from qms.set_opening_hours(null, 2, request_id => '00000000-0000-0000-0000-000000000005');

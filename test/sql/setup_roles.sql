@@ -1,5 +1,9 @@
 -- set-up: who may, through role bindings
 \set SHOW_CONTEXT never
+set client_min_messages = warning;
+-- ids begin with 1 again, whatever ran before
+drop extension qms cascade;
+create extension qms;
 set timezone = 'UTC';
 set qms.mock_now = '2030-01-07 09:00+00';
 create function pg_temp.try(statement text) returns table (sqlstate text, says text)
