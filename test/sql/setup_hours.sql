@@ -25,11 +25,13 @@ declare
     detail text; hint text;
 begin
     perform set_config('qms.mock_now', moment::text, false);
+    set local role setup_customer;
     begin
         perform from qms.join_queue(queue);
         raise 'undo' using errcode = 'XX999';
     exception when others then
         get stacked diagnostics detail = pg_exception_detail, hint = pg_exception_hint;
+        reset role;
         return case sqlstate when 'XX999' then 'joins' else sqlstate || ': ' || detail || ' / ' || hint end;
     end;
 end $$;
@@ -38,6 +40,9 @@ select branch_id from qms.create_branch(1, 'Main');
 select queue_id from qms.create_queue('Plain', 1);
 select queue_id from qms.create_queue('Early', 1, settings => '{"join_from": "30 min", "last_ticket_before": "10 min"}');
 select queue_id from qms.create_queue('Own', 1);
+create role setup_customer;
+grant execute on function qms.join_queue to setup_customer;
+select kind from qms.bind_role('setup_customer', 1, 'customer');
 set timezone = 'Europe/Berlin';
 -- without hours it is always open
 select pg_temp.at('2030-01-06 03:00', 1);
@@ -72,3 +77,7 @@ select time_zone from qms.update_branch(1, time_zone => 'Asia/Tokyo');
 select count(*) from qms.set_opening_hours('{"mon": [["08:00", "09:00"]]}', 1);
 select m, pg_temp.at(m::timestamptz, 1) from unnest(array['2030-01-07 07:59+09', '2030-01-07 08:00+09', '2030-01-07 08:00+01']) m;
 select count(*) from qms.ticket;
+-- staff let people in at any time
+select queue_id from qms.join_queue(1);
+drop owned by setup_customer;
+drop role setup_customer;
