@@ -170,6 +170,34 @@ find_slot(int64 queue_id)
 	return slot;
 }
 
+/*
+ * Forget all queues of this database, when the extension is made: ids begin
+ * anew.  Nobody can be using them, there are no tables yet.
+ */
+void
+qms_bound_forget_database(void)
+{
+	HASH_SEQ_STATUS status;
+	BoundSlot  *slot;
+
+	if (slots == NULL)
+		return;
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+	hash_seq_init(&status, slots);
+	while ((slot = hash_seq_search(&status)) != NULL)
+	{
+		if (slot->key.database != MyDatabaseId)
+			continue;
+		SpinLockAcquire(&slot->mutex);
+		slot->from = PG_INT64_MIN;
+		slot->purged = ++slot->serial;
+		slot->nentries = 0;
+		SpinLockRelease(&slot->mutex);
+		pg_atomic_write_u32(&slot->buckets.state, 0);
+	}
+	LWLockRelease(slots_lock);
+}
+
 QmsBuckets *
 qms_bound_buckets(int64 queue_id)
 {

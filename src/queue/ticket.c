@@ -222,7 +222,6 @@ qms_ticket_write_leg(QmsCall *call, const QmsTicket *ticket, const char *note)
 	QmsRow	   *leg;
 	int			i;
 
-	qms_partition_ensure(QMS_PART_LEG, call->now);
 	leg = qms_row_new(&qms_leg_table);
 	for (i = 0; i < lengthof(same); i++)
 		qms_row_copy_value(leg, same[i].leg, ticket, same[i].ticket);
@@ -264,7 +263,6 @@ qms_ticket_end(QmsCall *call, QmsTicket *ticket, QmsState final, const char *out
 	QmsTicket  *past;
 
 	qms_state_check(from, final, ticket_id);
-	qms_partition_ensure(QMS_PART_HISTORY, call->now);
 	prepare_move();
 	past = qms_row_new(&qms_history_table);
 	memcpy(past->values, ticket->values, sizeof(Datum) * T_COLUMNS);

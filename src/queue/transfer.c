@@ -264,6 +264,8 @@ QMS_FUNCTION(reinstate_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	begin_leg(call, ticket, queue, service_there(ticket, queue, 0));
 	if (number_is_taken(ticket))
 		renumber(call, ticket, queue);
+	else
+		qms_number_mark_live(call, ticket);
 	take_place(call, ticket, queue, place);
 	qms_row_set_int32(ticket, T_version, qms_row_int32(ticket, T_version) + 1);
 	qms_row_insert(ticket);
