@@ -65,7 +65,7 @@ typedef struct BoundSlot
 	slock_t		mutex;
 	int64		from;
 	uint64		serial;			/* of the newest entry */
-	uint64		purged;			/* newest serial that was dropped without a picker's look */
+	uint64		purged;			/* newest serial that was dropped */
 	TransactionId frozen_until; /* valid: no raising while a transaction up to it runs */
 	int			nentries;
 	BoundEntry	entries[MAX_ENTRIES];
@@ -206,17 +206,21 @@ qms_bound_buckets(int64 queue_id)
 	return slot ? &slot->buckets : NULL;
 }
 
-/* Take the entry at i out; the caller has the spinlock. */
+/*
+ * Take the entry at i out; the caller has the spinlock.  A picker who looked
+ * before it came does not see it any more, and perhaps not its ticket in his
+ * snapshot: "purged" tells him that he must not raise.
+ */
 static void
 drop_entry(BoundSlot *slot, int i)
 {
+	slot->purged = Max(slot->purged, slot->entries[i].serial);
 	slot->entries[i] = slot->entries[--slot->nentries];
 }
 
 /*
  * Make room: entries at or above "from" whose transaction has ended are found
- * by every scan, so they may go.  Pickers that read before they came see
- * "purged" and do not raise.
+ * by every scan, so they may go.
  */
 static void
 purge(BoundSlot *slot)
@@ -240,7 +244,6 @@ purge(BoundSlot *slot)
 		{
 			if (slot->entries[j].serial != copy[i].serial || copy[i].sort_key < slot->from)
 				continue;
-			slot->purged = Max(slot->purged, copy[i].serial);
 			drop_entry(slot, j);
 			break;
 		}
@@ -376,8 +379,8 @@ had_ended(const QmsBound *seen, uint64 serial)
 
 /*
  * A scan with a snapshot taken after "seen" was read found first_waiting as the
- * lowest key from seen->from on (PG_INT64_MAX: nobody), and of the exceptions
- * those in still_waiting.
+ * lowest key from seen->from on (PG_INT64_MAX: nobody; seen->from: it did not
+ * look), and of the exceptions those in still_waiting.
  */
 void
 qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
