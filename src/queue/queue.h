@@ -166,8 +166,8 @@ extern QmsSession *qms_session_needed(QmsCall *call, int64 counter_id);
 extern QmsProfile *qms_session_profile(const QmsSession *session, const QmsCounter *counter);
 extern void qms_session_check_may_call(QmsCall *call, const QmsSession *session);
 extern void qms_session_lock(const QmsSession *session);
-extern void qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 finished_ticket_id,
-							 int64 served_usec, const float8 *passes, int npasses, int64 event_id);
+extern int64 qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 finished_ticket_id,
+							  int64 served_usec, const float8 *passes, int npasses);
 extern void qms_session_let_go(QmsCall *call, const QmsTicket *ticket, int64 served_usec, int64 event_id);
 extern void qms_session_remember(QmsCall *call, int64 staff_session_id, int64 event_id);
 extern QmsTicket *qms_session_current_ticket(QmsCall *call, int64 counter_id, bool needed);

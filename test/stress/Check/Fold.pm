@@ -55,7 +55,7 @@ my @invariants = (
 sub new
 {
 	my ($class, %self) = @_;
-	my $self = bless { %self, ticket => {}, counter => {}, visit => {}, arrival => {} }, $class;
+	my $self = bless { %self, ticket => {}, counter => {}, visit => {}, several => {}, arrival => {} }, $class;
 
 	$self->{report}->invariant($_) foreach @invariants;
 	return $self;
@@ -85,13 +85,13 @@ sub note_limits
 	my ($self, $ticket, $event) = @_;
 	my $kind = $event->{kind};
 
-	$ticket->{shared} = 1 if ($event->{shared_visit} // '') eq 'true' || $ticket->{visit} != $ticket->{id};
+	$self->{several}{ $ticket->{visit} } = 1 if $ticket->{visit} != $ticket->{id};
 	$ticket->{wanted} = 1 if $event->{changes_wanted};
 	$ticket->{wanted} = $event->{wanted_counter_id} || $event->{wanted_staff_id} ? 1 : 0
 	  if $kind =~ /^ticket\.(?:transferred|reinstated)$/;
 	$ticket->{moved} = 1 if $kind eq 'ticket.deferred' && $ticket->{state} eq 'waiting';
 	$ticket->{moved} = ($event->{place} // '') ne 'credit' if $kind =~ /^ticket\.(?:transferred|reinstated)$/;
-	$ticket->{free} = !$ticket->{shared} && !$ticket->{wanted} && !$self->{config}->needs_skill($ticket);
+	$ticket->{free} = !$self->{several}{ $ticket->{visit} } && !$ticket->{wanted} && !$self->{config}->needs_skill($ticket);
 }
 
 sub event
@@ -171,7 +171,7 @@ sub check_undo
 		}
 		push @wrong, 'counter ' . ($after->{counter} // 'null') . ' instead of ' . ($was->{counter} // 'null')
 		  if $at_counter{ $was->{state} } && ($after->{counter} // 0) != ($was->{counter} // 0);
-		@{$after}{qw(moved wanted shared free legs)} = @{$was}{qw(moved wanted shared free legs)};
+		@{$after}{qw(moved wanted free legs)} = @{$was}{qw(moved wanted free legs)};
 	}
 	$self->{report}->check('log: undo gives back what was', !@wrong, $where, join(', ', @wrong));
 }

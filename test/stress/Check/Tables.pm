@@ -22,7 +22,7 @@ sub knows_commits
 }
 
 # What of an event's data the fold reads.
-my @data_keys = qw(sort_key customer_class_id service_id priority shared_visit wanted_counter_id wanted_staff_id
+my @data_keys = qw(sort_key customer_class_id service_id priority wanted_counter_id wanted_staff_id
   reinstated place undone_event_id policy passed_ticket_id staff_session_id);
 
 # The log, in order of event_id, into the fold.  Answers how many events there were.

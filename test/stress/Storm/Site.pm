@@ -148,7 +148,6 @@ sub build
 
 	make_organization(\%site);
 	make_neighbour(\%site);
-	$dbh->do('GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA qms TO PUBLIC');
 	$site{has} = { map { $_->[0] => 1 } @{ $dbh->selectall_arrayref(
 		q{SELECT proname FROM pg_proc WHERE pronamespace = 'qms'::regnamespace}) } };
 	open(my $file, '>', "$folder/site") or die "$folder/site: $!";
