@@ -241,7 +241,8 @@ QMS_FUNCTION(open_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 								   "INSERT INTO qms.staff_session (organization_id, branch_id, counter_id, staff_id, counter_profile_id, "
 								   "skills, opened_at, idle_since) VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING",
 								   INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTARRAYOID, TIMESTAMPTZOID);
-	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
+	int64		counter_id = qms_arg_id(call, 0, "counter_id");
+	QmsCounter *counter = qms_counter_needed(call, counter_id);
 	int64		staff_id = qms_arg_id_or_0(call, 1, "staff_id");
 	int64		profile_id = qms_arg_id_or_0(call, 2, "profile_id");
 	QmsParams	params = {0};
@@ -249,6 +250,10 @@ QMS_FUNCTION(open_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 
 	if (staff_id == 0 && call->who->kind == QMS_STAFF)
 		staff_id = call->who->id;
+	/* Shared: nobody deletes the counter, profile or staff member meanwhile. */
+	qms_lock(QMS_LOCK_SETUP, counter->organization_id, false);
+	qms_config_refresh();
+	counter = qms_counter_needed(call, counter_id);
 	check_profile(call, counter, profile_id);
 	qms_param_int64(&params, counter->organization_id);
 	qms_param_int64(&params, counter->branch_id);

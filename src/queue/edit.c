@@ -32,7 +32,8 @@ QMS_FUNCTION(get_ticket, QMS_ACT_LOOK, QMS_SETOF)
 	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
 	int			i;
 
-	if (ticket == NULL)
+	if (ticket == NULL || (call->who->organization_id != 0 &&
+						   call->who->organization_id != qms_row_int64(ticket, T_organization_id)))
 		return qms_answer_none(call);
 	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
 					"ticket", ticket_id);

@@ -185,6 +185,29 @@ usable_number(const QmsQueue *queue, const NumberRow *row)
 }
 
 /*
+ * A ticket of an earlier service day is live again with its number: those who
+ * come must be given others.
+ */
+void
+qms_number_mark_live(QmsCall *call, const QmsTicket *ticket)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "UPDATE qms_internal.queue_number n SET skip_live = true FROM qms.queue q "
+								   "WHERE q.branch_id = $1 AND q.kind = 'counter' AND q.prefix = qms.prefix($2) "
+								   "AND n.queue_id = q.queue_id AND n.organization_id = q.organization_id AND NOT n.skip_live",
+								   INT8OID, QMS_NUMBER_TYPE);
+	QmsParams	params = {0};
+	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
+
+	if (queue == NULL || qms_row_isnull(ticket, T_number) ||
+		DatumGetDateADT(ticket->values[T_service_day]) >= qms_service_day(queue, call->now))
+		return;
+	qms_param_int64(&params, qms_row_int64(ticket, T_branch_id));
+	qms_param_pointer(&params, qms_row_pointer(ticket, T_number));
+	qms_spi_run(&plan, &params);
+}
+
+/*
  * Give a ticket its number, service day and arrival.
  *
  * Lock: the queue's row, to the end of the transaction.  Taken after the

@@ -105,6 +105,7 @@ typedef struct QmsBound
 } QmsBound;
 
 extern void qms_bound_init(void);
+extern void qms_bound_forget_database(void);
 extern void qms_bound_register(int64 queue_id, int64 sort_key);
 extern void qms_bound_read(int64 queue_id, QmsBound *bound);
 extern void qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
@@ -222,7 +223,7 @@ extern void qms_change_revert(QmsTicket *ticket, const Jsonb *data);
 
 /* ---- number.c: numbers and moments of arrival ---- */
 extern void qms_number_take(QmsCall *call, QmsQueue *queue, QmsTicket *ticket);
-extern TimestampTz qms_number_arrival(QmsCall *call, QmsQueue *queue);
+extern void qms_number_mark_live(QmsCall *call, const QmsTicket *ticket);
 
 /* ---- pick.c, policy.c: whose turn it is ---- */
 typedef struct QmsHead

@@ -256,6 +256,7 @@ QMS_FUNCTION(reinstate_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	past = qms_ticket_read(call, ticket_id, &ended);
 	if (past == NULL)
 		qms_not_found("ticket", ticket_id);
+	qms_gate_organization(call, qms_row_int64(past, T_organization_id), "ticket", ticket_id);
 	queue = counter_queue(call, qms_row_int64(past, T_queue_id));
 	was = qms_row_text(past, T_state);
 	ticket = qms_transfer_take_back(call, ticket_id);
@@ -263,6 +264,8 @@ QMS_FUNCTION(reinstate_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	begin_leg(call, ticket, queue, service_there(ticket, queue, 0));
 	if (number_is_taken(ticket))
 		renumber(call, ticket, queue);
+	else
+		qms_number_mark_live(call, ticket);
 	take_place(call, ticket, queue, place);
 	qms_row_set_int32(ticket, T_version, qms_row_int32(ticket, T_version) + 1);
 	qms_row_insert(ticket);

@@ -184,6 +184,7 @@ undo_end(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 	qms_row_set_int32(ticket, T_version, qms_row_int32(ticket, T_version) + 1);
 	qms_row_insert(ticket);
 	qms_visit_pause_others(call, ticket);
+	qms_number_mark_live(call, ticket);
 	return ticket;
 }
 
