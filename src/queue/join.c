@@ -5,7 +5,6 @@
 #include "queue/queue.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "utils/builtins.h"
 
 typedef struct JoinRequest
@@ -197,30 +196,6 @@ qms_join_walk_up(QmsCall *call, int64 queue_id, int64 service_id)
 	return ticket;
 }
 
-/*
- * One live place per subject and queue: the id of the one there is, or 0.
- *
- * Lock: subject and queue, exclusive, so that two joins of one subject run one
- * after the other and the second finds the first.
- */
-static int64
-place_of_subject(const JoinRequest *request)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT ticket_id FROM qms.ticket WHERE queue_id = $1 AND subject = $2",
-								   INT8OID, TEXTOID);
-	QmsParams	params = {0};
-
-	if (request->subject == NULL)
-		return 0;
-	qms_lock(QMS_LOCK_SUBJECT,
-			 (int64) hash_bytes_extended((const unsigned char *) request->subject,
-										 strlen(request->subject), request->queue_id), true);
-	qms_param_int64(&params, request->queue_id);
-	qms_param_text(&params, request->subject);
-	return qms_spi_run(&plan, &params) > 0 ? qms_spi_int64(0, 0) : 0;
-}
-
 /* Write the visit of several tickets, and mark those there are. */
 static void
 share_visit(QmsCall *call, const QmsQueue *queue, const JoinRequest *request)
@@ -368,7 +343,7 @@ QMS_FUNCTION(join_queue, QMS_ACT_JOIN, QMS_MUTATES)
 				(errcode(ERRCODE_QMS_SUBJECT_REQUIRED),
 				 errmsg("queue %lld needs a subject", (long long) queue->queue_id),
 				 errhint("Give subject => a text that names the person.")));
-	existing = place_of_subject(&request);
+	existing = qms_line_place_of_subject(request.queue_id, request.subject);
 	if (existing != 0)
 		return answer_existing(call, queue, existing);
 	if (request.visit_id != 0)

@@ -184,6 +184,24 @@ usable_number(const QmsQueue *queue, const NumberRow *row)
 	exhausted(queue);
 }
 
+/* Does another live ticket of the branch have this ticket's number meanwhile? */
+bool
+qms_number_is_taken(const QmsTicket *ticket)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT 1 FROM qms.ticket WHERE branch_id = $1 AND number IS NOT NULL "
+								   "AND number OPERATOR(qms.=) $2 AND ticket_id <> $3",
+								   INT8OID, QMS_NUMBER_TYPE, INT8OID);
+	QmsParams	params = {0};
+
+	if (qms_row_isnull(ticket, T_number))
+		return false;
+	qms_param_int64(&params, qms_row_int64(ticket, T_branch_id));
+	qms_param_pointer(&params, qms_row_pointer(ticket, T_number));
+	qms_param_int64(&params, qms_row_int64(ticket, T_ticket_id));
+	return qms_spi_run(&plan, &params) > 0;
+}
+
 /*
  * A ticket of an earlier service day is live again with its number: those who
  * come must be given others.

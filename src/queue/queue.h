@@ -212,6 +212,8 @@ extern QmsPlaceWord qms_place_word(const char *word);
 extern int64 qms_line_key(const QmsTicket *ticket, const QmsQueue *queue, QmsPlaceWord place, TimestampTz now);
 extern int64 qms_line_key_behind(int64 queue_id, int64 sort_key, int64 ticket_id, int64 places);
 extern QmsQueue *qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside);
+extern int64 qms_line_place_of_subject(int64 queue_id, const char *subject);
+extern bool qms_line_subject_is_free(const QmsTicket *ticket, int64 queue_id);
 
 /* ---- hold.c, transfer.c: shared with undo ---- */
 extern void qms_hold_leave_counter(QmsCall *call, const QmsTicket *before, int64 event_id);
@@ -223,6 +225,7 @@ extern void qms_change_revert(QmsTicket *ticket, const Jsonb *data);
 
 /* ---- number.c: numbers and moments of arrival ---- */
 extern void qms_number_take(QmsCall *call, QmsQueue *queue, QmsTicket *ticket);
+extern bool qms_number_is_taken(const QmsTicket *ticket);
 extern void qms_number_mark_live(QmsCall *call, const QmsTicket *ticket);
 
 /* ---- pick.c, policy.c: whose turn it is ---- */

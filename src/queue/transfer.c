@@ -115,9 +115,37 @@ counter_queue(QmsCall *call, int64 queue_id)
 	return queue;
 }
 
+/* The subject has one live place in a queue, by whatever way it comes there. */
+static void
+check_subject(const QmsTicket *ticket, int64 queue_id)
+{
+	if (qms_line_subject_is_free(ticket, queue_id))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
+			 errmsg("the subject of ticket %lld has another live place in the queue",
+					(long long) qms_row_int64(ticket, T_ticket_id)),
+			 errhint("Cancel that one first.")));
+}
+
+/* The same before the ticket is locked; what is wrong with the ticket itself is found there. */
+static void
+check_subject_of(QmsCall *call, int64 ticket_id, int64 queue_id)
+{
+	bool		ended;
+	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
+
+	if (ticket == NULL || ended)
+		return;
+	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
+					"ticket", ticket_id);
+	check_subject(ticket, queue_id);
+}
+
 /*
- * Locks, in this order: the queue it goes to (shared), the ticket, the session
- * it leaves, and between branches the number row of the new queue.
+ * Locks, in this order: the queue it goes to (shared), its subject there, the
+ * ticket, the session it leaves, and between branches the number row of the new
+ * queue.
  */
 QMS_FUNCTION(transfer_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 {
@@ -129,12 +157,16 @@ QMS_FUNCTION(transfer_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	char	   *note = qms_arg_text_or_null(call, 5);
 	int64		service_id = qms_arg_id_or_0(call, 6, "service_id");
 	QmsQueue   *queue = counter_queue(call, queue_id);
-	QmsTicket  *ticket = qms_ticket_lock(call, ticket_id, true);
-	QmsTicket  *before = qms_row_copy(ticket);
-	int64		event_id = qms_event_next_id();
+	QmsTicket  *ticket;
+	QmsTicket  *before;
+	int64		event_id;
 	QmsJson		json;
 
 	(void) qms_place_word(place);
+	check_subject_of(call, ticket_id, queue_id);
+	ticket = qms_ticket_lock(call, ticket_id, true);
+	before = qms_row_copy(ticket);
+	event_id = qms_event_next_id();
 	if (qms_row_int64(ticket, T_organization_id) != queue->organization_id)
 		qms_not_found("queue", queue_id);
 	qms_state_check(qms_ticket_state(ticket), QMS_WAITING, ticket_id);
@@ -205,41 +237,6 @@ qms_transfer_take_back(QmsCall *call, int64 ticket_id)
 	return ticket;
 }
 
-/* Is the number, or the subject's place, taken by another live ticket meanwhile? */
-static bool
-number_is_taken(const QmsTicket *ticket)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT 1 FROM qms.ticket WHERE branch_id = $1 AND number IS NOT NULL AND number OPERATOR(qms.=) $2",
-								   INT8OID, QMS_NUMBER_TYPE);
-	QmsParams	params = {0};
-
-	if (qms_row_isnull(ticket, T_number))
-		return false;
-	qms_param_int64(&params, qms_row_int64(ticket, T_branch_id));
-	qms_param_pointer(&params, qms_row_pointer(ticket, T_number));
-	return qms_spi_run(&plan, &params) > 0;
-}
-
-static void
-check_subject(const QmsTicket *ticket)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT 1 FROM qms.ticket WHERE queue_id = $1 AND subject = $2", INT8OID, TEXTOID);
-	QmsParams	params = {0};
-
-	if (qms_row_isnull(ticket, T_subject))
-		return;
-	qms_param_int64(&params, qms_row_int64(ticket, T_queue_id));
-	qms_param_text(&params, qms_row_text(ticket, T_subject));
-	if (qms_spi_run(&plan, &params) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
-				 errmsg("the subject of ticket %lld has another live place in the queue",
-						(long long) qms_row_int64(ticket, T_ticket_id)),
-				 errhint("Cancel that one first.")));
-}
-
 QMS_FUNCTION(reinstate_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 {
 	int64		ticket_id = qms_arg_id(call, 0, "ticket_id");
@@ -252,17 +249,18 @@ QMS_FUNCTION(reinstate_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	QmsJson		json;
 
 	(void) qms_place_word(place);
-	/* The queue's lock comes before the ticket's. */
+	/* The locks of the queue and the subject come before the ticket's. */
 	past = qms_ticket_read(call, ticket_id, &ended);
 	if (past == NULL)
 		qms_not_found("ticket", ticket_id);
 	qms_gate_organization(call, qms_row_int64(past, T_organization_id), "ticket", ticket_id);
 	queue = counter_queue(call, qms_row_int64(past, T_queue_id));
 	was = qms_row_text(past, T_state);
+	if (ended)
+		check_subject(past, queue->queue_id);
 	ticket = qms_transfer_take_back(call, ticket_id);
-	check_subject(ticket);
 	begin_leg(call, ticket, queue, service_there(ticket, queue, 0));
-	if (number_is_taken(ticket))
+	if (qms_number_is_taken(ticket))
 		renumber(call, ticket, queue);
 	else
 		qms_number_mark_live(call, ticket);

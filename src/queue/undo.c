@@ -110,6 +110,21 @@ need_adjusted(const QmsSession *session, bool adjusted)
 		nothing(qms_row_int64(session, S_counter_id), "The counter has another open call.");
 }
 
+/* Its number and its subject's place may be somebody else's by now. */
+static void
+need_number(const QmsSession *session, const QmsTicket *ticket)
+{
+	if (qms_number_is_taken(ticket))
+		nothing(qms_row_int64(session, S_counter_id), "Its number is in use again.");
+}
+
+static void
+need_subject(const QmsSession *session, const QmsTicket *ticket, int64 queue_id)
+{
+	if (!qms_line_subject_is_free(ticket, queue_id))
+		nothing(qms_row_int64(session, S_counter_id), "Its subject has another live place in the queue.");
+}
+
 /*
  * Bring the state of a live row to what it was, by legal steps: each UPDATE is
  * checked by the transition table like any other.
@@ -174,8 +189,10 @@ undo_end(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 		nothing(qms_row_int64(session, S_counter_id), "Its last ticket is open again.");
 	check_window(call, session, past);
 	check_version(session, past, event, qms_row_int32(past, T_version));
+	need_subject(session, past, qms_row_int64(past, T_queue_id));
 	served = qms_served_usec(past, qms_ticket_state(past), qms_row_time(past, T_ended_at));
 	ticket = qms_transfer_take_back(call, event->ticket_id);
+	need_number(session, ticket);
 	if (!qms_visit_claim(call, ticket))
 		nothing(qms_row_int64(session, S_counter_id), "The customer is called for another ticket.");
 	need_adjusted(session, adjust_session(call, session, 0, event->ticket_id, 0, served >= 0 ? -1 : 0,
@@ -194,13 +211,19 @@ undo_departure(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 {
 	static QmsPlan leg = QMS_PLAN("DELETE FROM qms.ticket_leg WHERE ticket_id = $1 AND leg = $2",
 								  INT8OID, INT4OID);
-	QmsTicket  *ticket = qms_ticket_lock(call, event->ticket_id, true);
+	bool		ended;
+	int64		queue_id;
+	QmsTicket  *ticket = qms_ticket_read(call, event->ticket_id, &ended);
 	QmsTicket  *before;
 	QmsParams	params = {0};
 
+	if (ticket != NULL && !ended && qms_jsonb_int64(event->data, "from_queue_id", &queue_id))
+		need_subject(session, ticket, queue_id);
+	ticket = qms_ticket_lock(call, event->ticket_id, true);
 	check_version(session, ticket, event, qms_row_int32(ticket, T_version));
 	before = qms_row_copy(ticket);
 	qms_change_revert(before, event->data);
+	need_number(session, before);
 	check_window(call, session, before);
 	if (!qms_visit_claim(call, ticket))
 		nothing(qms_row_int64(session, S_counter_id), "The customer is called for another ticket.");
