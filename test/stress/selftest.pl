@@ -29,16 +29,15 @@ my $pair = q{
 # Somebody whose first wait was long, without limits on who may call him, while a counter called by turn
 # in his queue: seconds on both sides.
 my $passed = q{
-	(SELECT j.ticket_id
-		FROM (SELECT e.ticket_id, e.queue_id, min(e.at) AS began,
-				coalesce(min(e.at) FILTER (WHERE e.version = 2), 'infinity') AS ended
-			FROM qms.event e WHERE e.version <= 2 AND e.visit_id = e.ticket_id AND e.queue_id IS NOT NULL GROUP BY 1, 2) j
+	(SELECT j.ticket_id FROM qms.event j
+		LEFT JOIN qms.event n ON n.ticket_id = j.ticket_id AND n.version = 2
+		LEFT JOIN qms.service s ON s.service_id = (j.data->>'service_id')::bigint
 		JOIN qms.event c ON c.queue_id = j.queue_id AND c.kind = 'ticket.called' AND c.data->>'policy' = 'fifo'
-			AND c.at > j.began + interval '%1$s s' AND c.at < j.ended - interval '%1$s s'
+			AND c.at > j.at + interval '%1$s s' AND c.at < coalesce(n.at, 'infinity') - interval '%1$s s'
 			AND NOT (c.data ? 'passed_ticket_id') AND c.visit_id = c.ticket_id
-		JOIN qms.event f ON f.ticket_id = j.ticket_id AND f.version = 1 AND f.kind = 'ticket.joined' AND f.state = 'waiting'
-		LEFT JOIN qms.service s ON s.service_id = (f.data->>'service_id')::bigint
-	WHERE coalesce(s.requires_skill, '{}') = '{}' LIMIT 1)};
+	WHERE j.kind = 'ticket.joined' AND j.state = 'waiting' AND j.visit_id = j.ticket_id
+		AND coalesce(s.requires_skill, '{}') = '{}'
+	ORDER BY c.event_id LIMIT 1)};
 
 # What is done, and the invariant that must be broken then.
 my @damages = (
