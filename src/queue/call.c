@@ -37,10 +37,10 @@ put_at_counter(QmsCall *call, QmsTicket *ticket, QmsSession *session, const QmsP
 			   const Finished *finished, const Jsonb *data)
 {
 	bool		serving = qms_ticket_state(ticket) == QMS_SERVING;
-	int64		event_id = qms_event_next_id();
+	int64		event_id;
 
-	qms_session_take(call, session, qms_row_int64(ticket, T_ticket_id), finished->ticket_id,
-					 finished->served_usec, pick->passes, pick->npasses, event_id);
+	event_id = qms_session_take(call, session, qms_row_int64(ticket, T_ticket_id), finished->ticket_id,
+								finished->served_usec, pick->passes, pick->npasses);
 	qms_row_copy_value(ticket, T_counter_id, session, S_counter_id);
 	qms_row_copy_value(ticket, T_staff_id, session, S_staff_id);
 	qms_row_copy_value(ticket, T_staff_session_id, session, S_staff_session_id);

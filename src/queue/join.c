@@ -343,7 +343,7 @@ QMS_FUNCTION(join_queue, QMS_ACT_JOIN, QMS_MUTATES)
 				(errcode(ERRCODE_QMS_SUBJECT_REQUIRED),
 				 errmsg("queue %lld needs a subject", (long long) queue->queue_id),
 				 errhint("Give subject => a text that names the person.")));
-	existing = qms_line_place_of_subject(request.queue_id, request.subject);
+	existing = qms_line_subject(request.queue_id, request.subject);
 	if (existing != 0)
 		return answer_existing(call, queue, existing);
 	if (request.visit_id != 0)

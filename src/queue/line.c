@@ -74,6 +74,29 @@ qms_line_key_behind(int64 queue_id, int64 sort_key, int64 ticket_id, int64 place
 	return qms_spi_isnull(0, 0) ? sort_key : qms_spi_int64(0, 0) + 1;
 }
 
+/*
+ * One live place per subject and queue: the ticket that has it, or 0.
+ *
+ * Lock: subject and queue, exclusive, so that two who bring one subject into a
+ * queue run one after the other and the second finds the first.
+ */
+int64
+qms_line_subject(int64 queue_id, const char *subject)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT ticket_id FROM qms.ticket WHERE queue_id = $1 AND subject = $2",
+								   INT8OID, TEXTOID);
+	QmsParams	params = {0};
+
+	if (subject == NULL)
+		return 0;
+	qms_lock(QMS_LOCK_SUBJECT,
+			 (int64) hash_bytes_extended((const unsigned char *) subject, strlen(subject), queue_id), true);
+	qms_param_int64(&params, queue_id);
+	qms_param_text(&params, subject);
+	return qms_spi_run(&plan, &params) > 0 ? qms_spi_int64(0, 0) : 0;
+}
+
 /* Errors of a queue that takes nobody now. */
 static void
 check_open(QmsCall *call, QmsQueue *queue)
@@ -118,40 +141,4 @@ qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside)
 	if (from_outside && !qms_gate_is_staff(call))
 		qms_hours_check_open(queue, call->now);
 	return queue;
-}
-
-/*
- * One live place per subject and queue: the ticket that has it, or 0.
- *
- * Lock: subject and queue, exclusive, so that two who come into one queue as
- * one subject run one after the other and the second finds the first.
- */
-int64
-qms_line_place_of_subject(int64 queue_id, const char *subject)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT ticket_id FROM qms.ticket WHERE queue_id = $1 AND subject = $2",
-								   INT8OID, TEXTOID);
-	QmsParams	params = {0};
-
-	if (subject == NULL)
-		return 0;
-	qms_lock(QMS_LOCK_SUBJECT,
-			 (int64) hash_bytes_extended((const unsigned char *) subject, strlen(subject), queue_id), true);
-	qms_param_int64(&params, queue_id);
-	qms_param_text(&params, subject);
-	return qms_spi_run(&plan, &params) > 0 ? qms_spi_int64(0, 0) : 0;
-}
-
-/*
- * A ticket is to come into a queue from elsewhere than the door: is the place of
- * its subject free there?  The subject's lock comes before the ticket's, so this
- * is asked of a row that is not locked yet; a ticket's subject never changes.
- */
-bool
-qms_line_subject_is_free(const QmsTicket *ticket, int64 queue_id)
-{
-	int64		other = qms_line_place_of_subject(queue_id, qms_row_text(ticket, T_subject));
-
-	return other == 0 || other == qms_row_int64(ticket, T_ticket_id);
 }

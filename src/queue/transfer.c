@@ -101,6 +101,30 @@ set_wanted(QmsCall *call, QmsTicket *ticket, const QmsQueue *queue, int64 counte
 		qms_row_set_time(ticket, T_wanted_until, call->now + queue->settings.wanted_fallback);
 }
 
+static pg_attribute_noreturn() void
+subject_is_there(int64 ticket_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
+			 errmsg("the subject of ticket %lld has another live place in the queue", (long long) ticket_id),
+			 errhint("Cancel that one first.")));
+}
+
+/* One live place per subject: in a queue that a ticket is not in yet. */
+static void
+check_subject(QmsCall *call, int64 ticket_id, int64 queue_id)
+{
+	bool		ended;
+	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
+	int64		there;
+
+	if (ticket == NULL || ended || qms_row_int64(ticket, T_queue_id) == queue_id)
+		return;
+	there = qms_line_subject(queue_id, qms_row_text(ticket, T_subject));
+	if (there != 0 && there != ticket_id)
+		subject_is_there(ticket_id);
+}
+
 static QmsQueue *
 counter_queue(QmsCall *call, int64 queue_id)
 {
@@ -115,37 +139,10 @@ counter_queue(QmsCall *call, int64 queue_id)
 	return queue;
 }
 
-/* The subject has one live place in a queue, by whatever way it comes there. */
-static void
-check_subject(const QmsTicket *ticket, int64 queue_id)
-{
-	if (qms_line_subject_is_free(ticket, queue_id))
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
-			 errmsg("the subject of ticket %lld has another live place in the queue",
-					(long long) qms_row_int64(ticket, T_ticket_id)),
-			 errhint("Cancel that one first.")));
-}
-
-/* The same before the ticket is locked; what is wrong with the ticket itself is found there. */
-static void
-check_subject_of(QmsCall *call, int64 ticket_id, int64 queue_id)
-{
-	bool		ended;
-	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
-
-	if (ticket == NULL || ended)
-		return;
-	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
-					"ticket", ticket_id);
-	check_subject(ticket, queue_id);
-}
-
 /*
- * Locks, in this order: the queue it goes to (shared), its subject there, the
- * ticket, the session it leaves, and between branches the number row of the new
- * queue.
+ * Locks, in this order: the queue it goes to (shared), the subject there, the
+ * ticket, the session
+ * it leaves, and between branches the number row of the new queue.
  */
 QMS_FUNCTION(transfer_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 {
@@ -163,7 +160,7 @@ QMS_FUNCTION(transfer_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	QmsJson		json;
 
 	(void) qms_place_word(place);
-	check_subject_of(call, ticket_id, queue_id);
+	check_subject(call, ticket_id, queue_id);
 	ticket = qms_ticket_lock(call, ticket_id, true);
 	before = qms_row_copy(ticket);
 	event_id = qms_event_next_id();
@@ -195,8 +192,9 @@ QMS_FUNCTION(transfer_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 /*
  * Take the row of a ticket out of history, to put it in again.
  *
- * Lock: the ticket's own, exclusive, held: two who bring it back run one after
- * the other, and the second finds it open.
+ * Locks: the visit's and the ticket's own, exclusive, held: two who bring it back
+ * run one after the other, and the second finds it open; a further ticket of the
+ * visit is either known here or finds this one.
  */
 QmsTicket *
 qms_transfer_take_back(QmsCall *call, int64 ticket_id)
@@ -210,7 +208,7 @@ qms_transfer_take_back(QmsCall *call, int64 ticket_id)
 	QmsTicket  *ticket;
 
 	past = qms_ticket_read(call, ticket_id, &ended);
-	if (past != NULL && qms_row_bool(past, T_shared_visit))
+	if (past != NULL)
 		qms_lock(QMS_LOCK_VISIT, qms_row_int64(past, T_visit_id), true);
 	qms_lock(QMS_LOCK_TICKET, ticket_id, true);
 	past = qms_ticket_read(call, ticket_id, &ended);
@@ -234,6 +232,9 @@ qms_transfer_take_back(QmsCall *call, int64 ticket_id)
 	ticket = qms_ticket_new();
 	memcpy(ticket->values, past->values, sizeof(Datum) * T_COLUMNS);
 	memcpy(ticket->nulls, past->nulls, T_COLUMNS);
+	/* It may have ended before the visit came to have several tickets. */
+	if (qms_visit_is_shared(qms_row_int64(ticket, T_visit_id)))
+		qms_row_set_bool(ticket, T_shared_visit, true);
 	return ticket;
 }
 
@@ -249,18 +250,19 @@ QMS_FUNCTION(reinstate_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	QmsJson		json;
 
 	(void) qms_place_word(place);
-	/* The locks of the queue and the subject come before the ticket's. */
+	/* The queue's lock comes before the ticket's. */
 	past = qms_ticket_read(call, ticket_id, &ended);
 	if (past == NULL)
 		qms_not_found("ticket", ticket_id);
 	qms_gate_organization(call, qms_row_int64(past, T_organization_id), "ticket", ticket_id);
 	queue = counter_queue(call, qms_row_int64(past, T_queue_id));
+	if (qms_line_subject(queue->queue_id, qms_row_text(past, T_subject)) != 0)
+		subject_is_there(ticket_id);
 	was = qms_row_text(past, T_state);
-	if (ended)
-		check_subject(past, queue->queue_id);
 	ticket = qms_transfer_take_back(call, ticket_id);
+	qms_ticket_write_leg(call, ticket, NULL);
 	begin_leg(call, ticket, queue, service_there(ticket, queue, 0));
-	if (qms_number_is_taken(ticket))
+	if (!qms_number_keep(ticket))
 		renumber(call, ticket, queue);
 	else
 		qms_number_mark_live(call, ticket);

@@ -110,21 +110,6 @@ need_adjusted(const QmsSession *session, bool adjusted)
 		nothing(qms_row_int64(session, S_counter_id), "The counter has another open call.");
 }
 
-/* Its number and its subject's place may be somebody else's by now. */
-static void
-need_number(const QmsSession *session, const QmsTicket *ticket)
-{
-	if (qms_number_is_taken(ticket))
-		nothing(qms_row_int64(session, S_counter_id), "Its number is in use again.");
-}
-
-static void
-need_subject(const QmsSession *session, const QmsTicket *ticket, int64 queue_id)
-{
-	if (!qms_line_subject_is_free(ticket, queue_id))
-		nothing(qms_row_int64(session, S_counter_id), "Its subject has another live place in the queue.");
-}
-
 /*
  * Bring the state of a live row to what it was, by legal steps: each UPDATE is
  * checked by the transition table like any other.
@@ -176,6 +161,34 @@ undo_call(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 	return ticket;
 }
 
+/* A subject has one live place in a queue; perhaps it came again meanwhile.  Before ticket locks. */
+static void
+need_place(const QmsSession *session, const QmsTicket *ticket, int64 own_ticket_id)
+{
+	int64		there = qms_line_subject(qms_row_int64(ticket, T_queue_id), qms_row_text(ticket, T_subject));
+
+	if (there != 0 && there != own_ticket_id)
+		nothing(qms_row_int64(session, S_counter_id), "Its subject has another place in the queue.");
+}
+
+/* The number that comes back with the ticket may have been given again. */
+static void
+need_number(const QmsSession *session, const QmsTicket *ticket)
+{
+	if (!qms_number_keep(ticket))
+		nothing(qms_row_int64(session, S_counter_id), "Its number has been given to another ticket.");
+}
+
+/* The ticket as it was before the event. */
+static QmsTicket *
+as_it_was(const QmsTicket *ticket, const UndoneEvent *event)
+{
+	QmsTicket  *before = qms_row_copy(ticket);
+
+	qms_change_revert(before, event->data);
+	return before;
+}
+
 /* An end: the row comes back from history, with the state it ended from. */
 static QmsTicket *
 undo_end(QmsCall *call, QmsSession *session, const UndoneEvent *event)
@@ -189,16 +202,16 @@ undo_end(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 		nothing(qms_row_int64(session, S_counter_id), "Its last ticket is open again.");
 	check_window(call, session, past);
 	check_version(session, past, event, qms_row_int32(past, T_version));
-	need_subject(session, past, qms_row_int64(past, T_queue_id));
 	served = qms_served_usec(past, qms_ticket_state(past), qms_row_time(past, T_ended_at));
+	need_place(session, past, 0);
 	ticket = qms_transfer_take_back(call, event->ticket_id);
-	need_number(session, ticket);
 	if (!qms_visit_claim(call, ticket))
 		nothing(qms_row_int64(session, S_counter_id), "The customer is called for another ticket.");
 	need_adjusted(session, adjust_session(call, session, 0, event->ticket_id, 0, served >= 0 ? -1 : 0,
 										  -Max(served, 0), 0));
 	qms_row_copy_value(ticket, T_state, past, T_ended_from);
 	qms_row_set_int32(ticket, T_version, qms_row_int32(ticket, T_version) + 1);
+	need_number(session, ticket);
 	qms_row_insert(ticket);
 	qms_visit_pause_others(call, ticket);
 	qms_number_mark_live(call, ticket);
@@ -211,19 +224,18 @@ undo_departure(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 {
 	static QmsPlan leg = QMS_PLAN("DELETE FROM qms.ticket_leg WHERE ticket_id = $1 AND leg = $2",
 								  INT8OID, INT4OID);
-	bool		ended;
-	int64		queue_id;
-	QmsTicket  *ticket = qms_ticket_read(call, event->ticket_id, &ended);
+	QmsTicket  *ticket;
 	QmsTicket  *before;
 	QmsParams	params = {0};
+	bool		ended;
 
-	if (ticket != NULL && !ended && qms_jsonb_int64(event->data, "from_queue_id", &queue_id))
-		need_subject(session, ticket, queue_id);
+	ticket = qms_ticket_read(call, event->ticket_id, &ended);
+	if (ticket == NULL || ended)
+		nothing(qms_row_int64(session, S_counter_id), "Its last ticket has ended.");
+	need_place(session, as_it_was(ticket, event), event->ticket_id);
 	ticket = qms_ticket_lock(call, event->ticket_id, true);
 	check_version(session, ticket, event, qms_row_int32(ticket, T_version));
-	before = qms_row_copy(ticket);
-	qms_change_revert(before, event->data);
-	need_number(session, before);
+	before = as_it_was(ticket, event);
 	check_window(call, session, before);
 	if (!qms_visit_claim(call, ticket))
 		nothing(qms_row_int64(session, S_counter_id), "The customer is called for another ticket.");
@@ -235,6 +247,8 @@ undo_departure(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 		qms_spi_run(&leg, &params);
 	}
 	walk_state(ticket, qms_ticket_state(before));
+	if (qms_row_int64(before, T_branch_id) != qms_row_int64(ticket, T_branch_id))
+		need_number(session, before);
 	qms_ticket_store(before);
 	qms_visit_pause_others(call, before);
 	return before;

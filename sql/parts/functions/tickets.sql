@@ -60,7 +60,7 @@ CREATE FUNCTION qms.call_next(counter_id bigint, finish_current text DEFAULT NUL
 RETURNS SETOF qms.ticket_details LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_call_next';
 COMMENT ON FUNCTION qms.call_next IS 'Calls the next customer by the policy of the counter''s profile. finish_current first ends the current ticket: completed, no_show or left. No row when nobody waits: that is no error. Use it in FROM, never as (qms.call_next(...)).*.
-Errors: QM402 when somebody else has just ended the current ticket, QM403 while a ticket is at the counter and finish_current is null, QM404 not open, QM405 paused.';
+Errors: QM403 while a ticket is at the counter and finish_current is null, QM404 not open, QM405 paused.';
 
 CREATE FUNCTION qms.call_ticket(counter_id bigint, ticket_id bigint, request_id uuid DEFAULT NULL)
 RETURNS qms.ticket_details LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -115,7 +115,7 @@ COMMENT ON FUNCTION qms.requeue_ticket IS 'A called ticket waits again, at its o
 CREATE FUNCTION qms.transfer_ticket(ticket_id bigint, queue_id bigint, place text DEFAULT 'credit', counter_id bigint DEFAULT NULL, staff_id bigint DEFAULT NULL, note text DEFAULT NULL, service_id bigint DEFAULT NULL, request_id uuid DEFAULT NULL)
 RETURNS qms.ticket_details LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_transfer_ticket';
-COMMENT ON FUNCTION qms.transfer_ticket IS 'Sends a ticket to another queue, or within its own. place: credit (effective_arrival is kept), first, last. counter_id, staff_id: wanted, with fall-back when they are not open or after wanted_fallback. Inside the branch the number stays; to another branch it gets a new one and keeps the old as previous_number. Errors: QM101, QM301, QM302, QM307, QM308, QM401, QM402, QM411 when its subject has another live place there.';
+COMMENT ON FUNCTION qms.transfer_ticket IS 'Sends a ticket to another queue, or within its own. place: credit (effective_arrival is kept), first, last. counter_id, staff_id: wanted, with fall-back when they are not open or after wanted_fallback. Inside the branch the number stays; to another branch it gets a new one and keeps the old as previous_number. Errors: QM101, QM301, QM302, QM307, QM308, QM401, QM402.';
 
 CREATE FUNCTION qms.cancel_ticket(ticket_id bigint, reason text DEFAULT NULL, request_id uuid DEFAULT NULL)
 RETURNS qms.ticket_details LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -125,7 +125,7 @@ COMMENT ON FUNCTION qms.cancel_ticket IS 'Ends an open ticket as cancelled. Erro
 CREATE FUNCTION qms.reinstate_ticket(ticket_id bigint, place text DEFAULT 'credit', request_id uuid DEFAULT NULL)
 RETURNS qms.ticket_details LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_reinstate_ticket';
-COMMENT ON FUNCTION qms.reinstate_ticket IS 'A ticket that has ended waits again. place: credit (effective_arrival is kept), first, last. It gets a new number if its own is in use meanwhile. Errors: QM101, QM401 when it is open, QM301, QM302, QM411 when its subject has another live place there.';
+COMMENT ON FUNCTION qms.reinstate_ticket IS 'A ticket that has ended waits again. place: credit (effective_arrival is kept), first, last. It gets a new number if its own is in use meanwhile. Errors: QM101, QM401 when it is open, QM301, QM302.';
 
 CREATE FUNCTION qms.update_ticket(ticket_id bigint, customer_class text DEFAULT NULL, priority int DEFAULT NULL, service_id bigint DEFAULT NULL, language text DEFAULT NULL, contact jsonb DEFAULT NULL, metadata jsonb DEFAULT NULL, notes text DEFAULT NULL, request_id uuid DEFAULT NULL)
 RETURNS qms.ticket_details LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
