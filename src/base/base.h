@@ -154,11 +154,14 @@ typedef enum QmsPartitioned
 {
 	QMS_PART_HISTORY,
 	QMS_PART_LEG,
-	QMS_PART_EVENT
+	QMS_PART_EVENT,
+	QMS_PART_POSITION			/* by day */
 } QmsPartitioned;
 
 extern void qms_partition_ensure(QmsPartitioned which, TimestampTz at);
 extern void qms_partition_forget(void);
+extern TimestampTz qms_partition_next(QmsPartitioned which, TimestampTz at);
+extern bool qms_partition_drop_one(QmsPartitioned which, TimestampTz before);
 
 /* ---- inval.c ---- */
 extern void qms_inval_watch(void);

@@ -237,6 +237,17 @@ recover(MemoryContext context)
 	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
 }
 
+/* The extension is gone: so are we, quietly. */
+void
+qms_worker_leave(void)
+{
+	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
+	if (my_database->state != QMS_DB_UNKNOWN)
+		my_database->state = QMS_DB_ABSENT;
+	LWLockRelease(qms_worker_shared->lock);
+	proc_exit(0);
+}
+
 /* Turn after turn, until told to stop or nobody wants us here. */
 static void
 work(TimestampTz (*turn) (void))

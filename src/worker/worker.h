@@ -92,6 +92,7 @@ extern void qms_launcher_define_settings(void);
 /* database_worker.c: what probe, publisher and scheduler have in common */
 extern PGDLLEXPORT void qms_database_worker_main(Datum arg);
 extern QmsWorkerSlot *qms_worker_mine(void);
+extern pg_attribute_noreturn() void qms_worker_leave(void);
 extern void qms_worker_begin(void);
 extern void qms_worker_commit(void);
 extern bool qms_worker_extension_is_here(void);
