@@ -39,14 +39,14 @@ sub check_log
 	my $config = Check::Config->new($dbh);
 	my $margin = int(1_000_000 * ($option{margin} // 3));
 	# Retention drops old months of the log: then tickets may be known only in part.
-	my ($partial) = $dbh->selectrow_array(q{
-		SELECT coalesce(date_trunc('month', (SELECT min(at) FROM qms.event))
-			> date_trunc('month', (SELECT min(created_at) FROM qms.organization)), false)::int});
-	my %shared = (report => $report, config => $config, margin => $margin, partial => $partial);
-
+	my ($begins, $begins_usec, $partial) = $dbh->selectrow_array(
+		'SELECT min(at), ' . Check::Tables::usec('min(at)') . q{, coalesce(date_trunc('month', min(at))
+			> date_trunc('month', (SELECT min(created_at) FROM qms.organization)), false)::int FROM qms.event});
+	my %shared = (report => $report, config => $config, margin => $margin, partial => $partial, begins => $begins_usec);
 	my $numbers = Check::Numbers->new(%shared);
 	my $fold = Check::Fold->new(%shared, numbers => $numbers);
 
+	$numbers->read_older($dbh, $begins) if $partial;
 	my $folded = $fold;
 	weaken($folded);
 	$fold->{sessions} = Check::Sessions->new(%shared, fold => $fold);

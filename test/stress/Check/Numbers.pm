@@ -12,10 +12,23 @@ my $rows = 'numbers: queue_number agrees';
 sub new
 {
 	my ($class, %self) = @_;
-	my $self = bless { %self, queue => {}, live => {}, freed => {} }, $class;
+	my $self = bless { %self, queue => {}, live => {}, freed => {}, older => {} }, $class;
 
 	$self->{report}->invariant($_) foreach $consecutive, $unused, $rows;
 	return $self;
+}
+
+# Numbers of tickets that are older than the log: they may have been in use at any time.
+sub read_older
+{
+	my ($self, $dbh, $begins) = @_;
+	my $numbers = $dbh->selectcol_arrayref(q{
+		SELECT branch_id || ' ' || number::text FROM (
+			SELECT branch_id, number, joined_at FROM qms.ticket
+			UNION ALL SELECT branch_id, number, joined_at FROM qms.ticket_history) t
+		WHERE number IS NOT NULL AND joined_at < ?}, {}, $begins);
+
+	$self->{older}{$_} = 1 foreach @$numbers;
 }
 
 # A number of a branch comes into use, or out of it.
@@ -45,6 +58,7 @@ sub maybe_live
 
 	return 1 if defined $self->{live}{"$branch $number"};
 	return 0 if $surely;
+	return 1 if $self->{older}{"$branch $number"};
 	my $freed = $self->{freed}{"$branch $number"} // return 0;
 	return $freed + $self->{margin} >= $event->{at};
 }
