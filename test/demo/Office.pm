@@ -259,7 +259,7 @@ sub arrive
 	my @language = (language => rand() < 0.7 ? 'de' : 'en');
 	my $by = rand() < 0.35 ? 'phone' : 'kiosk';
 	my $roll = rand;
-	my $service = $roll < 0.4 ? 'card' : $roll < 0.66 ? 'address' : 'vehicle';
+	my $service = $roll < 0.42 ? 'card' : $roll < 0.74 ? 'address' : 'vehicle';
 
 	if ($n == 4 || $n == 20)
 	{
