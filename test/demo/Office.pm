@@ -148,7 +148,8 @@ sub resume_parked
 	while (@$parked && ($all || $parked->[0][1] <= time))
 	{
 		my $ticket = shift @$parked;
-		call($dbh, 'resume_ticket', ticket_id => $ticket->[0]);
+		# At closing time he may have been sent home meanwhile.
+		eval { call($dbh, 'resume_ticket', ticket_id => $ticket->[0]); 1 } or $dbh->state =~ /^QM40[12]$/ or die $@;
 	}
 	return;
 }
