@@ -229,8 +229,8 @@ send_home();
 if ($option{keep} && $postmaster && $ok)
 {
 	open my $kept, '>', "$dir/kept" or die "$dir/kept: $!\n";
-	print "\nThe cluster stays.  Connect:  psql -h $dir -p $office{port} -U postgres town\n",
-	  "Stop and remove it:  kill -INT $postmaster; sleep 1; rm -rf $dir\n";
+	print "\nThe cluster stays.  Connect:\n  psql -h $dir -p $office{port} -U postgres town\n",
+	  "Stop and remove it:\n  kill -INT $postmaster; sleep 1; rm -rf $dir\n";
 	exit 0;
 }
 stop_server();
