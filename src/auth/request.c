@@ -4,7 +4,8 @@
  *		function, has one effect and one answer.
  *
  * The answer is kept as the text of its columns.  A token is not: it is made
- * again from the visit, so no copy of a token is stored.
+ * again from the visit, so no copy of a token is stored.  Whoever was told none
+ * is told none again.
  */
 #include "auth/auth.h"
 
@@ -101,6 +102,7 @@ answer_again(QmsCall *call)
 	TupleDesc	desc;
 	Datum	   *texts;
 	bool	   *missing;
+	int			token;
 	int			n;
 	int			i;
 
@@ -108,14 +110,19 @@ answer_again(QmsCall *call)
 	if (isnull)
 		return qms_answer_none(call);
 	desc = qms_answer_desc(call);
+	token = qms_answer_column(call, "token");
 	deconstruct_array(DatumGetArrayTypeP(stored), TEXTOID, -1, false, TYPALIGN_INT, &texts, &missing, &n);
 	for (i = 0; i + desc->natts <= n; i += desc->natts)
 	{
 		Datum	   *values = palloc(sizeof(Datum) * desc->natts);
 		bool	   *nulls = palloc(sizeof(bool) * desc->natts);
+		bool		told = token >= 0 && !missing[i + token];
 
+		if (told)
+			missing[i + token] = true;
 		heap_deform_tuple(tuple_of_answer(desc, texts + i, missing + i), desc, values, nulls);
-		restore_token(call, values, nulls);
+		if (told)
+			restore_token(call, values, nulls);
 		if ((call->function->flags & QMS_SETOF) == 0)
 			return qms_answer_tuple(call, values, nulls);
 		qms_answer_row(call, values, nulls);
@@ -181,8 +188,9 @@ add_row(ArrayBuildState **array, TupleDesc desc, HeapTuple row)
 		Oid			output;
 		bool		varlena;
 
-		isnull = isnull || strcmp(NameStr(attribute->attname), "token") == 0;
-		if (!isnull)
+		if (!isnull && strcmp(NameStr(attribute->attname), "token") == 0)
+			value = CStringGetTextDatum("");	/* only that there was one */
+		else if (!isnull)
 		{
 			getTypeOutputInfo(attribute->atttypid, &output, &varlena);
 			value = CStringGetTextDatum(OidOutputFunctionCall(output, value));

@@ -50,6 +50,17 @@ qms_visit_lock_of(int64 ticket_id)
 		qms_lock(QMS_LOCK_VISIT, qms_spi_int64(0, 0), true);
 }
 
+/* Has the visit come to have several tickets?  Its lock is held. */
+bool
+qms_visit_is_shared(int64 visit_id)
+{
+	static QmsPlan plan = QMS_PLAN("SELECT 1 FROM qms.visit WHERE visit_id = $1", INT8OID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, visit_id);
+	return qms_spi_run(&plan, &params) > 0;
+}
+
 /* Ids of the open tickets of a visit, in the order of joining. */
 int64 *
 qms_visit_open_tickets(int64 visit_id, int *n)
