@@ -129,6 +129,7 @@ extern void qms_row_copy_value(QmsRow *to, int c, const QmsRow *from, int from_c
 
 /* ---- clock.c ---- */
 extern TimestampTz qms_clock_now(void);
+extern bool qms_clock_is_mocked(void);
 extern void qms_clock_define_settings(void);
 extern Interval *qms_interval_make(int64 usec);
 extern int64 qms_interval_usec(const Interval *interval, const char *what);

@@ -20,6 +20,7 @@ typedef struct Doorbell
 	pg_atomic_uint32 database;	/* InvalidOid: free */
 	pg_atomic_uint32 procno;	/* of the publisher, plus 1; 0: nobody at home */
 	pg_atomic_uint32 rung;
+	pg_atomic_uint32 scheduler; /* its procno plus 1, while it wants to hear of every commit */
 } Doorbell;
 
 static Doorbell *doorbells = NULL;
@@ -43,6 +44,7 @@ qms_doorbell_start(void)
 		pg_atomic_init_u32(&doorbells[i].database, InvalidOid);
 		pg_atomic_init_u32(&doorbells[i].procno, 0);
 		pg_atomic_init_u32(&doorbells[i].rung, 0);
+		pg_atomic_init_u32(&doorbells[i].scheduler, 0);
 	}
 }
 
@@ -121,11 +123,38 @@ qms_doorbell_ring(void)
 		SetLatch(&ProcGlobal->allProcs[procno - 1].procLatch);
 }
 
+/*
+ * The scheduler sleeps until its next due moment.  Commits that bring an earlier
+ * one, or somebody for a counter that calls by itself, must wake it: it listens
+ * as long as there is anything that could.
+ */
+void
+qms_doorbell_listen(bool listen)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	if (bell != NULL)
+		pg_atomic_write_u32(&bell->scheduler, listen ? MyProc->pgprocno + 1 : 0);
+}
+
+static void
+wake_scheduler(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+	uint32		procno = bell ? pg_atomic_read_u32(&bell->scheduler) : 0;
+
+	if (procno != 0)
+		SetLatch(&ProcGlobal->allProcs[procno - 1].procLatch);
+}
+
 static void
 end_transaction(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT && wrote_events)
+	{
 		qms_doorbell_ring();
+		wake_scheduler();
+	}
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		wrote_events = false;
 }

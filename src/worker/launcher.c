@@ -33,6 +33,7 @@
 
 static bool workers_enabled = true;
 static char *excluded_databases = NULL;
+static int	history_retention = 0;
 
 void
 qms_launcher_define_settings(void)
@@ -45,6 +46,16 @@ qms_launcher_define_settings(void)
 							   "Databases in which no worker of qms runs.",
 							   "A list of names, separated by commas.",
 							   &excluded_databases, "", PGC_SIGHUP, GUC_LIST_INPUT, NULL, NULL, NULL);
+	DefineCustomIntVariable("qms.history_retention",
+							"Months after which history, legs and events are dropped.",
+							"0 keeps them for ever. Whole months are dropped.",
+							&history_retention, 0, 0, 1200, PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+int
+qms_history_retention_months(void)
+{
+	return history_retention;
 }
 
 bool

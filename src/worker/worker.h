@@ -88,6 +88,7 @@ extern const char *qms_worker_kind_name(QmsWorkerKind kind);
 extern PGDLLEXPORT void qms_launcher_main(Datum arg);
 extern bool qms_launcher_enabled(void);
 extern void qms_launcher_define_settings(void);
+extern int qms_history_retention_months(void);
 
 /* database_worker.c: what probe, publisher and scheduler have in common */
 extern PGDLLEXPORT void qms_database_worker_main(Datum arg);
