@@ -102,7 +102,7 @@ answer_again(QmsCall *call)
 	TupleDesc	desc;
 	Datum	   *texts;
 	bool	   *missing;
-	int			token = qms_answer_column(call, "token");
+	int			token;
 	int			n;
 	int			i;
 
@@ -110,6 +110,7 @@ answer_again(QmsCall *call)
 	if (isnull)
 		return qms_answer_none(call);
 	desc = qms_answer_desc(call);
+	token = qms_answer_column(call, "token");
 	deconstruct_array(DatumGetArrayTypeP(stored), TEXTOID, -1, false, TYPALIGN_INT, &texts, &missing, &n);
 	for (i = 0; i + desc->natts <= n; i += desc->natts)
 	{

@@ -173,16 +173,19 @@ check_may_choose(QmsCall *call, const QmsCounter *counter, const QmsProfile *pro
 				 errhint("Wait until that one is done.")));
 }
 
-/* Bring a ticket on hold back into the line before it is called. */
+/* Bring a ticket on hold back into the line before it is called; undo puts it on hold again. */
 static void
-end_hold(QmsCall *call, QmsTicket *ticket)
+end_hold(QmsCall *call, QmsTicket *ticket, QmsJson *json)
 {
+	QmsTicket  *before = qms_row_copy(ticket);
+
 	if (qms_ticket_state(ticket) != QMS_ON_HOLD)
 		return;
 	qms_ticket_set_state(ticket, QMS_WAITING);
 	qms_ticket_clear_hold(ticket);
 	qms_ticket_store(ticket);
 	qms_ticket_event(call, ticket, "ticket.resumed", NULL, 0);
+	qms_change_json(json, before, ticket);
 }
 
 QMS_FUNCTION(call_ticket, QMS_ACT_COUNTER, QMS_MUTATES)
@@ -201,11 +204,11 @@ QMS_FUNCTION(call_ticket, QMS_ACT_COUNTER, QMS_MUTATES)
 		counter_busy(session);
 	ticket = qms_ticket_lock(call, ticket_id, false);
 	check_may_choose(call, counter, profile, ticket);
-	end_hold(call, ticket);
-	qms_ticket_set_state(ticket, QMS_CALLED);
 	qms_json_begin(&json);
 	qms_json_text(&json, "policy", "chosen");
 	qms_json_int64(&json, "sort_key", qms_row_int64(ticket, T_sort_key));
+	end_hold(call, ticket, &json);
+	qms_ticket_set_state(ticket, QMS_CALLED);
 	put_at_counter(call, ticket, session, &pick, &finished, qms_json_end(&json));
 	return qms_ticket_answer(call, ticket);
 }

@@ -19,6 +19,7 @@ typedef struct JoinRequest
 	const char *subject;
 	int64		visit_id;		/* of a further ticket, else 0 */
 	int64		nonce;
+	bool		walk_up;		/* to be served at once */
 } JoinRequest;
 
 enum
@@ -161,7 +162,8 @@ fill_ticket(QmsCall *call, QmsQueue *queue, const JoinRequest *request)
 		qms_row_set_time(ticket, T_effective_arrival, call->now);
 	else
 		qms_number_take(call, queue, ticket);
-	check_room(queue);
+	if (!request->walk_up)
+		check_room(queue);
 	ticket_id = qms_sequence_next("ticket_ticket_id_seq");
 	qms_row_set_id(ticket, T_ticket_id, ticket_id);
 	qms_row_set_id(ticket, T_visit_id, request->visit_id ? request->visit_id : ticket_id);
@@ -183,6 +185,7 @@ qms_join_walk_up(QmsCall *call, int64 queue_id, int64 service_id)
 	request.queue_id = queue_id;
 	request.service_id = service_id;
 	request.class_name = "regular";
+	request.walk_up = true;
 	queue = qms_line_enter(call, queue_id, true);
 	ticket = fill_ticket(call, queue, &request);
 	qms_row_set_text(ticket, T_state, qms_state_name(QMS_WAITING));

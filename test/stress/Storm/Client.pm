@@ -69,7 +69,7 @@ sub connect_once
 
 	$self->{statements} = {};
 	$self->{dbh} = DBI->connect("dbi:Pg:host=$self->{socket};dbname=stress", $self->{user}, '',
-		{ RaiseError => 0, PrintError => 0, AutoCommit => 1, AutoInactiveDestroy => 1, pg_server_prepare => 1 });
+		{ RaiseError => 0, PrintError => 0, PrintWarn => 0, AutoCommit => 1, AutoInactiveDestroy => 1, pg_server_prepare => 1 });
 	return $self->{dbh};
 }
 

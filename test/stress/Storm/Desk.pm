@@ -59,7 +59,7 @@ sub hold
 {
 	my ($self) = @_;
 	$self->on_some_ticket('hold_ticket', hold_kind => pick(qw(staff parked deferred away not_arrived)),
-		rand() < 0.5 ? (resume_at => $self->{client}->moment(1 + rand(4))) : ());
+		rand() < 0.5 ? (resume_at => $self->{client}->moment(10 + rand(20))) : ());
 }
 
 sub update

@@ -23,7 +23,7 @@ sub connection
 
 	$self->{dbh} = undef if $self->{dbh} && $self->{dbh}->ping() <= 0;
 	return $self->{dbh} //= DBI->connect("dbi:Pg:host=$self->{cluster}{folder};dbname=stress", 'postgres', '',
-		{ RaiseError => 0, PrintError => 0 });
+		{ RaiseError => 0, PrintError => 0, PrintWarn => 0 });
 }
 
 # Any session but ours, rather one at work.
