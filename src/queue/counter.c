@@ -277,6 +277,7 @@ QMS_FUNCTION(open_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_COUNTER_TAKEN),
 				 errmsg("counter %lld cannot be opened", (long long) counter->counter_id),
+				 staff_id == 0 ? errdetail("It is open already.") :
 				 errdetail("It is open already, or staff %lld works at another counter.",
 						   (long long) staff_id),
 				 errhint("Close the open session with qms.close_counter().")));
@@ -330,6 +331,7 @@ QMS_FUNCTION(resume_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_COUNTER_NOT_OPEN),
 				 errmsg("counter %lld is not paused", (long long) counter->counter_id),
+				 errdetail("There is no pause to end."),
 				 errhint("It is open already: use qms.call_next().")));
 	counter_event(call, counter, session, "counter.resumed", "idle", NULL);
 	return qms_counter_answer(call, counter, session);

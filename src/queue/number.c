@@ -118,12 +118,12 @@ begin_day(const QmsQueue *queue, DateADT today)
 	/* Whoever comes second waits here and then finds the day begun. */
 	if (qms_spi_run(&lock, &params) > 0 && DatumGetDateADT(qms_spi_datum(0, 0, &isnull)) >= today)
 		return;
-	qms_param_datum(&params, DateADTGetDatum(today));
 	first = SPI_processed == 0;
+	qms_param_datum(&params, DateADTGetDatum(today));
+	/* A new queue may have the prefix of one that is gone. */
 	live = is_live(queue, 1, QMS_NUMBER_MAX);
 	if (first)
 	{
-		/* Another queue may have had the prefix before. */
 		qms_param_bool(&params, live);
 		qms_spi_run(&insert, &params);
 		return;
