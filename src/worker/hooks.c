@@ -188,6 +188,12 @@ commits_prepared(Node *statement)
 		((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED;
 }
 
+/* The command, with our workers out of the database until it is over. */
+static void
+run_blocked(Oid database, PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
+			DestReceiver *dest, QueryCompletion *qc);
+
 static void
 run_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
@@ -197,6 +203,23 @@ run_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		prev_utility_hook(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	else
 		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+}
+
+static void
+run_blocked(Oid database, PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
+			ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
+			DestReceiver *dest, QueryCompletion *qc)
+{
+	block(database);
+	PG_TRY();
+	{
+		run_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	}
+	PG_FINALLY();
+	{
+		unblock();
+	}
+	PG_END_TRY();
 }
 
 static void
@@ -212,18 +235,7 @@ see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	if (qms_worker_shared == NULL || !OidIsValid(database))
 		run_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	else
-	{
-		block(database);
-		PG_TRY();
-		{
-			run_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-		}
-		PG_FINALLY();
-		{
-			unblock();
-		}
-		PG_END_TRY();
-	}
+		run_blocked(database, pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	if (prepared)
 		qms_doorbell_ring();
 }
