@@ -66,10 +66,12 @@ my @damages = (
 	[ 'a ticket was called by two counters', 'log: one counter per ticket',
 		q{UPDATE qms.event SET counter_id = counter_id + 1 WHERE event_id = (SELECT max(event_id) FROM qms.event WHERE kind = 'ticket.recalled')} ],
 	[ 'a counter had two open calls', 'log: one open call per counter',
-		q{UPDATE qms.event e SET counter_id = f.counter_id
-			FROM qms.event f JOIN qms.event g ON g.ticket_id = f.ticket_id AND g.version = f.version + 1 AND f.kind = 'ticket.called'
-			WHERE e.event_id = (SELECT max(h.event_id) FROM qms.event h WHERE h.kind = 'ticket.called')
-				AND f.event_id < e.event_id AND g.event_id > e.event_id} ],
+		q{UPDATE qms.event e SET counter_id = p.counter_id
+			FROM (SELECT c.event_id, f.counter_id FROM qms.event f
+				JOIN qms.event g ON g.ticket_id = f.ticket_id AND g.version = f.version + 1
+				JOIN qms.event c ON c.kind = 'ticket.called' AND c.event_id > f.event_id AND c.event_id < g.event_id
+				WHERE f.kind = 'ticket.called' LIMIT 1) p
+			WHERE e.event_id = p.event_id} ],
 	[ 'two open calls at a counter', 'one open call per counter',
 		'DROP INDEX qms.ticket_call', q{
 		UPDATE qms.ticket SET (counter_id, staff_id, staff_session_id) = (SELECT counter_id, staff_id, staff_session_id
@@ -152,7 +154,8 @@ foreach my $damage (@damages)
 	}
 	else
 	{
-		my ($report) = Check::run($dbh, acks => $option{acks}, margin => $option{margin});
+		my ($report) = Check::run($dbh, acks => $option{acks}, margin => $option{margin},
+			ids_only => scalar(Check::Ids::has($invariant)));
 
 		$verdict = 'was not found, but: ' . join(', ', $report->failed()) unless $report->{bad}{$invariant};
 	}
