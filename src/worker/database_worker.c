@@ -195,8 +195,10 @@ probe(void)
 {
 	QmsDatabaseState state = QMS_DB_ABSENT;
 	char		reason[QMS_ERROR_SIZE] = "";
+	char	   *name;
 
 	qms_worker_begin();
+	name = MemoryContextStrdup(turn_context, get_database_name(MyDatabaseId));
 	if (qms_worker_extension_is_here())
 		state = qms_adoption_state(reason, sizeof(reason));
 	qms_worker_commit();
@@ -209,7 +211,7 @@ probe(void)
 	if (state == QMS_DB_DORMANT)
 		ereport(WARNING,
 				(errcode(ERRCODE_QMS_NOT_ADOPTED),
-				 errmsg("qms is dormant in database \"%s\"", get_database_name(MyDatabaseId)),
+				 errmsg("qms is dormant in database \"%s\"", name),
 				 errdetail("%s", reason),
 				 errhint("If this database is to work here, call qms.adopt_database() in it.")));
 }

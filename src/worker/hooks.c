@@ -27,19 +27,28 @@ static object_access_hook_type prev_access_hook = NULL;
 static ProcessUtility_hook_type prev_utility_hook = NULL;
 static bool extension_changed = false;
 static Oid	blocked_database = InvalidOid;
+static bool blocked_to_end = false; /* of the transaction */
+
+static void unblock(void);
 
 static void
 end_transaction(XactEvent event, void *arg)
 {
+	/* A transaction that dropped or altered the extension is over. */
+	if ((event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) &&
+		blocked_to_end)
+	{
+		blocked_to_end = false;
+		unblock();
+	}
 	if (event == XACT_EVENT_COMMIT && extension_changed)
 		qms_worker_probe_again(MyDatabaseId);
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		extension_changed = false;
 }
 
-/* The extension is made, dropped or adopted by this transaction. */
-void
-qms_worker_extension_changed(void)
+static void
+watch_transaction(void)
 {
 	static bool registered = false;
 
@@ -48,6 +57,13 @@ qms_worker_extension_changed(void)
 		RegisterXactCallback(end_transaction, NULL);
 		registered = true;
 	}
+}
+
+/* The extension is made, dropped or adopted by this transaction. */
+void
+qms_worker_extension_changed(void)
+{
+	watch_transaction();
 	extension_changed = true;
 }
 
@@ -181,6 +197,27 @@ database_of(Node *statement)
 	}
 }
 
+/*
+ * Does the command take strong locks on our tables one by one, as DROP and ALTER
+ * EXTENSION do?  A worker in the middle of them would be a deadlock.
+ */
+static bool
+changes_extension(Node *statement)
+{
+	ListCell   *cell;
+
+	if (IsA(statement, AlterExtensionStmt))
+		return strcmp(((AlterExtensionStmt *) statement)->extname, "qms") == 0;
+	if (!IsA(statement, DropStmt) || ((DropStmt *) statement)->removeType != OBJECT_EXTENSION)
+		return false;
+	foreach(cell, ((DropStmt *) statement)->objects)
+	{
+		if (IsA(lfirst(cell), String) && strcmp(strVal(lfirst(cell)), "qms") == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool
 commits_prepared(Node *statement)
 {
@@ -232,6 +269,12 @@ see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	const char *name = database_of(statement);
 	Oid			database = name && !RecoveryInProgress() ? get_database_oid(name, true) : InvalidOid;
 
+	if (qms_worker_shared != NULL && !RecoveryInProgress() && !blocked_to_end && changes_extension(statement))
+	{
+		watch_transaction();
+		blocked_to_end = true;
+		block(MyDatabaseId);
+	}
 	if (qms_worker_shared == NULL || !OidIsValid(database))
 		run_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	else

@@ -68,7 +68,7 @@ CREATE FUNCTION qms_internal.worker_status(OUT database_oid oid, OUT worker text
 RETURNS SETOF record LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_worker_status';
 COMMENT ON FUNCTION qms_internal.worker_status IS 'Rows of the view qms.worker_status.';
-CREATE VIEW qms.worker_status AS
+CREATE VIEW qms.worker_status WITH (security_barrier) AS
 SELECT d.datname::text AS database, s.worker, s.state, s.pid, s.started_at, s.last_run_at, s.next_due_at, s.done, s.failures, s.last_error, s.last_error_at, s.dormant_reason, s.blocked_by
 FROM qms_internal.worker_status() s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.database_oid;
 COMMENT ON VIEW qms.worker_status IS 'The background workers of this database (superusers: of all): launcher, publisher, scheduler. Empty without shared_preload_libraries.';
