@@ -65,15 +65,18 @@ qms_session_profile(const QmsSession *session, const QmsCounter *counter)
 {
 	int64		profile_id = session ? qms_row_int64(session, S_counter_profile_id) : 0;
 	QmsProfile *profile = profile_id ? qms_config_profile(profile_id) : NULL;
+	QmsProfile *copy;
 
 	if (profile == NULL)
 		return unconstify(QmsProfile *, &counter->profile);
-	if (profile->nsources == 0)
-	{
-		profile->nsources = counter->profile.nsources;
-		profile->sources = counter->profile.sources;
-	}
-	return profile;
+	if (profile->nsources > 0)
+		return profile;
+	/* The remembered one is of all counters that work by it. */
+	copy = palloc(sizeof(QmsProfile));
+	*copy = *profile;
+	copy->nsources = counter->profile.nsources;
+	copy->sources = counter->profile.sources;
+	return copy;
 }
 
 void
