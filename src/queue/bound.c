@@ -23,7 +23,8 @@
  * had ended when he read is in his snapshot, so its entry has done its duty.
  * Nobody needs to hear of commits, rollbacks or PREPARE: a prepared transaction
  * counts as running, a called ticket whose call rolls back was waiting in every
- * snapshot taken meanwhile.
+ * snapshot that others took meanwhile.  It was not in those of its own
+ * transaction, which therefore does not raise any more (qms_bound_left).
  *
  * Locks: one LWLock for the table of queues (entries are never removed), a
  * spinlock per queue for a few loads and stores.  Without
@@ -36,6 +37,7 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
+#include "storage/proc.h"
 #include "storage/procarray.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
@@ -77,6 +79,9 @@ static HTAB *slots = NULL;
 static LWLock *slots_lock = NULL;
 static shmem_request_hook_type prev_request_hook = NULL;
 static shmem_startup_hook_type prev_startup_hook = NULL;
+
+/* The last transaction of this backend that took somebody out of a line. */
+static LocalTransactionId left_in = InvalidLocalTransactionId;
 
 static void
 request_memory(void)
@@ -304,6 +309,17 @@ qms_bound_register(int64 queue_id, int64 sort_key)
 	}
 }
 
+/*
+ * The running transaction takes somebody out of a line.  If it rolls back, or
+ * to a savepoint, he waits again, but its own snapshots do not show him: from
+ * now on it must not raise.
+ */
+void
+qms_bound_left(void)
+{
+	left_in = MyProc->lxid;
+}
+
 static bool
 has_key(const int64 *keys, int n, int64 key)
 {
@@ -390,7 +406,7 @@ qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
 	int64		to = Min(first_waiting, seen->limit);
 	int			i;
 
-	if (slot == NULL || (to <= seen->from && seen->nentries == 0))
+	if (slot == NULL || left_in == MyProc->lxid || (to <= seen->from && seen->nentries == 0))
 		return;
 	SpinLockAcquire(&slot->mutex);
 	if (slot->from == seen->from && slot->purged <= seen->serial)
