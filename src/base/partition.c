@@ -10,12 +10,14 @@
  */
 #include "base/base.h"
 
+#include "access/table.h"
 #include "catalog/namespace.h"
 #include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 typedef struct PartitionedTable
 {
@@ -84,6 +86,17 @@ make_partition(const PartitionedTable *table, const char *name, TimestampTz from
 					 quote_literal_cstr(timestamptz_to_str(to))));
 }
 
+/* Has the running transaction made this table itself?  Then it goes when that rolls back. */
+static bool
+is_made_here(Oid relid)
+{
+	Relation	relation = table_open(relid, AccessShareLock);
+	bool		result = relation->rd_createSubid != InvalidSubTransactionId;
+
+	table_close(relation, AccessShareLock);
+	return result;
+}
+
 /* Make sure that rows of that moment have a partition to go to. */
 void
 qms_partition_ensure(QmsPartitioned which, TimestampTz at)
@@ -95,14 +108,18 @@ qms_partition_ensure(QmsPartitioned which, TimestampTz at)
 	int			month;
 	char	   *name;
 	Oid			namespace;
+	Oid			relid;
 
 	if (at >= table->known_from && at < table->known_to)
 		return;
 	month_of(at, &year, &month, &from, &to);
 	name = psprintf("%s_%04d_%02d", table->parent, year, month);
 	namespace = get_namespace_oid(QMS_INTERNAL_SCHEMA, false);
-	if (OidIsValid(get_relname_relid(name, namespace)))
+	relid = get_relname_relid(name, namespace);
+	if (OidIsValid(relid))
 	{
+		if (is_made_here(relid))
+			return;
 		table->known_from = from;
 		table->known_to = to;
 		return;
