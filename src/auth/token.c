@@ -47,7 +47,8 @@ read_keys(void)
 	bool		signer = false;
 
 	qms_param_time(&params, qms_clock_now());
-	n = qms_spi_run(&plan, &params);
+	/* As of now also in REPEATABLE READ: what is found is remembered beyond this transaction. */
+	n = qms_spi_look(&plan, &params);
 	nkeys = 0;
 	for (i = 0; i < n; i++)
 	{
@@ -192,7 +193,11 @@ qms_token_refuse(void)
 			 errhint("Use the token that join_queue answered.")));
 }
 
-/* The nonce of a visit: of its first ticket, which has the visit's id, live or past. */
+/*
+ * The nonce of a visit: of its first ticket, which has the visit's id, live or
+ * past.  As of now also in REPEATABLE READ: a repeated request may have made it
+ * after the transaction began.
+ */
 bool
 qms_token_nonce_of_visit(int64 visit_id, int64 *nonce)
 {
@@ -209,7 +214,7 @@ qms_token_nonce_of_visit(int64 visit_id, int64 *nonce)
 		QmsParams	params = {0};
 
 		qms_param_int64(&params, visit_id);
-		if (qms_spi_run(places[i], &params) > 0)
+		if (qms_spi_look(places[i], &params) > 0)
 		{
 			*nonce = qms_spi_int64(0, 0);
 			return true;
