@@ -10,8 +10,8 @@
  *
  * At the first join of a new service day numbering starts again at 1; with
  * live_past_midnight only if nobody holds a number of the queue any more.  A
- * number that is still live in the branch (left over from yesterday, or after
- * wrapping around) is skipped.
+ * number that is still live in the branch (left over from yesterday, after
+ * wrapping around, or from a queue that had the prefix before) is skipped.
  */
 #include "queue/queue.h"
 
@@ -97,9 +97,9 @@ static void
 begin_day(const QmsQueue *queue, DateADT today)
 {
 	static QmsPlan insert = QMS_PLAN(
-									 "INSERT INTO qms_internal.queue_number (queue_id, organization_id, service_day, last_number, last_arrival) "
-									 "VALUES ($1, $2, $3, 0, '-infinity') ON CONFLICT DO NOTHING",
-									 INT8OID, INT8OID, DATEOID);
+									 "INSERT INTO qms_internal.queue_number (queue_id, organization_id, service_day, last_number, last_arrival, skip_live) "
+									 "VALUES ($1, $2, $3, 0, '-infinity', $4) ON CONFLICT DO NOTHING",
+									 INT8OID, INT8OID, DATEOID, BOOLOID);
 	static QmsPlan lock = QMS_PLAN(
 								   "SELECT service_day FROM qms_internal.queue_number "
 								   "WHERE queue_id = $1 AND organization_id = $2 FOR NO KEY UPDATE", INT8OID, INT8OID);
@@ -110,20 +110,24 @@ begin_day(const QmsQueue *queue, DateADT today)
 									 INT8OID, INT8OID, DATEOID, BOOLOID, BOOLOID);
 	QmsParams	params = {0};
 	bool		isnull;
+	bool		is_first;
 	bool		live;
 
 	qms_param_int64(&params, queue->queue_id);
 	qms_param_int64(&params, queue->organization_id);
 	/* Whoever comes second waits here and then finds the day begun. */
-	if (qms_spi_run(&lock, &params) > 0 && DatumGetDateADT(qms_spi_datum(0, 0, &isnull)) >= today)
+	is_first = qms_spi_run(&lock, &params) == 0;
+	if (!is_first && DatumGetDateADT(qms_spi_datum(0, 0, &isnull)) >= today)
 		return;
 	qms_param_datum(&params, DateADTGetDatum(today));
-	if (SPI_processed == 0)
+	/* A new queue may have the prefix that another one had, whose tickets are still open. */
+	live = is_live(queue, 1, QMS_NUMBER_MAX);
+	if (is_first)
 	{
+		qms_param_bool(&params, live);
 		qms_spi_run(&insert, &params);
 		return;
 	}
-	live = is_live(queue, 1, QMS_NUMBER_MAX);
 	qms_param_bool(&params, !(live && queue->settings.live_past_midnight));
 	qms_param_bool(&params, live);
 	qms_spi_run(&update, &params);

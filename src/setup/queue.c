@@ -194,6 +194,22 @@ check_queue(QmsSetup *setup)
 	qms_settings_parse(qms_setup_jsonb(setup->row, qms_setup_column(setup, "settings")), is_release, &parsed);
 }
 
+/* The prefix may have been that of another queue, whose tickets keep their numbers: skip those. */
+static void
+queue_written(QmsSetup *setup)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "UPDATE qms_internal.queue_number SET skip_live = true "
+								   "WHERE queue_id = $1 AND organization_id = $2 AND NOT skip_live", INT8OID, INT8OID);
+	QmsParams	params = {0};
+
+	if (setup->creating || !qms_setup_given(setup, "prefix"))
+		return;
+	qms_param_int64(&params, setup->id);
+	qms_param_int64(&params, setup->organization_id);
+	qms_spi_run(&plan, &params);
+}
+
 /* Nobody joins while it is looked whether the queue is empty. */
 static void
 deleting_queue(QmsSetup *setup)
@@ -203,7 +219,7 @@ deleting_queue(QmsSetup *setup)
 
 static QmsThing queue = {
 	.name = "queue", .noun = "queue", .owner = QMS_OWNER_EITHER,
-	QMS_FIELDS(queue_fields), QMS_USES(queue_uses), .check = check_queue, .deleting = deleting_queue
+	QMS_FIELDS(queue_fields), QMS_USES(queue_uses), .check = check_queue, .written = queue_written, .deleting = deleting_queue
 };
 
 QMS_FUNCTION(create_queue, QMS_ACT_SETUP, QMS_MUTATES)
