@@ -18,6 +18,7 @@ typedef struct JoinRequest
 	int32		priority;
 	const char *subject;
 	int64		visit_id;		/* of a further ticket, else 0 */
+	int64		visit_organization_id;
 	int64		nonce;
 } JoinRequest;
 
@@ -33,6 +34,7 @@ find_queue(QmsCall *call, int64 service_id)
 {
 	int64		queue_id = qms_arg_id_or_0(call, A_queue_id, "queue_id");
 	int64		branch_id = qms_arg_id_or_0(call, A_branch_id, "branch_id");
+	QmsQueue   *queue;
 
 	if (queue_id != 0)
 		return queue_id;
@@ -42,7 +44,9 @@ find_queue(QmsCall *call, int64 service_id)
 				 errmsg("join_queue needs a queue, or a branch and a service"),
 				 errhint("Give queue_id, or branch_id and service_id.")));
 	queue_id = qms_config_default_queue(branch_id, service_id);
-	if (queue_id == 0)
+	queue = queue_id != 0 ? qms_config_queue(queue_id) : NULL;
+	/* Nobody learns which services another organization offers. */
+	if (queue == NULL || (call->who->organization_id != 0 && call->who->organization_id != queue->organization_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
 				 errmsg("branch %lld does not offer service %lld", (long long) branch_id,
@@ -321,6 +325,7 @@ read_request(QmsCall *call, JoinRequest *request)
 		if (!qms_types_token_parse(token_text, &token))
 			qms_token_refuse();
 		request->visit_id = qms_visit_of_token(call, &token, &request->nonce);
+		request->visit_organization_id = call->answer_organization;
 	}
 	request->queue_id = find_queue(call, request->service_id);
 }
@@ -336,7 +341,7 @@ QMS_FUNCTION(join_queue, QMS_ACT_JOIN, QMS_MUTATES)
 
 	read_request(call, &request);
 	queue = qms_line_enter(call, request.queue_id, true);
-	if (request.visit_id != 0 && call->answer_organization != queue->organization_id)
+	if (request.visit_id != 0 && request.visit_organization_id != queue->organization_id)
 		qms_token_refuse();
 	if (queue->settings.subject_required && request.subject == NULL)
 		ereport(ERROR,

@@ -7,6 +7,18 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 
+/* A queue that the caller may work with. */
+static QmsQueue *
+find_queue(QmsCall *call, int64 queue_id)
+{
+	QmsQueue   *queue = qms_config_queue(queue_id);
+
+	if (queue == NULL)
+		qms_not_found("queue", queue_id);
+	qms_gate_branch(call, queue->organization_id, queue->branch_id, "queue", queue_id);
+	return queue;
+}
+
 /*
  * Set the status of a queue and answer its row.
  *
@@ -25,12 +37,11 @@ set_status(QmsCall *call, const char *status, const char *event_kind)
 	QmsEvent	event = {0};
 	QmsQueue   *queue;
 
+	/* Nobody waits for, and holds up, a queue that is not his. */
+	(void) find_queue(call, queue_id);
 	qms_lock(QMS_LOCK_QUEUE, queue_id, true);
 	qms_config_refresh();
-	queue = qms_config_queue(queue_id);
-	if (queue == NULL)
-		qms_not_found("queue", queue_id);
-	qms_gate_branch(call, queue->organization_id, queue->branch_id, "queue", queue_id);
+	queue = find_queue(call, queue_id);
 	qms_param_int64(&params, queue_id);
 	qms_param_text(&params, status);
 	qms_param_time(&params, call->now);
@@ -61,13 +72,17 @@ answer_queue(QmsCall *call, int64 queue_id)
 	return qms_answer_tuple(call, values, nulls);
 }
 
-/* Everybody who waits or is on hold in a closed queue goes home. */
+/*
+ * Everybody who waits or is on hold in a closed queue goes home.  Visits in the
+ * order of their ids, so that two queues in which the same people wait can be
+ * closed at once.
+ */
 static void
 expire_waiting(QmsCall *call, int64 queue_id)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT ticket_id FROM qms.ticket WHERE queue_id = $1 AND state IN ('waiting', 'on_hold') "
-								   "ORDER BY ticket_id", INT8OID);
+								   "ORDER BY visit_id, ticket_id", INT8OID);
 	QmsParams	params = {0};
 	int64	   *ids;
 	uint64		n;

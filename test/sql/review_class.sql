@@ -1,6 +1,8 @@
 -- A deleted class is still that of its tickets, and of no new one.
 \set VERBOSITY sqlstate
 SET client_min_messages = warning;
+DROP EXTENSION qms CASCADE;
+CREATE EXTENSION qms;
 SELECT organization_id AS o FROM qms.create_organization('One') \gset
 SELECT branch_id AS b FROM qms.create_branch(:o, 'Main') \gset
 SELECT queue_id AS q FROM qms.create_queue('Q', :b) \gset

@@ -1,6 +1,8 @@
 -- Answers with values that are stored out of line: they must not point into memory that is given back.
 \set VERBOSITY sqlstate
 SET client_min_messages = warning;
+DROP EXTENSION qms CASCADE;
+CREATE EXTENSION qms;
 SELECT organization_id AS o FROM qms.create_organization('One') \gset
 SELECT branch_id AS b FROM qms.create_branch(:o, 'Main') \gset
 SELECT queue_id AS q FROM qms.create_queue('Q', :b) \gset
@@ -17,3 +19,4 @@ SELECT h.metadata = big.metadata AS undo, h.notes = repeat(md5('n'), 125) AS not
 SELECT h.metadata = big.metadata AS cancel, h.notes = repeat(md5('n'), 125) AS notes FROM big, qms.cancel_ticket(:t) h;
 SELECT h.metadata = big.metadata AS reinstate, h.notes = repeat(md5('n'), 125) AS notes FROM big, qms.reinstate_ticket(:t) h;
 SELECT h.metadata = big.metadata AS get FROM big, qms.get_ticket(:t) h;
+DROP TABLE big;

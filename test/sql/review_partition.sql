@@ -1,6 +1,8 @@
 -- A transaction that makes the partitions of a month, uses them again and rolls back.
 \set VERBOSITY sqlstate
 SET client_min_messages = warning;
+DROP EXTENSION qms CASCADE;
+CREATE EXTENSION qms;
 SET qms.mock_now = '2031-05-05 10:00+00';
 BEGIN;
 SELECT name FROM qms.create_organization('One');
