@@ -67,11 +67,15 @@ static HeapTuple
 tuple_of_answer(TupleDesc desc, const Datum *texts, const bool *nulls)
 {
 	char	  **strings = palloc0(sizeof(char *) * desc->natts);
+	int			modes = qms_text_modes_begin();
+	HeapTuple	row;
 	int			i;
 
 	for (i = 0; i < desc->natts; i++)
 		strings[i] = nulls[i] ? NULL : TextDatumGetCString(texts[i]);
-	return BuildTupleFromCStrings(TupleDescGetAttInMetadata(desc), strings);
+	row = BuildTupleFromCStrings(TupleDescGetAttInMetadata(desc), strings);
+	qms_text_modes_end(modes);
+	return row;
 }
 
 /* Make the token of the answer again. */
@@ -102,7 +106,7 @@ answer_again(QmsCall *call)
 	TupleDesc	desc;
 	Datum	   *texts;
 	bool	   *missing;
-	int			token = qms_answer_column(call, "token");
+	int			token;
 	int			n;
 	int			i;
 
@@ -110,6 +114,7 @@ answer_again(QmsCall *call)
 	if (isnull)
 		return qms_answer_none(call);
 	desc = qms_answer_desc(call);
+	token = qms_answer_column(call, "token");
 	deconstruct_array(DatumGetArrayTypeP(stored), TEXTOID, -1, false, TYPALIGN_INT, &texts, &missing, &n);
 	for (i = 0; i + desc->natts <= n; i += desc->natts)
 	{
@@ -204,6 +209,7 @@ columns_of_answer(QmsCall *call)
 {
 	TupleDesc	desc = qms_answer_desc(call);
 	ArrayBuildState *array = NULL;
+	int			modes = qms_text_modes_begin();
 
 	if (call->function->flags & QMS_SETOF)
 	{
@@ -220,6 +226,7 @@ columns_of_answer(QmsCall *call)
 	}
 	else
 		add_row(&array, desc, call->answer);
+	qms_text_modes_end(modes);
 	return makeArrayResult(array, CurrentMemoryContext);
 }
 

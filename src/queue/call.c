@@ -163,26 +163,35 @@ check_may_choose(QmsCall *call, const QmsCounter *counter, const QmsProfile *pro
 				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
 				 errmsg("counter %lld does not serve the queue of ticket %lld",
 						(long long) counter->counter_id, ticket_id),
+				 errdetail("The queue is none of the counter's sources."),
 				 errhint("Transfer the ticket to a queue of the counter.")));
 	if (state != QMS_WAITING && state != QMS_ON_HOLD)
-		qms_state_check(state, QMS_CALLED == state ? QMS_BOOKED : QMS_CALLED, ticket_id);
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
+				 errmsg("ticket %lld cannot be called: it is %s", ticket_id, qms_state_name(state)),
+				 errdetail("Only tickets that wait or are on hold can be called."),
+				 errhint("Look at the ticket with qms.get_ticket(), then use the function that fits its state.")));
 	if (!qms_visit_claim(call, ticket))
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
 				 errmsg("the customer of ticket %lld is called for another ticket", ticket_id),
+				 errdetail("One person is called to one counter at a time."),
 				 errhint("Wait until that one is done.")));
 }
 
-/* Bring a ticket on hold back into the line before it is called. */
+/* Bring a ticket on hold back into the line before it is called; undo puts it on hold again. */
 static void
-end_hold(QmsCall *call, QmsTicket *ticket)
+end_hold(QmsCall *call, QmsTicket *ticket, QmsJson *json)
 {
+	QmsTicket  *before = qms_row_copy(ticket);
+
 	if (qms_ticket_state(ticket) != QMS_ON_HOLD)
 		return;
 	qms_ticket_set_state(ticket, QMS_WAITING);
 	qms_ticket_clear_hold(ticket);
 	qms_ticket_store(ticket);
 	qms_ticket_event(call, ticket, "ticket.resumed", NULL, 0);
+	qms_change_json(json, before, ticket);
 }
 
 QMS_FUNCTION(call_ticket, QMS_ACT_COUNTER, QMS_MUTATES)
@@ -201,11 +210,11 @@ QMS_FUNCTION(call_ticket, QMS_ACT_COUNTER, QMS_MUTATES)
 		counter_busy(session);
 	ticket = qms_ticket_lock(call, ticket_id, false);
 	check_may_choose(call, counter, profile, ticket);
-	end_hold(call, ticket);
-	qms_ticket_set_state(ticket, QMS_CALLED);
 	qms_json_begin(&json);
 	qms_json_text(&json, "policy", "chosen");
 	qms_json_int64(&json, "sort_key", qms_row_int64(ticket, T_sort_key));
+	end_hold(call, ticket, &json);
+	qms_ticket_set_state(ticket, QMS_CALLED);
 	put_at_counter(call, ticket, session, &pick, &finished, qms_json_end(&json));
 	return qms_ticket_answer(call, ticket);
 }
@@ -224,6 +233,7 @@ called_ticket(QmsCall *call, QmsState next)
 				 errmsg("ticket %lld cannot become %s: it is %s",
 						(long long) qms_row_int64(ticket, T_ticket_id), qms_state_name(next),
 						qms_state_name(state)),
+				 errdetail("That needs a ticket that is called and not yet served."),
 				 errhint("End the service with qms.complete_service().")));
 	return ticket;
 }
@@ -293,6 +303,7 @@ QMS_FUNCTION(serve_walk_up, QMS_ACT_COUNTER, QMS_MUTATES)
 				(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
 				 errmsg("the branch of counter %lld does not offer service %lld",
 						(long long) counter->counter_id, (long long) service_id),
+				 errdetail("No queue of the branch offers it, or it does not exist."),
 				 errhint("Offer it with qms.offer_service().")));
 	/* The queue's lock comes before row locks. */
 	qms_lock(QMS_LOCK_QUEUE, queue_id, false);

@@ -40,24 +40,34 @@ allowed_actions(const QmsSession *session, const char *ticket_state, bool blind,
 	static const char *const idle[] = {"call_next", "serve_walk_up", "pause_counter", "close_counter",
 	"undo", "call_ticket"};
 	static const char *const called[] = {"recall_ticket", "start_service", "complete_service",
-		"mark_no_show", "hold_ticket", "requeue_ticket", "transfer_ticket", "cancel_ticket", "call_next",
-	"pause_counter", "undo"};
+		"mark_no_show", "hold_ticket", "requeue_ticket", "transfer_ticket", "cancel_ticket", "undo",
+	"call_next", "pause_counter"};
+	static const char *const called_paused[] = {"recall_ticket", "start_service", "complete_service",
+		"mark_no_show", "hold_ticket", "requeue_ticket", "transfer_ticket", "cancel_ticket", "undo",
+	"resume_counter"};
 	static const char *const serving[] = {"complete_service", "hold_ticket", "transfer_ticket",
-	"cancel_ticket", "call_next", "pause_counter", "undo"};
+	"cancel_ticket", "undo", "call_next", "pause_counter"};
+	static const char *const serving_paused[] = {"complete_service", "hold_ticket", "transfer_ticket",
+	"cancel_ticket", "undo", "resume_counter"};
+	bool		is_paused;
 
 	if (session == NULL || !qms_row_isnull(session, S_closed_at))
 	{
 		*n = lengthof(closed);
 		return closed;
 	}
+	is_paused = !qms_row_isnull(session, S_paused_at);
+	if (ticket_state != NULL && strcmp(ticket_state, "called") == 0)
+	{
+		*n = is_paused ? lengthof(called_paused) : lengthof(called);
+		return is_paused ? called_paused : called;
+	}
 	if (ticket_state != NULL)
 	{
-		bool		is_called = strcmp(ticket_state, "called") == 0;
-
-		*n = is_called ? lengthof(called) : lengthof(serving);
-		return is_called ? called : serving;
+		*n = is_paused ? lengthof(serving_paused) : lengthof(serving);
+		return is_paused ? serving_paused : serving;
 	}
-	if (!qms_row_isnull(session, S_paused_at))
+	if (is_paused)
 	{
 		*n = lengthof(paused);
 		return paused;
@@ -267,6 +277,7 @@ QMS_FUNCTION(open_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_COUNTER_TAKEN),
 				 errmsg("counter %lld cannot be opened", (long long) counter->counter_id),
+				 staff_id == 0 ? errdetail("It is open already.") :
 				 errdetail("It is open already, or staff %lld works at another counter.",
 						   (long long) staff_id),
 				 errhint("Close the open session with qms.close_counter().")));
@@ -320,6 +331,7 @@ QMS_FUNCTION(resume_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_COUNTER_NOT_OPEN),
 				 errmsg("counter %lld is not paused", (long long) counter->counter_id),
+				 errdetail("There is no pause to end."),
 				 errhint("It is open already: use qms.call_next().")));
 	counter_event(call, counter, session, "counter.resumed", "idle", NULL);
 	return qms_counter_answer(call, counter, session);
@@ -330,10 +342,12 @@ QMS_FUNCTION(close_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 	static QmsPlan plan = QMS_PLAN(
 								   "UPDATE qms.staff_session SET closed_at = $2, idle_since = NULL, "
 								   "pause_time = pause_time + coalesce($2 - paused_at, '0'), undo_event_id = NULL "
-								   "WHERE counter_id = $1 AND closed_at IS NULL AND current_ticket_id IS NULL",
+								   "WHERE counter_id = $1 AND closed_at IS NULL AND current_ticket_id IS NULL "
+								   "RETURNING pause_time",
 								   INT8OID, TIMESTAMPTZOID);
 	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
 	QmsSession *session = qms_session_needed(call, counter->counter_id);
+	bool		isnull;
 
 	if (!change_session(&plan, call, counter->counter_id, NULL))
 	{
@@ -345,6 +359,8 @@ QMS_FUNCTION(close_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 						   (long long) qms_row_int64(session, S_current_ticket_id)),
 				 errhint("End or transfer it first.")));
 	}
+	qms_row_set_datum(session, S_pause_time, qms_spi_datum(0, 0, &isnull));
+	qms_row_set_null(session, S_idle_since);
 	qms_row_set_time(session, S_closed_at, call->now);
 	counter_event(call, counter, session, "counter.closed", "closed", NULL);
 	return qms_counter_answer(call, counter, session);

@@ -102,6 +102,7 @@ waiting_one(QmsTicket **tickets, int n)
 				 errmsg("ticket %lld does not wait: it is %s",
 						(long long) qms_row_int64(tickets[0], T_ticket_id),
 						qms_row_text(tickets[0], T_state)),
+				 errdetail("Only who waits can let others go first."),
 				 errhint("Only a waiting ticket can be deferred.")));
 	return best;
 }
@@ -139,6 +140,7 @@ QMS_FUNCTION(defer_ticket, QMS_ACT_TOKEN, QMS_MUTATES)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("until must be in the future"),
+				 errdetail("It is when the ticket comes back by itself."),
 				 errhint("Give places to let some people go first.")));
 	tickets = lock_visit(call, &n);
 	ticket = waiting_one(tickets, n);

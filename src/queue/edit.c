@@ -8,37 +8,17 @@
 
 static const int shared_arguments[][2] = {{4, T_language}, {7, T_notes}};
 
-/* What staff see of a person is hidden while they work under a blind profile. */
-static bool
-sees_only_numbers(QmsCall *call)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT 1 FROM qms.staff_session s JOIN qms.counter_profile p "
-								   "ON p.counter_profile_id = s.counter_profile_id AND p.blind "
-								   "WHERE s.staff_id = $1 AND s.closed_at IS NULL", INT8OID);
-	QmsParams	params = {0};
-
-	if (call->who->kind != QMS_STAFF)
-		return false;
-	qms_param_int64(&params, call->who->id);
-	return qms_spi_run(&plan, &params) > 0;
-}
-
 QMS_FUNCTION(get_ticket, QMS_ACT_LOOK, QMS_SETOF)
 {
-	static const int personal[] = {T_customer_id, T_subject, T_contact, T_metadata, T_notes};
 	int64		ticket_id = qms_arg_id(call, 0, "ticket_id");
 	bool		ended;
 	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
-	int			i;
 
 	if (ticket == NULL || (call->who->organization_id != 0 &&
 						   call->who->organization_id != qms_row_int64(ticket, T_organization_id)))
 		return qms_answer_none(call);
 	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
 					"ticket", ticket_id);
-	for (i = 0; i < lengthof(personal) && sees_only_numbers(call); i++)
-		qms_row_set_null(ticket, personal[i]);
 	return qms_ticket_answer(call, ticket);
 }
 
@@ -59,6 +39,7 @@ change_credit(QmsCall *call, QmsTicket *ticket, QmsQueue *queue)
 			ereport(ERROR,
 					(errcode(ERRCODE_QMS_NOT_FOUND),
 					 errmsg("customer class \"%s\" does not exist", name),
+					 errdetail("Classes belong to an organization; upper and lower case differ."),
 					 errhint("The view qms.customer_classes lists the classes of the organization.")));
 		qms_row_set_id(ticket, T_customer_class_id, class->customer_class_id);
 	}
@@ -66,6 +47,7 @@ change_credit(QmsCall *call, QmsTicket *ticket, QmsQueue *queue)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("priority must be from 0 to 10, not %d", priority),
+				 errdetail("Each step is worth priority_step of the queue."),
 				 errhint("0 is the usual priority.")));
 	qms_row_set_int32(ticket, T_priority, priority);
 	if (service_id != 0)
@@ -77,6 +59,7 @@ change_credit(QmsCall *call, QmsTicket *ticket, QmsQueue *queue)
 					(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
 					 errmsg("queue %lld does not offer service %lld", (long long) queue->queue_id,
 							(long long) service_id),
+					 errdetail("The queue has other services, or the service does not exist."),
 					 errhint("Transfer the ticket to a queue that does.")));
 		qms_row_set_id(ticket, T_service_id, service_id);
 		qms_row_set_pointer(ticket, T_requires_skill, offer->requires_skill);

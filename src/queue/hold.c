@@ -21,9 +21,20 @@ check_hold_kind(const char *kind)
 	qms_arg_choice_error("hold_kind", kind, "staff, parked, deferred, away, not_arrived and offline");
 }
 
+/* Whom it wants is waited for no longer than wanted_fallback. */
+static void
+set_wanted_until(QmsCall *call, QmsTicket *ticket)
+{
+	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
+
+	if (!qms_row_isnull(ticket, T_wanted_counter_id) || !qms_row_isnull(ticket, T_wanted_staff_id))
+		qms_row_set_time(ticket, T_wanted_until,
+						 call->now + (queue ? queue->settings.wanted_fallback : 0));
+}
+
 /* Who shall have it when it comes back: its counter, its clerk, or anybody. */
 static void
-set_wanted(QmsTicket *ticket, const QmsTicket *before, const char *resume_to)
+set_wanted(QmsCall *call, QmsTicket *ticket, const QmsTicket *before, const char *resume_to)
 {
 	if (strcmp(resume_to, "counter") == 0)
 		qms_row_copy_value(ticket, T_wanted_counter_id, before, T_counter_id);
@@ -31,6 +42,8 @@ set_wanted(QmsTicket *ticket, const QmsTicket *before, const char *resume_to)
 		qms_row_copy_value(ticket, T_wanted_staff_id, before, T_staff_id);
 	else if (strcmp(resume_to, "place") != 0)
 		qms_arg_choice_error("resume_to", resume_to, "place, counter and clerk");
+	/* Counts from its return again; but it can come back by being called, too. */
+	set_wanted_until(call, ticket);
 }
 
 /* The counter that a ticket leaves without being done, and its person's other tickets. */
@@ -60,13 +73,18 @@ QMS_FUNCTION(hold_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("resume_at must be in the future"),
+				 errdetail("It is when the ticket comes back by itself."),
 				 errhint("Leave it out to hold the ticket until qms.resume_ticket().")));
 	ticket = qms_ticket_lock(call, ticket_id, true);
 	before = qms_row_copy(ticket);
 	if (qms_ticket_state(ticket) == QMS_ON_HOLD)
-		qms_state_check(QMS_ON_HOLD, QMS_CALLED, ticket_id);
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
+				 errmsg("ticket %lld is on hold already", (long long) ticket_id),
+				 errdetail("Its hold_kind is %s.", qms_row_text(ticket, T_hold_kind)),
+				 errhint("Resume it first, with qms.resume_ticket().")));
 	qms_ticket_set_state(ticket, QMS_ON_HOLD);
-	set_wanted(ticket, before, resume_to);
+	set_wanted(call, ticket, before, resume_to);
 	qms_ticket_clear_call(ticket);
 	qms_row_set_text(ticket, T_hold_kind, kind);
 	qms_row_set_text(ticket, T_hold_reason, reason);
@@ -90,7 +108,6 @@ QMS_FUNCTION(resume_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 {
 	int64		ticket_id = qms_arg_id(call, 0, "ticket_id");
 	QmsTicket  *ticket = qms_ticket_lock(call, ticket_id, true);
-	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
 	char	   *kind = qms_row_text(ticket, T_hold_kind);
 	const char *event_kind = "ticket.resumed";
 	QmsJson		json;
@@ -100,19 +117,19 @@ QMS_FUNCTION(resume_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
 				 errmsg("ticket %lld is not on hold: it is %s", (long long) ticket_id,
 						qms_row_text(ticket, T_state)),
+				 errdetail("It has no hold to end."),
 				 errhint("Only tickets on hold can be resumed.")));
 	if (!qms_visit_claim(call, ticket))
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
 				 errmsg("the customer of ticket %lld is called for another ticket", (long long) ticket_id),
+				 errdetail("One person is called to one counter at a time."),
 				 errhint("It waits again by itself when that one is done.")));
 	if (strcmp(kind, "not_arrived") == 0)
 		event_kind = "ticket.arrived";
 	qms_ticket_set_state(ticket, QMS_WAITING);
 	qms_ticket_clear_hold(ticket);
-	if (!qms_row_isnull(ticket, T_wanted_counter_id) || !qms_row_isnull(ticket, T_wanted_staff_id))
-		qms_row_set_time(ticket, T_wanted_until,
-						 call->now + (queue ? queue->settings.wanted_fallback : 0));
+	set_wanted_until(call, ticket);
 	qms_ticket_store(ticket);
 	qms_json_begin(&json);
 	qms_json_text(&json, "hold_kind", kind);
@@ -134,6 +151,7 @@ QMS_FUNCTION(requeue_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
 				 errmsg("ticket %lld cannot be requeued: it is %s", (long long) ticket_id,
 						qms_state_name(state)),
+				 errdetail("Requeuing takes back a call that the customer did not follow."),
 				 errhint("Only a called ticket can; use qms.hold_ticket() or qms.transfer_ticket().")));
 	qms_ticket_set_state(ticket, QMS_WAITING);
 	qms_ticket_clear_call(ticket);

@@ -10,8 +10,8 @@
  *
  * At the first join of a new service day numbering starts again at 1; with
  * live_past_midnight only if nobody holds a number of the queue any more.  A
- * number that is still live in the branch (left over from yesterday, after
- * wrapping around, or from a queue that had the prefix before) is skipped.
+ * number that is still live in the branch (left over from yesterday, or after
+ * wrapping around) is skipped.
  */
 #include "queue/queue.h"
 
@@ -110,19 +110,19 @@ begin_day(const QmsQueue *queue, DateADT today)
 									 INT8OID, INT8OID, DATEOID, BOOLOID, BOOLOID);
 	QmsParams	params = {0};
 	bool		isnull;
-	bool		is_first;
+	bool		first;
 	bool		live;
 
 	qms_param_int64(&params, queue->queue_id);
 	qms_param_int64(&params, queue->organization_id);
 	/* Whoever comes second waits here and then finds the day begun. */
-	is_first = qms_spi_run(&lock, &params) == 0;
-	if (!is_first && DatumGetDateADT(qms_spi_datum(0, 0, &isnull)) >= today)
+	if (qms_spi_run(&lock, &params) > 0 && DatumGetDateADT(qms_spi_datum(0, 0, &isnull)) >= today)
 		return;
+	first = SPI_processed == 0;
 	qms_param_datum(&params, DateADTGetDatum(today));
-	/* A new queue may have the prefix that another one had, whose tickets are still open. */
+	/* A new queue may have the prefix of one that is gone. */
 	live = is_live(queue, 1, QMS_NUMBER_MAX);
-	if (is_first)
+	if (first)
 	{
 		qms_param_bool(&params, live);
 		qms_spi_run(&insert, &params);

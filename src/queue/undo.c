@@ -62,12 +62,13 @@ check_window(QmsCall *call, const QmsSession *session, const QmsTicket *ticket)
 {
 	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
 
-	if (queue != NULL && call->now - qms_row_time(session, S_undo_at) > queue->settings.undo_window)
+	if (queue != NULL && (queue->settings.undo_window == 0 ||
+						  call->now - qms_row_time(session, S_undo_at) > queue->settings.undo_window))
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_UNDO_EXPIRED),
 				 errmsg("it is too late to undo the last action of counter %lld",
 						(long long) qms_row_int64(session, S_counter_id)),
-				 errdetail("undo_window of the queue has passed."),
+				 errdetail("undo_window of the queue has passed, or is 0."),
 				 errhint("Correct it by hand, for instance with qms.reinstate_ticket() or qms.transfer_ticket().")));
 }
 
@@ -153,6 +154,7 @@ undo_call(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 		qms_ticket_set_state(ticket, QMS_WAITING);
 		qms_ticket_clear_call(ticket);
 		qms_row_set_int32(ticket, T_calls, Max(qms_row_int32(ticket, T_calls) - 1, 0));
+		qms_change_revert(ticket, event->data);
 		need_adjusted(session, adjust_session(call, session, event->ticket_id, 0, -1, 0, 0, event->follows));
 	}
 	qms_ticket_store(ticket);

@@ -105,6 +105,18 @@ choose_prefix(QmsSetup *setup)
 	}
 }
 
+/* Another queue may have had the prefix: its numbers that are still live are gone round. */
+static void
+skip_live_numbers(int64 queue_id)
+{
+	static QmsPlan plan = QMS_PLAN("UPDATE qms_internal.queue_number SET skip_live = true WHERE queue_id = $1",
+								   INT8OID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, queue_id);
+	qms_spi_run(&plan, &params);
+}
+
 static void
 set_prefix(QmsSetup *setup, bool is_release)
 {
@@ -133,6 +145,8 @@ set_prefix(QmsSetup *setup, bool is_release)
 				 errdetail("A prefix has 0 to %d letters A to Z.", QMS_NUMBER_MAX_PREFIX),
 				 errhint("Leave prefix out to get the next free letter of the branch.")));
 	qms_row_set_text(setup->row, column, prefix);
+	if (!setup->creating)
+		skip_live_numbers(setup->id);
 }
 
 /* The pool whose rate a release queue shares; 0 takes it out. */
@@ -194,22 +208,6 @@ check_queue(QmsSetup *setup)
 	qms_settings_parse(qms_setup_jsonb(setup->row, qms_setup_column(setup, "settings")), is_release, &parsed);
 }
 
-/* The prefix may have been that of another queue, whose tickets keep their numbers: skip those. */
-static void
-queue_written(QmsSetup *setup)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "UPDATE qms_internal.queue_number SET skip_live = true "
-								   "WHERE queue_id = $1 AND organization_id = $2 AND NOT skip_live", INT8OID, INT8OID);
-	QmsParams	params = {0};
-
-	if (setup->creating || !qms_setup_given(setup, "prefix"))
-		return;
-	qms_param_int64(&params, setup->id);
-	qms_param_int64(&params, setup->organization_id);
-	qms_spi_run(&plan, &params);
-}
-
 /* Nobody joins while it is looked whether the queue is empty. */
 static void
 deleting_queue(QmsSetup *setup)
@@ -219,7 +217,7 @@ deleting_queue(QmsSetup *setup)
 
 static QmsThing queue = {
 	.name = "queue", .noun = "queue", .owner = QMS_OWNER_EITHER,
-	QMS_FIELDS(queue_fields), QMS_USES(queue_uses), .check = check_queue, .written = queue_written, .deleting = deleting_queue
+	QMS_FIELDS(queue_fields), QMS_USES(queue_uses), .check = check_queue, .deleting = deleting_queue
 };
 
 QMS_FUNCTION(create_queue, QMS_ACT_SETUP, QMS_MUTATES)

@@ -19,23 +19,24 @@ sub past { return "(SELECT t.ticket_id FROM qms.ticket_history t WHERE $_[0] ORD
 
 my $waiting = live(q{t.state = 'waiting'});
 my $called = live(q{t.state = 'called'});
-my $ended = past(q{t.state = 'completed'});
+my $ended = past(q{t.state = 'completed' AND EXISTS (SELECT FROM qms.event e WHERE e.ticket_id = t.ticket_id AND e.kind = 'ticket.called')});
 my $last_joined = q{(SELECT e.ticket_id FROM qms.event e JOIN qms_internal.queue_number n ON n.queue_id = e.queue_id
 	WHERE e.kind = 'ticket.joined' ORDER BY e.event_id DESC LIMIT 1)};
 # Another live ticket of the same branch or queue.
 my $pair = q{
 	(SELECT array[a.ticket_id, b.ticket_id] FROM qms.ticket a JOIN qms.ticket b
 		ON b.queue_id = a.queue_id AND b.ticket_id > a.ticket_id WHERE a.state = 'waiting' AND b.state = 'waiting' LIMIT 1)};
-# A call by turn, and somebody who waited at that moment and longer on both sides, in the same queue.
+# Somebody whose first wait was long, without limits on who may call him, while a counter called by turn
+# in his queue: seconds on both sides.
 my $passed = q{
-	(SELECT j.ticket_id FROM qms.event c
-		JOIN qms.event j ON j.queue_id = c.queue_id AND j.kind = 'ticket.joined' AND j.at < c.at - interval '%1$s s'
-		JOIN LATERAL (SELECT min(n.at) AS at FROM qms.event n WHERE n.ticket_id = j.ticket_id AND n.event_id > j.event_id) n ON true
-		JOIN qms.service s ON s.service_id = (j.data->>'service_id')::bigint AND s.requires_skill = '{}'
-	WHERE c.kind = 'ticket.called' AND c.data->>'policy' = 'fifo' AND j.state = 'waiting'
-		AND NOT (c.data ? 'passed_ticket_id') AND j.visit_id = j.ticket_id
-		AND (n.at IS NULL OR n.at > c.at + interval '%1$s s') AND j.ticket_id <> c.ticket_id
-		AND NOT EXISTS (SELECT FROM qms.event u WHERE u.ticket_id = j.ticket_id AND u.data ? 'shared_visit')
+	(SELECT j.ticket_id FROM qms.event j
+		LEFT JOIN qms.event n ON n.ticket_id = j.ticket_id AND n.version = 2
+		LEFT JOIN qms.service s ON s.service_id = (j.data->>'service_id')::bigint
+		JOIN qms.event c ON c.queue_id = j.queue_id AND c.kind = 'ticket.called' AND c.data->>'policy' = 'fifo'
+			AND c.at > j.at + interval '%1$s s' AND c.at < coalesce(n.at, 'infinity') - interval '%1$s s'
+			AND NOT (c.data ? 'passed_ticket_id') AND c.visit_id = c.ticket_id
+	WHERE j.kind = 'ticket.joined' AND j.state = 'waiting' AND j.visit_id = j.ticket_id
+		AND coalesce(s.requires_skill, '{}') = '{}'
 	ORDER BY c.event_id LIMIT 1)};
 
 # What is done, and the invariant that must be broken then.
@@ -65,10 +66,12 @@ my @damages = (
 	[ 'a ticket was called by two counters', 'log: one counter per ticket',
 		q{UPDATE qms.event SET counter_id = counter_id + 1 WHERE event_id = (SELECT max(event_id) FROM qms.event WHERE kind = 'ticket.recalled')} ],
 	[ 'a counter had two open calls', 'log: one open call per counter',
-		q{UPDATE qms.event e SET counter_id = f.counter_id
-			FROM qms.event f JOIN qms.event g ON g.ticket_id = f.ticket_id AND g.version = f.version + 1 AND f.kind = 'ticket.called'
-			WHERE e.event_id = (SELECT max(h.event_id) FROM qms.event h WHERE h.kind = 'ticket.called')
-				AND f.event_id < e.event_id AND g.event_id > e.event_id} ],
+		q{UPDATE qms.event e SET counter_id = p.counter_id
+			FROM (SELECT c.event_id, f.counter_id FROM qms.event f
+				JOIN qms.event g ON g.ticket_id = f.ticket_id AND g.version = f.version + 1
+				JOIN qms.event c ON c.kind = 'ticket.called' AND c.event_id > f.event_id AND c.event_id < g.event_id
+				WHERE f.kind = 'ticket.called' LIMIT 1) p
+			WHERE e.event_id = p.event_id} ],
 	[ 'two open calls at a counter', 'one open call per counter',
 		'DROP INDEX qms.ticket_call', q{
 		UPDATE qms.ticket SET (counter_id, staff_id, staff_session_id) = (SELECT counter_id, staff_id, staff_session_id
@@ -151,7 +154,8 @@ foreach my $damage (@damages)
 	}
 	else
 	{
-		my ($report) = Check::run($dbh, acks => $option{acks}, margin => $option{margin});
+		my ($report) = Check::run($dbh, acks => $option{acks}, margin => $option{margin},
+			ids_only => scalar(Check::Ids::has($invariant)));
 
 		$verdict = 'was not found, but: ' . join(', ', $report->failed()) unless $report->{bad}{$invariant};
 	}

@@ -106,7 +106,7 @@ sub print_counts
 	my ($sum, $seconds) = @_;
 	my (%by_function, %by_state, $calls);
 
-	foreach my $name (grep { /^\w+ (?:ok|lost|\w{5})$/ && !/^(?:asked|two) / } keys %$sum)
+	foreach my $name (grep { /^\w+ (?:ok|lost|\w{5})$/ && !/^(?:asked|two|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|PREPARE|rolled) / } keys %$sum)
 	{
 		my ($function, $state) = split(/ /, $name);
 
@@ -121,6 +121,8 @@ sub print_counts
 		printf("   %-17s %7d ok  %s\n", $function, delete $states->{ok} // 0,
 			join('  ', map { "$_ $states->{$_}" } sort keys %$states));
 	}
+	printf("   in transactions: %s\n", join(', ', map { ($sum->{$_} // 0) . " $_" } 'committed', 'rolled back',
+			'prepared and committed', 'prepared and rolled back'));
 	printf("   %d calls in %.0f s (%.0f/s): %d ok, %d lost; %d connections, %d asked again, %d repeated, %d pairs at once\n",
 		$calls, $seconds, $calls / $seconds, map { $_ // 0 } $by_state{ok}, $by_state{lost},
 		@{$sum}{ 'connections', 'asked again', 'repeated', 'two at once' });
@@ -140,6 +142,7 @@ foreach my $pid (@pids)
 	waitpid($pid, 0);
 	$failed++ if $?;
 }
+$killer->end_prepared();
 my $sum = add_up();
 print_counts($sum, time() - $begin);
 printf("   killed: %s\n", join(', ', map { ($killer->{count}{$_} // 0) . " by $_" } sort keys %every));

@@ -144,7 +144,7 @@ sub hold
 {
 	my ($self) = @_;
 	my $ticket_id = $self->{current}{ticket_id};
-	my %more = rand() < 0.3 ? (resume_at => $self->{client}->moment(1 + rand(4))) : ();
+	my %more = rand() < 0.3 ? (resume_at => $self->{client}->moment(10 + rand(20))) : ();
 
 	$self->with_current('hold_ticket', reason => 'papers', hold_kind => pick(qw(staff parked away offline)),
 		resume_to => pick(qw(place counter clerk)), %more);

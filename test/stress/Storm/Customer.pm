@@ -126,7 +126,7 @@ sub defer
 {
 	my ($self) = @_;
 	my $ticket = pick(@{ $self->{mine} });
-	my %how = rand() < 0.7 ? (places => 1 + int(rand(6))) : (until => $self->{client}->moment(1 + rand(4)));
+	my %how = rand() < 0.7 ? (places => 1 + int(rand(6))) : (until => $self->{client}->moment(10 + rand(20)));
 
 	$self->{client}->mutate('defer_ticket', token => $ticket->{token}, %how);
 }

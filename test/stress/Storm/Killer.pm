@@ -23,7 +23,7 @@ sub connection
 
 	$self->{dbh} = undef if $self->{dbh} && $self->{dbh}->ping() <= 0;
 	return $self->{dbh} //= DBI->connect("dbi:Pg:host=$self->{cluster}{folder};dbname=stress", 'postgres', '',
-		{ RaiseError => 0, PrintError => 0 });
+		{ RaiseError => 0, PrintError => 0, PrintWarn => 0 });
 }
 
 # Any session but ours, rather one at work.
@@ -62,6 +62,15 @@ sub crash
 	$self->{dbh} = undef;
 	$self->{cluster}->crash();
 	return 1;
+}
+
+# What the sessions left prepared.
+sub end_prepared
+{
+	my ($self) = @_;
+	my $dbh = $self->connection() or return;
+
+	$dbh->do("ROLLBACK PREPARED '$_'") foreach @{ $dbh->selectcol_arrayref('SELECT gid FROM pg_prepared_xacts') };
 }
 
 sub work
