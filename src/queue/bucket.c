@@ -13,6 +13,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "storage/ipc.h"
 #include "utils/memutils.h"
 
 #define BUCKET_BITS 27			/* 2^27 microseconds */
@@ -113,9 +114,17 @@ qms_bucket_note(int64 queue_id, int64 sort_key, int by)
 	MemoryContextSwitchTo(old);
 }
 
+/* The counting failed, or was ended by the administrator: somebody else may. */
+static void
+give_counting_up(int code, Datum arg)
+{
+	QmsBuckets *buckets = (QmsBuckets *) DatumGetPointer(arg);
+
+	pg_atomic_write_u32(&buckets->state, NOT_COUNTED);
+}
+
 /*
- * Count the queue.  One backend does it; others answer from what is there so
- * far.  If it fails, the state stays "counting" only until the next one tries.
+ * Count the queue.  One backend does it; to others nothing is known meanwhile.
  */
 static void
 count_queue(int64 queue_id, QmsBuckets *buckets)
@@ -132,19 +141,14 @@ count_queue(int64 queue_id, QmsBuckets *buckets)
 		return;
 	for (i = 0; i < QMS_BUCKETS; i++)
 		pg_atomic_write_u32(&buckets->cells[i], 0);
-	PG_TRY();
+	PG_ENSURE_ERROR_CLEANUP(give_counting_up, PointerGetDatum(buckets));
 	{
 		qms_param_int64(&params, queue_id);
 		n = qms_spi_look(&plan, &params);
 		for (i = 0; i < n; i++)
 			pg_atomic_fetch_add_u32(CELL(buckets, qms_spi_int64(i, 0)), (int32) qms_spi_int64(i, 1));
 	}
-	PG_CATCH();
-	{
-		pg_atomic_write_u32(&buckets->state, NOT_COUNTED);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	PG_END_ENSURE_ERROR_CLEANUP(give_counting_up, PointerGetDatum(buckets));
 	pg_atomic_write_u32(&buckets->state, COUNTED);
 }
 

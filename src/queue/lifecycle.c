@@ -72,6 +72,23 @@ answer_queue(QmsCall *call, int64 queue_id)
 	return qms_answer_tuple(call, values, nulls);
 }
 
+/* One ticket, if it still waits or is on hold in that queue. */
+static void
+expire_one(QmsCall *call, int64 queue_id, int64 ticket_id)
+{
+	QmsTicket  *ticket;
+	QmsState	state;
+
+	qms_visit_lock_of(ticket_id);
+	ticket = qms_ticket_lock_if(QMS_IF_OPEN, ticket_id);
+	/* Called or gone meanwhile: it is somebody's business already. */
+	if (ticket == NULL || qms_row_int64(ticket, T_queue_id) != queue_id)
+		return;
+	state = qms_ticket_state(ticket);
+	if (state == QMS_WAITING || state == QMS_ON_HOLD)
+		qms_finish(call, ticket, QMS_EXPIRED, NULL, "queue closed", true);
+}
+
 /*
  * Everybody who waits or is on hold in a closed queue goes home.  Visits in the
  * order of their ids, so that two queues in which the same people wait can be
@@ -95,17 +112,13 @@ expire_waiting(QmsCall *call, int64 queue_id)
 		ids[i] = qms_spi_int64(i, 0);
 	for (i = 0; i < n; i++)
 	{
-		QmsTicket  *ticket;
-		QmsState	state;
-
-		qms_visit_lock_of(ids[i]);
-		ticket = qms_ticket_lock_if(QMS_IF_OPEN, ids[i]);
-		/* Called or gone meanwhile: it is somebody's business already. */
-		if (ticket == NULL || qms_row_int64(ticket, T_queue_id) != queue_id)
-			continue;
-		state = qms_ticket_state(ticket);
-		if (state == QMS_WAITING || state == QMS_ON_HOLD)
-			qms_finish(call, ticket, QMS_EXPIRED, NULL, "queue closed", true);
+		/* What each leaves in memory goes with its SPI: there may be very many. */
+		if (SPI_connect() != SPI_OK_CONNECT)
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not connect to SPI")));
+		expire_one(call, queue_id, ids[i]);
+		SPI_finish();
 	}
 }
 
