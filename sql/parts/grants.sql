@@ -55,7 +55,7 @@ TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_ser
 GRANT EXECUTE ON FUNCTION
 	qms.hold_ticket, qms.resume_ticket, qms.requeue_ticket, qms.transfer_ticket, qms.cancel_ticket, qms.reinstate_ticket,
 	qms.update_ticket, qms.open_queue, qms.pause_queue, qms.close_queue
-TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_servicer, qms_app;
+TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_servicer, qms_app;
 
 /* Configuration. */
 GRANT EXECUTE ON FUNCTION

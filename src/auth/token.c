@@ -24,7 +24,7 @@
 typedef struct TokenKey
 {
 	int			kid;
-	bool		signs;			/* the newest active key */
+	TimestampTz active_from;
 	TimestampTz expires_at;
 	uint8		secret[KEY_SIZE];
 } TokenKey;
@@ -37,14 +37,13 @@ static void
 read_keys(void)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "SELECT kid, secret, expires_at, active_from <= $1 FROM qms_internal.signing_key "
+								   "SELECT kid, secret, expires_at, active_from FROM qms_internal.signing_key "
 								   "WHERE purpose = 'ticket_token' AND (expires_at IS NULL OR expires_at > $1) "
 								   "ORDER BY active_from DESC, kid DESC LIMIT 16",
 								   TIMESTAMPTZOID);
 	QmsParams	params = {0};
 	uint64		n;
 	uint64		i;
-	bool		signer = false;
 
 	qms_param_time(&params, qms_clock_now());
 	n = qms_spi_run(&plan, &params);
@@ -60,8 +59,7 @@ read_keys(void)
 		key->kid = qms_spi_int32(i, 0);
 		memcpy(key->secret, VARDATA_ANY(secret), KEY_SIZE);
 		key->expires_at = qms_spi_time(i, 2);
-		key->signs = qms_spi_bool(i, 3) && !signer;
-		signer = signer || key->signs;
+		key->active_from = qms_spi_time(i, 3);
 		nkeys++;
 	}
 	keys_generation = qms_inval_generation();
@@ -107,7 +105,8 @@ find_key(int kid)
 		read_keys();
 	for (i = 0; i < nkeys; i++)
 	{
-		if ((kid == 0 && keys[i].signs) || (kid != 0 && keys[i].kid == kid))
+		/* The newest that is active already signs; the list begins with the newest. */
+		if (kid == 0 ? keys[i].active_from <= qms_clock_now() : keys[i].kid == kid)
 			return &keys[i];
 	}
 	return NULL;

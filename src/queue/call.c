@@ -163,13 +163,19 @@ check_may_choose(QmsCall *call, const QmsCounter *counter, const QmsProfile *pro
 				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
 				 errmsg("counter %lld does not serve the queue of ticket %lld",
 						(long long) counter->counter_id, ticket_id),
+				 errdetail("The queue is none of the counter's sources."),
 				 errhint("Transfer the ticket to a queue of the counter.")));
 	if (state != QMS_WAITING && state != QMS_ON_HOLD)
-		qms_state_check(state, QMS_CALLED == state ? QMS_BOOKED : QMS_CALLED, ticket_id);
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
+				 errmsg("ticket %lld cannot be called: it is %s", ticket_id, qms_state_name(state)),
+				 errdetail("Only tickets that wait or are on hold can be called."),
+				 errhint("Look at the ticket with qms.get_ticket(), then use the function that fits its state.")));
 	if (!qms_visit_claim(call, ticket))
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
 				 errmsg("the customer of ticket %lld is called for another ticket", ticket_id),
+				 errdetail("One person is called to one counter at a time."),
 				 errhint("Wait until that one is done.")));
 }
 
@@ -227,6 +233,7 @@ called_ticket(QmsCall *call, QmsState next)
 				 errmsg("ticket %lld cannot become %s: it is %s",
 						(long long) qms_row_int64(ticket, T_ticket_id), qms_state_name(next),
 						qms_state_name(state)),
+				 errdetail("That needs a ticket that is called and not yet served."),
 				 errhint("End the service with qms.complete_service().")));
 	return ticket;
 }
@@ -296,6 +303,7 @@ QMS_FUNCTION(serve_walk_up, QMS_ACT_COUNTER, QMS_MUTATES)
 				(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
 				 errmsg("the branch of counter %lld does not offer service %lld",
 						(long long) counter->counter_id, (long long) service_id),
+				 errdetail("No queue of the branch offers it, or it does not exist."),
 				 errhint("Offer it with qms.offer_service().")));
 	/* The queue's lock comes before row locks. */
 	qms_lock(QMS_LOCK_QUEUE, queue_id, false);

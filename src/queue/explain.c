@@ -87,6 +87,8 @@ reason_of(const CallEvent *event, bool chosen)
 		return "A clerk chose this ticket out of turn.";
 	if (strcmp(event->policy, "walk_up") == 0)
 		return "The customer stood at the counter without a ticket.";
+	if (event->heads == NULL)
+		return "It was the first in line that this counter may call.";
 	if (strcmp(event->policy, "fifo") == 0)
 		return chosen ? "It had the smallest sort_key." : "Another one had a smaller sort_key.";
 	if (strcmp(event->policy, "strict") == 0)
@@ -169,8 +171,7 @@ QMS_FUNCTION(explain_call, QMS_ACT_LOOK, QMS_SETOF)
 		answer_heads(call, &event);
 	else
 		answer_head(call, &event, ticket_id, event.queue_id, 0, event.sort_key, 1.0,
-					(double) event.sort_key, event.policy[0] == 'c' || event.policy[0] == 'w' ?
-					reason_of(&event, true) : "It was the first in line that this counter may call.");
+					(double) event.sort_key, reason_of(&event, true));
 	if (event.passed != 0)
 		answer_head(call, &event, event.passed, event.queue_id, 0, 0, 1.0, 0,
 					"It stood before, but was locked by a change of its own.");

@@ -105,6 +105,7 @@ check_open(QmsCall *call, QmsQueue *queue)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_QUEUE_CLOSED),
 				 errmsg("queue %lld is closed", (long long) queue->queue_id),
+				 errdetail("It takes no new tickets."),
 				 errhint("Staff open it with qms.open_queue().")));
 	if (queue->status == 'p')
 		ereport(ERROR,

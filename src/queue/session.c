@@ -55,6 +55,7 @@ qms_session_needed(QmsCall *call, int64 counter_id)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_COUNTER_NOT_OPEN),
 				 errmsg("counter %lld is not open", (long long) counter_id),
+				 errdetail("Nobody works there: it has no open session."),
 				 errhint("Open it with qms.open_counter().")));
 	return session;
 }
@@ -235,6 +236,7 @@ qms_session_current_ticket(QmsCall *call, int64 counter_id, bool needed)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_NO_CURRENT_TICKET),
 				 errmsg("counter %lld has no ticket", (long long) counter_id),
+				 errdetail("Nobody is called to it or served there."),
 				 errhint("Call one with qms.call_next().")));
 	return ticket;
 }

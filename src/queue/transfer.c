@@ -20,6 +20,7 @@ service_there(const QmsTicket *ticket, const QmsQueue *queue, int64 service_id)
 					(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
 					 errmsg("queue %lld does not offer service %lld", (long long) queue->queue_id,
 							(long long) service_id),
+					 errdetail("The queue has other services, or the service does not exist."),
 					 errhint("Leave service_id out, or offer it with qms.offer_service().")));
 		return service_id;
 	}
@@ -107,6 +108,7 @@ subject_is_there(int64 ticket_id)
 	ereport(ERROR,
 			(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
 			 errmsg("the subject of ticket %lld has another live place in the queue", (long long) ticket_id),
+			 errdetail("A subject has one live place in a queue."),
 			 errhint("Cancel that one first.")));
 }
 
@@ -221,6 +223,7 @@ qms_transfer_take_back(QmsCall *call, int64 ticket_id)
 				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
 				 errmsg("ticket %lld has not ended: it is %s", (long long) ticket_id,
 						qms_row_text(past, T_state)),
+				 errdetail("It is not in qms.ticket_history."),
 				 errhint("Only a ticket that has ended can be reinstated.")));
 	qms_param_int64(&params, ticket_id);
 	qms_param_time(&params, qms_row_time(past, T_ended_at));
