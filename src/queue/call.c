@@ -65,6 +65,8 @@ explanation(const QmsTicket *ticket, const QmsProfile *profile, const QmsPick *p
 	qms_json_text(&json, "policy", qms_policy_name(profile->policy));
 	qms_json_int64(&json, "sort_key", qms_row_int64(ticket, T_sort_key));
 	qms_json_id(&json, "passed_ticket_id", pick->passed);
+	if (pick->passed != 0)
+		qms_json_text(&json, "passed_while", pick->passed_in_change ? "changed" : "called");
 	qms_json_id(&json, "follows_event_id", finished->event_id);
 	if (pick->nheads > 1)
 	{

@@ -24,6 +24,7 @@ typedef struct CallEvent
 	const char *policy;
 	int64		sort_key;
 	int64		passed;
+	bool		passed_in_change;
 	Jsonb	   *heads;
 } CallEvent;
 
@@ -136,6 +137,7 @@ read_call(int64 ticket_id, CallEvent *event)
 								   "ORDER BY event_id DESC LIMIT 1", INT8OID);
 	QmsParams	params = {0};
 	Jsonb	   *data;
+	char	   *passed_while;
 	bool		isnull;
 
 	memset(event, 0, sizeof(*event));
@@ -150,6 +152,8 @@ read_call(int64 ticket_id, CallEvent *event)
 	event->policy = qms_jsonb_text(data, "policy");
 	(void) qms_jsonb_int64(data, "sort_key", &event->sort_key);
 	(void) qms_jsonb_int64(data, "passed_ticket_id", &event->passed);
+	passed_while = qms_jsonb_text(data, "passed_while");
+	event->passed_in_change = passed_while != NULL && strcmp(passed_while, "changed") == 0;
 	event->heads = qms_jsonb_object(data, "heads");
 	return true;
 }
@@ -174,6 +178,7 @@ QMS_FUNCTION(explain_call, QMS_ACT_LOOK, QMS_SETOF)
 					(double) event.sort_key, reason_of(&event, true));
 	if (event.passed != 0)
 		answer_head(call, &event, event.passed, event.queue_id, 0, 0, 1.0, 0,
-					"It stood before, but was locked by a change of its own.");
+					event.passed_in_change ? "It stood before, but its customer or a desk was just changing it." :
+					"It stood before, but another counter was just calling it.");
 	return qms_answer_none(call);
 }

@@ -193,14 +193,15 @@ search(Picker *picker, const QmsSource *source, bool take, Found *found)
 /*
  * Is the ticket that stands before ours locked by a change of its own, which is
  * short, rather than being called?  Then wait for it, within reason.  True if
- * it is worth another look.
+ * it is worth another look; "changing" says which of the two it was.
  */
 static bool
-wait_for_head(int64 ticket_id)
+wait_for_head(int64 ticket_id, bool *changing)
 {
 	int			waited;
 
-	if (!qms_lock_is_held_by_other(QMS_LOCK_TICKET, ticket_id))
+	*changing = qms_lock_is_held_by_other(QMS_LOCK_TICKET, ticket_id);
+	if (!*changing)
 		return false;
 	for (waited = 0; waited < HEAD_WAIT_MS; waited += 2)
 	{
@@ -215,12 +216,12 @@ wait_for_head(int64 ticket_id)
 
 /* Take from a source; if the head of the line is busy with itself, give it a moment. */
 static void
-take_from(Picker *picker, const QmsSource *source, Found *found, int64 *passed)
+take_from(Picker *picker, const QmsSource *source, Found *found, QmsPick *pick)
 {
 	Found		peeked;
 	int			round;
 
-	*passed = 0;
+	pick->passed = 0;
 	/* A row that moved in the line between snapshot and lock is no longer the first: look again. */
 	for (round = 0; round < 3; round++)
 	{
@@ -240,7 +241,7 @@ take_from(Picker *picker, const QmsSource *source, Found *found, int64 *passed)
 		return;
 	if (found->ticket != NULL && peeked.head.sort_key > qms_row_int64(found->ticket, T_sort_key))
 		return;
-	if (wait_for_head(peeked.head.ticket_id))
+	if (wait_for_head(peeked.head.ticket_id, &pick->passed_in_change))
 	{
 		Found		again;
 
@@ -254,7 +255,7 @@ take_from(Picker *picker, const QmsSource *source, Found *found, int64 *passed)
 			return;
 		}
 	}
-	*passed = peeked.head.ticket_id;
+	pick->passed = peeked.head.ticket_id;
 }
 
 static QmsHead
@@ -283,13 +284,13 @@ skip_visit(Picker *picker, const QmsTicket *ticket)
 
 /* Take from one source until somebody is found who can be claimed, or nobody. */
 static QmsTicket *
-take_claimed(Picker *picker, const QmsSource *source, int64 *passed)
+take_claimed(Picker *picker, const QmsSource *source, QmsPick *pick)
 {
 	Found		found;
 
 	for (;;)
 	{
-		take_from(picker, source, &found, passed);
+		take_from(picker, source, &found, pick);
 		if (found.ticket == NULL || qms_visit_claim(picker->call, found.ticket))
 			return found.ticket;
 		skip_visit(picker, found.ticket);
@@ -370,7 +371,7 @@ pick_of_many(Picker *picker, QmsPick *pick)
 		{
 			int64		expected = heads[best].ticket_id;
 
-			ticket = take_claimed(picker, &profile->sources[index], &pick->passed);
+			ticket = take_claimed(picker, &profile->sources[index], pick);
 			if (ticket == NULL)
 			{
 				memmove(&heads[best], &heads[best + 1], sizeof(QmsHead) * (n - best - 1));
@@ -402,7 +403,7 @@ qms_pick(QmsCall *call, const QmsSession *session, const QmsProfile *profile, Qm
 	if (profile->nsources == 1)
 	{
 		/* Every policy is the order of the line then. */
-		pick->ticket = take_claimed(&picker, &profile->sources[0], &pick->passed);
+		pick->ticket = take_claimed(&picker, &profile->sources[0], pick);
 		return;
 	}
 	pick_of_many(&picker, pick);

@@ -247,7 +247,8 @@ typedef struct QmsPick
 	const QmsHead *chosen;
 	QmsHead    *heads;			/* what was compared; NULL for a single source */
 	int			nheads;
-	int64		passed;			/* a ticket that was passed over, or 0 */
+	int64		passed;			/* a ticket that was passed over because it was locked, or 0 */
+	bool		passed_in_change;	/* by its customer or a desk, not by another call */
 	float8	   *passes;			/* of the ratio policy, charged; else NULL */
 	int			npasses;
 } QmsPick;

@@ -105,7 +105,13 @@ choose_prefix(QmsSetup *setup)
 	}
 }
 
-/* Another queue may have had the prefix: its numbers that are still live are gone round. */
+/*
+ * Another queue may have had the prefix: its numbers that are still live are gone
+ * round.
+ *
+ * Lock: exclusive on the queue, so that joins under its old prefix commit before
+ * another queue gets that.
+ */
 static void
 skip_live_numbers(int64 queue_id)
 {
@@ -113,6 +119,7 @@ skip_live_numbers(int64 queue_id)
 								   INT8OID);
 	QmsParams	params = {0};
 
+	qms_lock(QMS_LOCK_QUEUE, queue_id, true);
 	qms_param_int64(&params, queue_id);
 	qms_spi_run(&plan, &params);
 }
