@@ -227,7 +227,7 @@ share_visit(QmsCall *call, const QmsQueue *queue, const JoinRequest *request)
 	qms_param_text(&params, request->language);
 	qms_param_int64(&params, request->nonce);
 	qms_param_time(&params, call->now);
-	qms_spi_run(&plan, &params);
+	qms_spi_look(&plan, &params);
 	ids = qms_visit_open_tickets(request->visit_id, &n);
 	for (i = 0; i < n; i++)
 	{
@@ -255,7 +255,7 @@ is_called_elsewhere(int64 visit_id)
 	QmsParams	params = {0};
 
 	qms_param_int64(&params, visit_id);
-	return qms_spi_run(&plan, &params) > 0;
+	return qms_spi_look(&plan, &params) > 0;
 }
 
 /*
