@@ -125,7 +125,7 @@ check_room(const QmsQueue *queue)
 		return;
 	qms_param_int64(&params, queue->queue_id);
 	qms_param_int64(&params, queue->settings.max_waiting);
-	qms_spi_run(&plan, &params);
+	qms_spi_look(&plan, &params);
 	if (qms_spi_int64(0, 0) >= queue->settings.max_waiting)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_QUEUE_FULL),
@@ -227,7 +227,7 @@ share_visit(QmsCall *call, const QmsQueue *queue, const JoinRequest *request)
 	qms_param_text(&params, request->language);
 	qms_param_int64(&params, request->nonce);
 	qms_param_time(&params, call->now);
-	qms_spi_look(&plan, &params);
+	qms_spi_run(&plan, &params);
 	ids = qms_visit_open_tickets(request->visit_id, &n);
 	for (i = 0; i < n; i++)
 	{
