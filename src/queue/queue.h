@@ -240,6 +240,8 @@ typedef struct QmsHead
 	double		weight;
 	double		score;			/* as the policy saw it */
 	QmsTicket  *locked;			/* set once the row is ours */
+	int64		passed;			/* then: who was passed over for it, as in QmsPick */
+	bool		passed_in_change;
 } QmsHead;
 
 typedef struct QmsPick
