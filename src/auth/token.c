@@ -46,7 +46,8 @@ read_keys(void)
 	uint64		i;
 
 	qms_param_time(&params, qms_clock_now());
-	n = qms_spi_run(&plan, &params);
+	/* As of now also in REPEATABLE READ: what is found is remembered beyond this transaction. */
+	n = qms_spi_look(&plan, &params);
 	nkeys = 0;
 	for (i = 0; i < n; i++)
 	{
@@ -65,9 +66,29 @@ read_keys(void)
 	keys_generation = qms_inval_generation();
 }
 
+/* The key of that id, or the signing one for id 0; NULL if there is none that has not expired. */
+static const TokenKey *
+find_key(int kid)
+{
+	TimestampTz now = qms_clock_now();
+	int			i;
+
+	if (keys_generation != qms_inval_generation())
+		read_keys();
+	for (i = 0; i < nkeys; i++)
+	{
+		if (keys[i].expires_at != QMS_NO_TIME && keys[i].expires_at <= now)
+			continue;
+		/* The newest that is active already signs; the list begins with the newest. */
+		if (kid == 0 ? keys[i].active_from <= now : keys[i].kid == kid)
+			return &keys[i];
+	}
+	return NULL;
+}
+
 /*
- * Make the first key, when the first organization is set up.  It has been
- * active ever since: a clock that steps back must not leave us without a key.
+ * Make the first key, when the first organization is set up, or another one when
+ * all have expired.  It has been active ever since: a clock that steps back must not leave us without a key.
  *
  * Lock: set-up, exclusive, so that two sessions do not both make key 1.
  */
@@ -76,13 +97,14 @@ qms_token_ensure_key(void)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "INSERT INTO qms_internal.signing_key (purpose, kid, algorithm, secret, active_from) "
-								   "VALUES ('ticket_token', 1, 'HMAC-SHA256', $1, '-infinity')", BYTEAOID);
+								   "SELECT 'ticket_token', coalesce(pg_catalog.max(kid), 0) + 1, 'HMAC-SHA256', $1, '-infinity' "
+								   "FROM qms_internal.signing_key WHERE purpose = 'ticket_token'", BYTEAOID);
 	QmsParams	params = {0};
 	bytea	   *secret;
 
 	qms_lock(QMS_LOCK_SETUP, 0, true);
 	read_keys();
-	if (nkeys > 0)
+	if (find_key(0) != NULL)
 		return;
 	secret = palloc(VARHDRSZ + KEY_SIZE);
 	SET_VARSIZE(secret, VARHDRSZ + KEY_SIZE);
@@ -93,23 +115,6 @@ qms_token_ensure_key(void)
 	qms_param_pointer(&params, secret);
 	qms_spi_run(&plan, &params);
 	read_keys();
-}
-
-/* The key of that id, or the signing one for id 0; NULL if there is none. */
-static const TokenKey *
-find_key(int kid)
-{
-	int			i;
-
-	if (keys_generation != qms_inval_generation())
-		read_keys();
-	for (i = 0; i < nkeys; i++)
-	{
-		/* The newest that is active already signs; the list begins with the newest. */
-		if (kid == 0 ? keys[i].active_from <= qms_clock_now() : keys[i].kid == kid)
-			return &keys[i];
-	}
-	return NULL;
 }
 
 static void
@@ -175,7 +180,7 @@ qms_token_check(const QmsTicketToken *token, int64 nonce)
 
 	qms_types_token_unpack(token, &organization_id, &visit_id, &kid, &given);
 	key = find_key(kid);
-	if (key == NULL || (key->expires_at != QMS_NO_TIME && key->expires_at <= qms_clock_now()))
+	if (key == NULL)
 		return false;
 	compute_secret(key, organization_id, visit_id, nonce, secret);
 	return CRYPTO_memcmp(secret, given, sizeof(secret)) == 0;

@@ -141,7 +141,9 @@ undo_call(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 	bool		start = qms_jsonb_text(event->data, "policy") == NULL;
 
 	check_window(call, session, ticket);
-	check_version(session, ticket, event, qms_row_int32(ticket, T_version));
+	/* Recalls belong to the call: each has made a version. */
+	check_version(session, ticket, event,
+				  qms_row_int32(ticket, T_version) - (start ? 0 : qms_row_int32(ticket, T_recalls)));
 	if (start)
 	{
 		walk_state(ticket, QMS_CALLED);
