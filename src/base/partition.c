@@ -10,6 +10,7 @@
  */
 #include "base/base.h"
 
+#include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "datatype/timestamp.h"
@@ -17,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #define MAX_KEYS 8
 
@@ -99,6 +101,17 @@ make_partition(const PartitionedTable *table, const char *name, TimestampTz from
 					 quote_literal_cstr(timestamptz_to_str(to))));
 }
 
+/* Has the running transaction made this table itself?  Then it goes when that rolls back. */
+static bool
+is_made_here(Oid relid)
+{
+	Relation	relation = table_open(relid, AccessShareLock);
+	bool		result = relation->rd_createSubid != InvalidSubTransactionId;
+
+	table_close(relation, AccessShareLock);
+	return result;
+}
+
 /* Make sure that rows of that moment have a partition to go to. */
 void
 qms_partition_ensure(QmsPartitioned which, TimestampTz at)
@@ -108,13 +121,17 @@ qms_partition_ensure(QmsPartitioned which, TimestampTz at)
 	TimestampTz to;
 	char	   *name;
 	Oid			namespace;
+	Oid			relid;
 
 	if (at >= table->known_from && at < table->known_to)
 		return;
 	name = period_of(table, at, &from, &to);
 	namespace = get_namespace_oid(QMS_INTERNAL_SCHEMA, false);
-	if (OidIsValid(get_relname_relid(name, namespace)))
+	relid = get_relname_relid(name, namespace);
+	if (OidIsValid(relid))
 	{
+		if (is_made_here(relid))
+			return;
 		table->known_from = from;
 		table->known_to = to;
 		return;

@@ -217,8 +217,8 @@ qms_spi_run(QmsPlan *plan, QmsParams *params)
 
 /*
  * Run a SELECT with a snapshot of this very moment, also inside REPEATABLE
- * READ: for the configuration, where a lock and not the transaction's beginning
- * says what holds.
+ * READ: for the configuration, and for what is asked under a lock, where the
+ * lock and not the transaction's beginning says what holds.
  */
 uint64
 qms_spi_look(QmsPlan *plan, QmsParams *params)
@@ -226,6 +226,8 @@ qms_spi_look(QmsPlan *plan, QmsParams *params)
 	int			nestlevel = make_ready(plan);
 
 	Assert((params ? params->n : 0) == plan->nargs);
+	/* Our own last change is seen too. */
+	CommandCounterIncrement();
 	return finish(SPI_execute_snapshot(plan->plan, params ? params->values : NULL,
 									   params ? params->nulls : NULL, GetLatestSnapshot(),
 									   InvalidSnapshot, true, false, 0), nestlevel);

@@ -266,6 +266,14 @@ QMS_FUNCTION(open_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 
 	if (staff_id == 0 && call->who->kind == QMS_STAFF)
 		staff_id = call->who->id;
+	/* Nobody works with somebody else's skills; a reception may open counters for others. */
+	if (call->who->kind == QMS_STAFF && staff_id != call->who->id &&
+		strcmp(call->who->role, "reception") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to open a counter for staff %lld", (long long) staff_id),
+				 errdetail("Staff open counters for themselves; the roles reception and admin also for others."),
+				 errhint("Leave staff_id out.")));
 	/* Shared: nobody deletes the counter, profile or staff member meanwhile. */
 	qms_lock(QMS_LOCK_SETUP, counter->organization_id, false);
 	qms_config_refresh();

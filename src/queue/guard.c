@@ -92,7 +92,10 @@ note_waiting(TriggerData *trigger, HeapTuple old, HeapTuple new)
 	if (was == is && old_queue == new_queue && old_key == new_key)
 		return;
 	if (was)
+	{
 		qms_bucket_note(old_queue, old_key, -1);
+		qms_bound_left();
+	}
 	if (is)
 	{
 		qms_bucket_note(new_queue, new_key, 1);

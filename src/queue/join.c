@@ -125,7 +125,7 @@ check_room(const QmsQueue *queue)
 		return;
 	qms_param_int64(&params, queue->queue_id);
 	qms_param_int64(&params, queue->settings.max_waiting);
-	qms_spi_run(&plan, &params);
+	qms_spi_look(&plan, &params);
 	if (qms_spi_int64(0, 0) >= queue->settings.max_waiting)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_QUEUE_FULL),
@@ -255,7 +255,7 @@ is_called_elsewhere(int64 visit_id)
 	QmsParams	params = {0};
 
 	qms_param_int64(&params, visit_id);
-	return qms_spi_run(&plan, &params) > 0;
+	return qms_spi_look(&plan, &params) > 0;
 }
 
 /*

@@ -63,7 +63,7 @@ is_live(const QmsQueue *queue, int32 first, int32 last)
 	qms_param_int64(&params, queue->branch_id);
 	qms_param_pointer(&params, make_number(queue, first));
 	qms_param_pointer(&params, make_number(queue, last));
-	return qms_spi_run(&plan, &params) > 0;
+	return qms_spi_look(&plan, &params) > 0;
 }
 
 /* The usual case, in one statement: the next number of the same day. */
@@ -221,7 +221,7 @@ is_taken(const QmsTicket *ticket)
 
 	qms_param_int64(&params, qms_row_int64(ticket, T_branch_id));
 	qms_param_pointer(&params, qms_row_pointer(ticket, T_number));
-	return qms_spi_run(&plan, &params) > 0;
+	return qms_spi_look(&plan, &params) > 0;
 }
 
 /*

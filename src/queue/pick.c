@@ -214,11 +214,26 @@ wait_for_head(int64 ticket_id, bool *changing)
 	return false;
 }
 
+/* The first one that this counter may call, if he stands before the one found; else 0. */
+static int64
+who_is_ahead(Picker *picker, const QmsSource *source, const Found *found)
+{
+	Found		peeked;
+
+	search(picker, source, false, &peeked);
+	if (peeked.head.ticket_id == 0 || found->ticket == NULL)
+		return peeked.head.ticket_id;
+	if (peeked.head.ticket_id == qms_row_int64(found->ticket, T_ticket_id) ||
+		peeked.head.sort_key > qms_row_int64(found->ticket, T_sort_key))
+		return 0;
+	return peeked.head.ticket_id;
+}
+
 /* Take from a source; if the head of the line is busy with itself, give it a moment. */
 static void
 take_from(Picker *picker, const QmsSource *source, Found *found, QmsPick *pick)
 {
-	Found		peeked;
+	int64		ahead;
 	int			round;
 
 	pick->passed = 0;
@@ -235,13 +250,10 @@ take_from(Picker *picker, const QmsSource *source, Found *found, QmsPick *pick)
 	if (!found->waiting)
 		return;
 	/* Somebody stands before: whom this counter may not call, whom another calls, or busy. */
-	search(picker, source, false, &peeked);
-	if (peeked.head.ticket_id == 0 ||
-		(found->ticket != NULL && peeked.head.ticket_id == qms_row_int64(found->ticket, T_ticket_id)))
+	ahead = who_is_ahead(picker, source, found);
+	if (ahead == 0)
 		return;
-	if (found->ticket != NULL && peeked.head.sort_key > qms_row_int64(found->ticket, T_sort_key))
-		return;
-	if (wait_for_head(peeked.head.ticket_id, &pick->passed_in_change))
+	if (wait_for_head(ahead, &pick->passed_in_change))
 	{
 		Found		again;
 
@@ -250,12 +262,11 @@ take_from(Picker *picker, const QmsSource *source, Found *found, QmsPick *pick)
 		if (again.ticket != NULL &&
 			(found->ticket == NULL ||
 			 qms_row_int64(again.ticket, T_sort_key) <= qms_row_int64(found->ticket, T_sort_key)))
-		{
 			*found = again;
-			return;
-		}
+		/* Behind the one who was busy there may have been others whom another calls. */
+		ahead = who_is_ahead(picker, source, found);
 	}
-	pick->passed = peeked.head.ticket_id;
+	pick->passed = ahead;
 }
 
 static QmsHead
@@ -381,11 +392,16 @@ pick_of_many(Picker *picker, QmsPick *pick)
 			heads[best] = head_of(ticket, &profile->sources[index], index);
 			heads[best].locked = ticket;
 			heads[best].score = score;
+			heads[best].passed = pick->passed;
+			heads[best].passed_in_change = pick->passed_in_change;
 			if (heads[best].ticket_id != expected)
 				continue;
 		}
 		pick->ticket = ticket;
 		pick->chosen = &heads[best];
+		/* Other sources may have been tried since. */
+		pick->passed = heads[best].passed;
+		pick->passed_in_change = heads[best].passed_in_change;
 		break;
 	}
 	pick->nheads = n;

@@ -107,6 +107,7 @@ typedef struct QmsBound
 extern void qms_bound_init(void);
 extern void qms_bound_forget_database(void);
 extern void qms_bound_register(int64 queue_id, int64 sort_key);
+extern void qms_bound_left(void);
 extern void qms_bound_read(int64 queue_id, QmsBound *bound);
 extern void qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
 							const int64 *still_waiting, int nstill);
@@ -241,6 +242,8 @@ typedef struct QmsHead
 	double		weight;
 	double		score;			/* as the policy saw it */
 	QmsTicket  *locked;			/* set once the row is ours */
+	int64		passed;			/* then: who was passed over for it, as in QmsPick */
+	bool		passed_in_change;
 } QmsHead;
 
 typedef struct QmsPick

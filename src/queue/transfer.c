@@ -122,6 +122,9 @@ check_subject(QmsCall *call, int64 ticket_id, int64 queue_id)
 
 	if (ticket == NULL || ended || qms_row_int64(ticket, T_queue_id) == queue_id)
 		return;
+	/* Or the answer would tell the subjects of other organizations. */
+	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
+					"ticket", ticket_id);
 	there = qms_line_subject(queue_id, qms_row_text(ticket, T_subject));
 	if (there != 0 && there != ticket_id)
 		subject_is_there(ticket_id);

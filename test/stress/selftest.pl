@@ -35,7 +35,7 @@ my $passed = q{
 		JOIN qms.event c ON c.queue_id = j.queue_id AND c.kind = 'ticket.called' AND c.data->>'policy' = 'fifo'
 			AND c.at > j.at + interval '%1$s s' AND c.at < coalesce(n.at, 'infinity') - interval '%1$s s'
 			AND NOT (c.data ? 'passed_ticket_id') AND c.visit_id = c.ticket_id
-	WHERE j.kind = 'ticket.joined' AND j.state = 'waiting' AND j.visit_id = j.ticket_id
+	WHERE c.event_id < 10000 AND j.event_id < 10000 AND j.kind = 'ticket.joined' AND j.state = 'waiting' AND j.visit_id = j.ticket_id
 		AND coalesce(s.requires_skill, '{}') = '{}'
 	ORDER BY c.event_id LIMIT 1)};
 
@@ -130,6 +130,7 @@ my @damages = (
 my %option = (margin => 1);
 GetOptions(\%option, 'acks=s', 'only=s', 'margin=f') or exit 2;
 my $dbh = DBI->connect('dbi:Pg:', undef, undef, { RaiseError => 1, PrintError => 0, pg_server_prepare => 0 }) or exit 2;
+$dbh->do('SET statement_timeout = 0');
 my ($passed_count, $failed_count) = (0, 0);
 
 foreach my $damage (@damages)

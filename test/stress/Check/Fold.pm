@@ -67,7 +67,8 @@ sub apply
 	my ($self, $event, $before) = @_;
 	my %ticket = $before ? %$before : (legs => []);
 
-	delete $ticket{before};
+	delete @ticket{qw(before action)};
+	$ticket{xid} = $event->{xid};
 	@ticket{qw(id state version queue branch number counter staff visit organization kind event)} =
 	  @{$event}{qw(ticket_id state version queue_id branch_id number counter_id staff_id visit_id organization_id kind event_id)};
 	$ticket{key} = $event->{sort_key} if defined $event->{sort_key};
@@ -123,8 +124,10 @@ sub event
 	$self->check_numbers($event, $before, $after);
 	$self->check_key($event, $after);
 	$self->follow_orders($event, $before, $after);
+	# What it was before this event, and before all that the same transaction did to it.
 	$after->{before} = $before;
-	delete $before->{before} if $before;
+	$after->{action} = $before && $before->{xid} == $event->{xid} ? $before->{action} : $before;
+	delete @{$before}{qw(before action)} if $before;
 	$self->{ticket}{$id} = $after;
 }
 
@@ -152,11 +155,14 @@ sub check_step
 		" became $after->{state} in queue $after->{queue} as ", $after->{number});
 }
 
-# What undo gives back: the ticket as it was before the event that it names, which was its last.
+# What undo gives back: the ticket as it was before the event that it names, which was its last, or
+# before all that the same call did (a call from hold, an end that implied a start).
 sub check_undo
 {
 	my ($self, $event, $before, $after, $where) = @_;
 	my $was = $before->{before};
+
+	$was = $before->{action} if $was && $was->{state} ne $after->{state} && $before->{action};
 	my $undone = $event->{undone_event_id};
 	my @wrong;
 

@@ -12,7 +12,7 @@ my $rows = 'numbers: queue_number agrees';
 sub new
 {
 	my ($class, %self) = @_;
-	my $self = bless { %self, queue => {}, live => {}, freed => {}, older => {} }, $class;
+	my $self = bless { %self, queue => {}, live => {}, freed => {}, older => {}, late => {} }, $class;
 
 	$self->{report}->invariant($_) foreach $consecutive, $unused, $rows;
 	return $self;
@@ -37,6 +37,12 @@ sub take
 	my ($self, $branch, $number, $id, $event) = @_;
 	my $holder = $self->{live}{"$branch $number"};
 
+	# A transfer draws its event before its number: the other may have left it in between.
+	if (defined $holder && $holder != $id && $event->{kind} eq 'ticket.transferred')
+	{
+		$self->{late}{"$branch $number"} = [ $id, $event ];
+		return;
+	}
 	$self->{report}->check($unused, !defined $holder || $holder == $id,
 		"event $event->{event_id} gave $number of branch $branch to ticket $id, ", $holder, ' holds it');
 	$self->{live}{"$branch $number"} = $id;
@@ -45,10 +51,16 @@ sub take
 sub free
 {
 	my ($self, $branch, $number, $id, $event) = @_;
+	my $key = "$branch $number";
 
-	return unless ($self->{live}{"$branch $number"} // 0) == $id;
-	delete $self->{live}{"$branch $number"};
-	$self->{freed}{"$branch $number"} = $event->{committed};
+	return delete $self->{late}{$key} if $self->{late}{$key} && $self->{late}{$key}[0] == $id;
+	return unless ($self->{live}{$key} // 0) == $id;
+	delete $self->{live}{$key};
+	$self->{freed}{$key} = $event->{committed};
+	my $late = delete $self->{late}{$key} or return;
+	$self->{report}->check($unused, $event->{at} <= $late->[1]{committed},
+		"event $late->[1]{event_id} gave $number of branch $branch to ticket $late->[0], $id held it");
+	$self->{live}{$key} = $late->[0];
 }
 
 # In use, or still seen in use by somebody who began before the other's commit.
@@ -153,6 +165,8 @@ sub text
 sub finish
 {
 	my ($self, $dbh) = @_;
+	$self->{report}->check($unused, 0, "event $_->[1]{event_id} gave ticket $_->[0] a number that is in use")
+	  foreach values %{ $self->{late} };
 	my $table = $dbh->selectall_hashref('SELECT queue_id, last_number FROM qms_internal.queue_number', 'queue_id');
 
 	foreach my $queue (keys %{ $self->{queue} })

@@ -37,7 +37,7 @@ sub read_log
 
 	$dbh->do(qq{
 		DECLARE log NO SCROLL CURSOR FOR
-		SELECT e.event_id, $at AS at, $commit AS committed, e.kind, e.organization_id, e.branch_id, e.queue_id, e.visit_id,
+		SELECT e.event_id, $at AS at, $commit AS committed, e.xid::text AS xid, e.kind, e.organization_id, e.branch_id, e.queue_id, e.visit_id,
 			e.ticket_id, e.number::text AS number, e.state, e.version, e.counter_id, e.staff_id, $data, $arrival AS arrival,
 			jsonb_exists_any(e.data->'was', '{wanted_counter_id,wanted_staff_id}') AS changes_wanted,
 			(e.at AT TIME ZONE coalesce(b.time_zone, o.time_zone) - coalesce((q.settings->>'reset_time')::interval, '0'))::date AS day

@@ -141,7 +141,8 @@ sub run
 
 	if ($statement && $statement->execute(@{$arguments}{@names}))
 	{
-		my $rows = $statement->fetchall_arrayref({});
+		# It fails in its own way when the connection goes meanwhile.
+		my $rows = eval { $statement->fetchall_arrayref({}) };
 
 		$answer{rows} = $rows unless $statement->err;
 	}
@@ -304,9 +305,9 @@ sub twice_at_once
 
 		if ($answer->{sent} && $dbh->pg_result())
 		{
-			$answer->{rows} = $answer->{statement}->fetchall_arrayref({});
+			$answer->{rows} = eval { $answer->{statement}->fetchall_arrayref({}) };
 		}
-		else
+		if (!$answer->{rows})
 		{
 			$answer->{error} = $dbh->errstr // '';
 			$answer->{state} = $dbh->state;
