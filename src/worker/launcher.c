@@ -38,10 +38,11 @@ static int	history_retention = 0;
 void
 qms_launcher_define_settings(void)
 {
-	DefineCustomBoolVariable("qms.workers",
-							 "Starts the background workers of qms.",
-							 "Turn it off for a clone of a server that still runs: it has the same identifier.",
-							 &workers_enabled, true, PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	if (process_shared_preload_libraries_in_progress)
+		DefineCustomBoolVariable("qms.workers",
+								 "Starts the background workers of qms.",
+								 "Turn it off for a clone of a server that still runs: it has the same identifier.",
+								 &workers_enabled, true, PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("qms.excluded_databases",
 							   "Databases in which no worker of qms runs.",
 							   "A list of names, separated by commas.",

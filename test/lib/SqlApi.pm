@@ -227,7 +227,7 @@ sub functions
 			(SELECT coalesce(json_agg(json_build_object('name', p.proargnames[n], 'type', format_type(p.proallargtypes[n], NULL)) ORDER BY n), '[]')
 				FROM generate_series(p.pronargs + 1, cardinality(p.proallargtypes)) n) AS columns
 		FROM pg_proc p JOIN pg_type t ON t.oid = p.prorettype
-		WHERE p.pronamespace = 'qms'::regnamespace AND %s AND p.proargnames IS NOT NULL ORDER BY p.oid}, sprintf($member, 'pg_proc', 'p.oid')));
+		WHERE p.pronamespace = 'qms'::regnamespace AND %s AND (p.proargnames IS NOT NULL OR p.provolatile <> 'i') ORDER BY p.oid}, sprintf($member, 'pg_proc', 'p.oid')));
 }
 
 sub relations
