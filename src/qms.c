@@ -12,11 +12,14 @@
 
 PG_MODULE_MAGIC;
 
+bool		qms_is_preloaded = false;
+
 void		_PG_init(void);
 
 void
 _PG_init(void)
 {
+	qms_is_preloaded = process_shared_preload_libraries_in_progress;
 	qms_clock_define_settings();
 	qms_bound_init();
 	MarkGUCPrefixReserved("qms");

@@ -16,4 +16,7 @@
 #define QMS_SCHEMA			"qms"
 #define QMS_INTERNAL_SCHEMA "qms_internal"
 
+/* Loaded by shared_preload_libraries, so there is shared memory. */
+extern bool qms_is_preloaded;
+
 #endif							/* QMS_H */

@@ -81,6 +81,13 @@ qms_gate_call(FunctionCallInfo fcinfo, const QmsFunction *function)
 	call.who = qms_principal_current();
 	check_right(call.who, function);
 	call.now = qms_clock_now();
+	if (function->flags & QMS_MUTATES)
+	{
+		/* Before any row is locked: whoever makes a partition may have to be waited for. */
+		qms_partition_ensure(QMS_PART_EVENT, call.now);
+		qms_partition_ensure(QMS_PART_HISTORY, call.now);
+		qms_partition_ensure(QMS_PART_LEG, call.now);
+	}
 	if (!qms_request_replay(&call, &result))
 	{
 		result = function->body(&call);

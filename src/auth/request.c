@@ -4,16 +4,19 @@
  *		function, has one effect and one answer.
  *
  * The answer is kept as the text of its columns.  A token is not: it is made
- * again from the visit, so no copy of a token is stored.
+ * again from the visit, so no copy of a token is stored.  Whoever was told none
+ * is told none again.
  */
 #include "auth/auth.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "executor/tuptable.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/tuplestore.h"
 
 /* Distinct for any two principals, stable over time. */
 static char *
@@ -61,23 +64,14 @@ hash_arguments(QmsCall *call)
 
 /* Columns of a stored answer back into a tuple. */
 static HeapTuple
-tuple_of_answer(QmsCall *call, Datum stored)
+tuple_of_answer(TupleDesc desc, const Datum *texts, const bool *nulls)
 {
-	TupleDesc	desc = qms_answer_desc(call);
-	Datum	   *texts;
-	bool	   *nulls;
 	char	  **strings = palloc0(sizeof(char *) * desc->natts);
-	HeapTuple	tuple;
-	int			modes = qms_text_modes_begin();
-	int			n;
 	int			i;
 
-	deconstruct_array(DatumGetArrayTypeP(stored), TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &n);
-	for (i = 0; i < n && i < desc->natts; i++)
+	for (i = 0; i < desc->natts; i++)
 		strings[i] = nulls[i] ? NULL : TextDatumGetCString(texts[i]);
-	tuple = BuildTupleFromCStrings(TupleDescGetAttInMetadata(desc), strings);
-	qms_text_modes_end(modes);
-	return tuple;
+	return BuildTupleFromCStrings(TupleDescGetAttInMetadata(desc), strings);
 }
 
 /* Make the token of the answer again. */
@@ -99,26 +93,40 @@ restore_token(QmsCall *call, Datum *values, bool *nulls)
 	nulls[token] = false;
 }
 
+/* Answer what is stored: one row, or the rows of a set one behind the other. */
 static Datum
 answer_again(QmsCall *call)
 {
 	bool		isnull;
 	Datum		stored = qms_spi_datum(0, 1, &isnull);
 	TupleDesc	desc;
-	Datum	   *values;
-	bool	   *nulls;
+	Datum	   *texts;
+	bool	   *missing;
+	int			token;
+	int			n;
+	int			i;
 
 	call->answer_organization = qms_spi_int64(0, 2);
 	if (isnull)
 		return qms_answer_none(call);
 	desc = qms_answer_desc(call);
-	values = palloc(sizeof(Datum) * desc->natts);
-	nulls = palloc(sizeof(bool) * desc->natts);
-	heap_deform_tuple(tuple_of_answer(call, stored), desc, values, nulls);
-	restore_token(call, values, nulls);
-	if ((call->function->flags & QMS_SETOF) == 0)
-		return qms_answer_tuple(call, values, nulls);
-	qms_answer_row(call, values, nulls);
+	token = qms_answer_column(call, "token");
+	deconstruct_array(DatumGetArrayTypeP(stored), TEXTOID, -1, false, TYPALIGN_INT, &texts, &missing, &n);
+	for (i = 0; i + desc->natts <= n; i += desc->natts)
+	{
+		Datum	   *values = palloc(sizeof(Datum) * desc->natts);
+		bool	   *nulls = palloc(sizeof(bool) * desc->natts);
+		bool		told = token >= 0 && !missing[i + token];
+
+		if (told)
+			missing[i + token] = true;
+		heap_deform_tuple(tuple_of_answer(desc, texts + i, missing + i), desc, values, nulls);
+		if (told)
+			restore_token(call, values, nulls);
+		if ((call->function->flags & QMS_SETOF) == 0)
+			return qms_answer_tuple(call, values, nulls);
+		qms_answer_row(call, values, nulls);
+	}
 	return qms_answer_none(call);
 }
 
@@ -153,7 +161,7 @@ qms_request_replay(QmsCall *call, Datum *result)
 	qms_param_pointer(&params, &call->request_id);
 	qms_param_text(&params, principal);
 	qms_param_text(&params, call->function->name);
-	if (qms_spi_run(&plan, &params) == 0)
+	if (qms_spi_look(&plan, &params) == 0)
 		return false;
 	if (qms_spi_int64(0, 0) != hash_arguments(call))
 		ereport(ERROR,
@@ -166,35 +174,54 @@ qms_request_replay(QmsCall *call, Datum *result)
 	return true;
 }
 
-static Datum
-columns_of_answer(QmsCall *call)
+/* One row of the answer, as texts behind those that are there. */
+static void
+add_row(ArrayBuildState **array, TupleDesc desc, HeapTuple row)
 {
-	TupleDesc	desc = qms_answer_desc(call);
-	Datum	   *texts = palloc0(sizeof(Datum) * desc->natts);
-	bool	   *nulls = palloc(sizeof(bool) * desc->natts);
-	int			dims[1];
-	int			lower[1] = {1};
-	int			modes = qms_text_modes_begin();
 	int			i;
 
 	for (i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 		bool		isnull;
-		Datum		value = heap_getattr(call->answer, i + 1, desc, &isnull);
+		Datum		value = heap_getattr(row, i + 1, desc, &isnull);
 		Oid			output;
 		bool		varlena;
 
-		nulls[i] = isnull || strcmp(NameStr(attribute->attname), "token") == 0;
-		if (nulls[i])
-			continue;
-		getTypeOutputInfo(attribute->atttypid, &output, &varlena);
-		texts[i] = CStringGetTextDatum(OidOutputFunctionCall(output, value));
+		if (!isnull && strcmp(NameStr(attribute->attname), "token") == 0)
+			value = CStringGetTextDatum("");	/* only that there was one */
+		else if (!isnull)
+		{
+			getTypeOutputInfo(attribute->atttypid, &output, &varlena);
+			value = CStringGetTextDatum(OidOutputFunctionCall(output, value));
+		}
+		*array = accumArrayResult(*array, isnull ? (Datum) 0 : value, isnull, TEXTOID, CurrentMemoryContext);
 	}
-	qms_text_modes_end(modes);
-	dims[0] = desc->natts;
-	return PointerGetDatum(construct_md_array(texts, nulls, 1, dims, lower, TEXTOID, -1, false,
-											  TYPALIGN_INT));
+}
+
+/* All columns of all rows of the answer; there is at least one row. */
+static Datum
+columns_of_answer(QmsCall *call)
+{
+	TupleDesc	desc = qms_answer_desc(call);
+	ArrayBuildState *array = NULL;
+
+	if (call->function->flags & QMS_SETOF)
+	{
+		Tuplestorestate *store = ((ReturnSetInfo *) call->fcinfo->resultinfo)->setResult;
+		TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+		bool		mine;
+
+		tuplestore_rescan(store);
+		while (tuplestore_gettupleslot(store, true, false, slot))
+			add_row(&array, desc, ExecFetchSlotHeapTuple(slot, false, &mine));
+		ExecDropSingleTupleTableSlot(slot);
+		/* Whoever reads it next begins at the beginning. */
+		tuplestore_rescan(store);
+	}
+	else
+		add_row(&array, desc, call->answer);
+	return makeArrayResult(array, CurrentMemoryContext);
 }
 
 /* Keep the answer of a call that named a request_id. */

@@ -68,7 +68,8 @@ read_keys(void)
 }
 
 /*
- * Make the first key, when the first organization is set up.
+ * Make the first key, when the first organization is set up.  It has been
+ * active ever since: a clock that steps back must not leave us without a key.
  *
  * Lock: set-up, exclusive, so that two sessions do not both make key 1.
  */
@@ -76,8 +77,8 @@ void
 qms_token_ensure_key(void)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "INSERT INTO qms_internal.signing_key (purpose, kid, algorithm, secret) "
-								   "VALUES ('ticket_token', 1, 'HMAC-SHA256', $1)", BYTEAOID);
+								   "INSERT INTO qms_internal.signing_key (purpose, kid, algorithm, secret, active_from) "
+								   "VALUES ('ticket_token', 1, 'HMAC-SHA256', $1, '-infinity')", BYTEAOID);
 	QmsParams	params = {0};
 	bytea	   *secret;
 

@@ -12,6 +12,7 @@
 #include "commands/trigger.h"
 #include "utils/inval.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 static const char *const watched_names[] = {
 	"organization", "branch", "zone", "service", "service_offer", "application", "release_pool",
@@ -42,6 +43,13 @@ relation_changed(Datum arg, Oid relid)
 	}
 }
 
+/* Who belongs to which role decides about principals as well. */
+static void
+roles_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	generation++;
+}
+
 /* Start watching, or start again after the extension was made anew. */
 void
 qms_inval_watch(void)
@@ -55,6 +63,8 @@ qms_inval_watch(void)
 	if (!registered)
 	{
 		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, roles_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, roles_changed, (Datum) 0);
 		registered = true;
 	}
 	generation++;

@@ -6,9 +6,9 @@
  * pg_advisory_lock family cannot reach (it uses 1 and 2), so users cannot
  * collide with them.
  *
- * Order, to be kept by everyone: request, setup, queue, subject, partition,
- * ticket and visit, then row locks: ticket row, staff_session row,
- * queue_number row.
+ * Order, to be kept by everyone: partition, request, setup, queue, subject,
+ * visit, ticket; then row locks: ticket row, staff_session row, other tickets
+ * of the visit, queue_number row.
  */
 #include "base/base.h"
 

@@ -63,7 +63,6 @@ qms_event_write(QmsCall *call, const QmsEvent *event)
 	QmsParams	params = {0};
 	int64		event_id;
 
-	qms_partition_ensure(QMS_PART_EVENT, call->now);
 	event_id = event->event_id != 0 ? event->event_id : qms_event_next_id();
 	qms_param_int64(&params, event_id);
 	qms_param_int64(&params, event->organization_id);

@@ -5,6 +5,7 @@
  */
 #include "queue/queue.h"
 
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
 /* In the order of the type. */
@@ -71,14 +72,58 @@ qms_ticket_fill_answer(QmsCall *call, const QmsTicket *ticket, Datum *values, bo
 		values[D_waited] = IntervalPGetDatum(qms_interval_make(called_at - qms_row_time(ticket, T_entered_at)));
 }
 
+/* Has the caller's organization a blind profile at all?  Remembered until a configuration changes. */
+static bool
+has_blind_profile(QmsCall *call)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT 1 FROM qms.counter_profile WHERE organization_id = $1 AND blind AND deleted_at IS NULL LIMIT 1",
+								   INT8OID);
+	static uint64 generation = 0;
+	static int64 organization_id = 0;
+	static bool has = false;
+	QmsParams	params = {0};
+
+	if (generation != qms_inval_generation() || organization_id != call->who->organization_id)
+	{
+		generation = 0;
+		qms_param_int64(&params, call->who->organization_id);
+		has = qms_spi_run(&plan, &params) > 0;
+		organization_id = call->who->organization_id;
+		generation = qms_inval_generation();
+	}
+	return has;
+}
+
+/* What staff see of a person is hidden while they work under a blind profile. */
+static bool
+sees_only_numbers(QmsCall *call)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT 1 FROM qms.staff_session s JOIN qms.counter_profile p "
+								   "ON p.counter_profile_id = s.counter_profile_id AND p.blind AND p.deleted_at IS NULL "
+								   "WHERE s.staff_id = $1 AND s.closed_at IS NULL", INT8OID);
+	QmsParams	params = {0};
+
+	if (call->who->kind != QMS_STAFF || !has_blind_profile(call))
+		return false;
+	qms_param_int64(&params, call->who->id);
+	return qms_spi_run(&plan, &params) > 0;
+}
+
 /* Answer a ticket: as the row of the function, or as one of its set. */
 Datum
 qms_ticket_answer(QmsCall *call, const QmsTicket *ticket)
 {
+	static const int personal[] = {D_customer_id, D_subject, D_contact, D_metadata, D_notes};
 	Datum		values[D_COLUMNS];
 	bool		nulls[D_COLUMNS];
+	bool		hide = sees_only_numbers(call);
+	int			i;
 
 	qms_ticket_fill_answer(call, ticket, values, nulls);
+	for (i = 0; hide && i < lengthof(personal); i++)
+		nulls[personal[i]] = true;
 	if ((call->function->flags & QMS_SETOF) == 0)
 		return qms_answer_tuple(call, values, nulls);
 	qms_answer_row(call, values, nulls);

@@ -65,7 +65,7 @@ typedef struct BoundSlot
 	slock_t		mutex;
 	int64		from;
 	uint64		serial;			/* of the newest entry */
-	uint64		purged;			/* newest serial that was dropped without a picker's look */
+	uint64		purged;			/* newest serial that was dropped */
 	TransactionId frozen_until; /* valid: no raising while a transaction up to it runs */
 	int			nentries;
 	BoundEntry	entries[MAX_ENTRIES];
@@ -170,6 +170,34 @@ find_slot(int64 queue_id)
 	return slot;
 }
 
+/*
+ * Forget all queues of this database, when the extension is made: ids begin
+ * anew.  Nobody can be using them, there are no tables yet.
+ */
+void
+qms_bound_forget_database(void)
+{
+	HASH_SEQ_STATUS status;
+	BoundSlot  *slot;
+
+	if (slots == NULL)
+		return;
+	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+	hash_seq_init(&status, slots);
+	while ((slot = hash_seq_search(&status)) != NULL)
+	{
+		if (slot->key.database != MyDatabaseId)
+			continue;
+		SpinLockAcquire(&slot->mutex);
+		slot->from = PG_INT64_MIN;
+		slot->purged = ++slot->serial;
+		slot->nentries = 0;
+		SpinLockRelease(&slot->mutex);
+		pg_atomic_write_u32(&slot->buckets.state, 0);
+	}
+	LWLockRelease(slots_lock);
+}
+
 QmsBuckets *
 qms_bound_buckets(int64 queue_id)
 {
@@ -178,17 +206,21 @@ qms_bound_buckets(int64 queue_id)
 	return slot ? &slot->buckets : NULL;
 }
 
-/* Take the entry at i out; the caller has the spinlock. */
+/*
+ * Take the entry at i out; the caller has the spinlock.  A picker who looked
+ * before it came does not see it any more, and perhaps not its ticket in his
+ * snapshot: "purged" tells him that he must not raise.
+ */
 static void
 drop_entry(BoundSlot *slot, int i)
 {
+	slot->purged = Max(slot->purged, slot->entries[i].serial);
 	slot->entries[i] = slot->entries[--slot->nentries];
 }
 
 /*
  * Make room: entries at or above "from" whose transaction has ended are found
- * by every scan, so they may go.  Pickers that read before they came see
- * "purged" and do not raise.
+ * by every scan, so they may go.
  */
 static void
 purge(BoundSlot *slot)
@@ -212,7 +244,6 @@ purge(BoundSlot *slot)
 		{
 			if (slot->entries[j].serial != copy[i].serial || copy[i].sort_key < slot->from)
 				continue;
-			slot->purged = Max(slot->purged, copy[i].serial);
 			drop_entry(slot, j);
 			break;
 		}
@@ -348,8 +379,8 @@ had_ended(const QmsBound *seen, uint64 serial)
 
 /*
  * A scan with a snapshot taken after "seen" was read found first_waiting as the
- * lowest key from seen->from on (PG_INT64_MAX: nobody), and of the exceptions
- * those in still_waiting.
+ * lowest key from seen->from on (PG_INT64_MAX: nobody; seen->from: it did not
+ * look), and of the exceptions those in still_waiting.
  */
 void
 qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,

@@ -95,6 +95,14 @@ qms_bucket_note(int64 queue_id, int64 sort_key, int by)
 		RegisterSubXactCallback(end_subtransaction, NULL);
 		registered = true;
 	}
+	/* A bulk load notes the same stretch again and again. */
+	change = changes != NIL ? llast(changes) : NULL;
+	if (change != NULL && change->buckets == buckets && BUCKET_OF(change->sort_key) == BUCKET_OF(sort_key) &&
+		change->subxact == GetCurrentSubTransactionId())
+	{
+		change->change += by;
+		return;
+	}
 	old = MemoryContextSwitchTo(TopTransactionContext);
 	change = palloc(sizeof(Change));
 	change->buckets = buckets;

@@ -37,10 +37,10 @@ put_at_counter(QmsCall *call, QmsTicket *ticket, QmsSession *session, const QmsP
 			   const Finished *finished, const Jsonb *data)
 {
 	bool		serving = qms_ticket_state(ticket) == QMS_SERVING;
-	int64		event_id = qms_event_next_id();
+	int64		event_id;
 
-	qms_session_take(call, session, qms_row_int64(ticket, T_ticket_id), finished->ticket_id,
-					 finished->served_usec, pick->passes, pick->npasses, event_id);
+	event_id = qms_session_take(call, session, qms_row_int64(ticket, T_ticket_id), finished->ticket_id,
+								finished->served_usec, pick->passes, pick->npasses);
 	qms_row_copy_value(ticket, T_counter_id, session, S_counter_id);
 	qms_row_copy_value(ticket, T_staff_id, session, S_staff_id);
 	qms_row_copy_value(ticket, T_staff_session_id, session, S_staff_session_id);
@@ -173,16 +173,19 @@ check_may_choose(QmsCall *call, const QmsCounter *counter, const QmsProfile *pro
 				 errhint("Wait until that one is done.")));
 }
 
-/* Bring a ticket on hold back into the line before it is called. */
+/* Bring a ticket on hold back into the line before it is called; undo puts it on hold again. */
 static void
-end_hold(QmsCall *call, QmsTicket *ticket)
+end_hold(QmsCall *call, QmsTicket *ticket, QmsJson *json)
 {
+	QmsTicket  *before = qms_row_copy(ticket);
+
 	if (qms_ticket_state(ticket) != QMS_ON_HOLD)
 		return;
 	qms_ticket_set_state(ticket, QMS_WAITING);
 	qms_ticket_clear_hold(ticket);
 	qms_ticket_store(ticket);
 	qms_ticket_event(call, ticket, "ticket.resumed", NULL, 0);
+	qms_change_json(json, before, ticket);
 }
 
 QMS_FUNCTION(call_ticket, QMS_ACT_COUNTER, QMS_MUTATES)
@@ -201,11 +204,11 @@ QMS_FUNCTION(call_ticket, QMS_ACT_COUNTER, QMS_MUTATES)
 		counter_busy(session);
 	ticket = qms_ticket_lock(call, ticket_id, false);
 	check_may_choose(call, counter, profile, ticket);
-	end_hold(call, ticket);
-	qms_ticket_set_state(ticket, QMS_CALLED);
 	qms_json_begin(&json);
 	qms_json_text(&json, "policy", "chosen");
 	qms_json_int64(&json, "sort_key", qms_row_int64(ticket, T_sort_key));
+	end_hold(call, ticket, &json);
+	qms_ticket_set_state(ticket, QMS_CALLED);
 	put_at_counter(call, ticket, session, &pick, &finished, qms_json_end(&json));
 	return qms_ticket_answer(call, ticket);
 }

@@ -40,24 +40,34 @@ allowed_actions(const QmsSession *session, const char *ticket_state, bool blind,
 	static const char *const idle[] = {"call_next", "serve_walk_up", "pause_counter", "close_counter",
 	"undo", "call_ticket"};
 	static const char *const called[] = {"recall_ticket", "start_service", "complete_service",
-		"mark_no_show", "hold_ticket", "requeue_ticket", "transfer_ticket", "cancel_ticket", "call_next",
-	"pause_counter", "undo"};
+		"mark_no_show", "hold_ticket", "requeue_ticket", "transfer_ticket", "cancel_ticket", "undo",
+	"call_next", "pause_counter"};
+	static const char *const called_paused[] = {"recall_ticket", "start_service", "complete_service",
+		"mark_no_show", "hold_ticket", "requeue_ticket", "transfer_ticket", "cancel_ticket", "undo",
+	"resume_counter"};
 	static const char *const serving[] = {"complete_service", "hold_ticket", "transfer_ticket",
-	"cancel_ticket", "call_next", "pause_counter", "undo"};
+	"cancel_ticket", "undo", "call_next", "pause_counter"};
+	static const char *const serving_paused[] = {"complete_service", "hold_ticket", "transfer_ticket",
+	"cancel_ticket", "undo", "resume_counter"};
+	bool		is_paused;
 
 	if (session == NULL || !qms_row_isnull(session, S_closed_at))
 	{
 		*n = lengthof(closed);
 		return closed;
 	}
+	is_paused = !qms_row_isnull(session, S_paused_at);
+	if (ticket_state != NULL && strcmp(ticket_state, "called") == 0)
+	{
+		*n = is_paused ? lengthof(called_paused) : lengthof(called);
+		return is_paused ? called_paused : called;
+	}
 	if (ticket_state != NULL)
 	{
-		bool		is_called = strcmp(ticket_state, "called") == 0;
-
-		*n = is_called ? lengthof(called) : lengthof(serving);
-		return is_called ? called : serving;
+		*n = is_paused ? lengthof(serving_paused) : lengthof(serving);
+		return is_paused ? serving_paused : serving;
 	}
-	if (!qms_row_isnull(session, S_paused_at))
+	if (is_paused)
 	{
 		*n = lengthof(paused);
 		return paused;
@@ -241,7 +251,8 @@ QMS_FUNCTION(open_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 								   "INSERT INTO qms.staff_session (organization_id, branch_id, counter_id, staff_id, counter_profile_id, "
 								   "skills, opened_at, idle_since) VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT DO NOTHING",
 								   INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTARRAYOID, TIMESTAMPTZOID);
-	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
+	int64		counter_id = qms_arg_id(call, 0, "counter_id");
+	QmsCounter *counter = qms_counter_needed(call, counter_id);
 	int64		staff_id = qms_arg_id_or_0(call, 1, "staff_id");
 	int64		profile_id = qms_arg_id_or_0(call, 2, "profile_id");
 	QmsParams	params = {0};
@@ -249,6 +260,10 @@ QMS_FUNCTION(open_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 
 	if (staff_id == 0 && call->who->kind == QMS_STAFF)
 		staff_id = call->who->id;
+	/* Shared: nobody deletes the counter, profile or staff member meanwhile. */
+	qms_lock(QMS_LOCK_SETUP, counter->organization_id, false);
+	qms_config_refresh();
+	counter = qms_counter_needed(call, counter_id);
 	check_profile(call, counter, profile_id);
 	qms_param_int64(&params, counter->organization_id);
 	qms_param_int64(&params, counter->branch_id);
@@ -325,10 +340,12 @@ QMS_FUNCTION(close_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 	static QmsPlan plan = QMS_PLAN(
 								   "UPDATE qms.staff_session SET closed_at = $2, idle_since = NULL, "
 								   "pause_time = pause_time + coalesce($2 - paused_at, '0'), undo_event_id = NULL "
-								   "WHERE counter_id = $1 AND closed_at IS NULL AND current_ticket_id IS NULL",
+								   "WHERE counter_id = $1 AND closed_at IS NULL AND current_ticket_id IS NULL "
+								   "RETURNING pause_time",
 								   INT8OID, TIMESTAMPTZOID);
 	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
 	QmsSession *session = qms_session_needed(call, counter->counter_id);
+	bool		isnull;
 
 	if (!change_session(&plan, call, counter->counter_id, NULL))
 	{
@@ -340,6 +357,8 @@ QMS_FUNCTION(close_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 						   (long long) qms_row_int64(session, S_current_ticket_id)),
 				 errhint("End or transfer it first.")));
 	}
+	qms_row_set_datum(session, S_pause_time, qms_spi_datum(0, 0, &isnull));
+	qms_row_set_null(session, S_idle_since);
 	qms_row_set_time(session, S_closed_at, call->now);
 	counter_event(call, counter, session, "counter.closed", "closed", NULL);
 	return qms_counter_answer(call, counter, session);

@@ -56,15 +56,24 @@ QMS_FUNCTION(leave_queue, QMS_ACT_TOKEN, QMS_MUTATES)
 	int			n;
 	QmsTicket **tickets = lock_visit(call, &n);
 	QmsTicket  *left = NULL;
+	QmsTicket  *called = NULL;
 	int			i;
 
 	for (i = 0; i < n; i++)
 	{
-		if (qms_ticket_state(tickets[i]) == QMS_SERVING)
+		QmsState	state = qms_ticket_state(tickets[i]);
+
+		if (state == QMS_SERVING)
 			continue;
-		qms_finish(call, tickets[i], QMS_CANCELLED, "left", reason, true);
 		left = tickets[i];
+		if (state == QMS_CALLED)
+			called = tickets[i];
+		else
+			qms_finish(call, tickets[i], QMS_CANCELLED, "left", reason, true);
 	}
+	/* The called one last: its end would bring back the others, which we have in hand. */
+	if (called != NULL)
+		qms_finish(call, called, QMS_CANCELLED, "left", reason, true);
 	if (left == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),

@@ -8,36 +8,17 @@
 
 static const int shared_arguments[][2] = {{4, T_language}, {7, T_notes}};
 
-/* What staff see of a person is hidden while they work under a blind profile. */
-static bool
-sees_only_numbers(QmsCall *call)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT 1 FROM qms.staff_session s JOIN qms.counter_profile p "
-								   "ON p.counter_profile_id = s.counter_profile_id AND p.blind "
-								   "WHERE s.staff_id = $1 AND s.closed_at IS NULL", INT8OID);
-	QmsParams	params = {0};
-
-	if (call->who->kind != QMS_STAFF)
-		return false;
-	qms_param_int64(&params, call->who->id);
-	return qms_spi_run(&plan, &params) > 0;
-}
-
 QMS_FUNCTION(get_ticket, QMS_ACT_LOOK, QMS_SETOF)
 {
-	static const int personal[] = {T_customer_id, T_subject, T_contact, T_metadata, T_notes};
 	int64		ticket_id = qms_arg_id(call, 0, "ticket_id");
 	bool		ended;
 	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
-	int			i;
 
-	if (ticket == NULL)
+	if (ticket == NULL || (call->who->organization_id != 0 &&
+						   call->who->organization_id != qms_row_int64(ticket, T_organization_id)))
 		return qms_answer_none(call);
 	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
 					"ticket", ticket_id);
-	for (i = 0; i < lengthof(personal) && sees_only_numbers(call); i++)
-		qms_row_set_null(ticket, personal[i]);
 	return qms_ticket_answer(call, ticket);
 }
 

@@ -82,7 +82,9 @@ qms_finish(QmsCall *call, QmsTicket *ticket, QmsState final, const char *outcome
 	event_id = qms_ticket_event(call, ticket, event_of(final), qms_json_end(&json), 0);
 	if (let_go && !qms_row_isnull(ticket, T_staff_session_id))
 		qms_session_let_go(call, ticket, served, event_id);
-	qms_visit_resume_others(call, ticket);
+	/* Its others were on hold only while it was at a counter. */
+	if (from == QMS_CALLED || from == QMS_SERVING)
+		qms_visit_resume_others(call, ticket);
 	return event_id;
 }
 

@@ -10,13 +10,18 @@
  */
 #include "queue/queue.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
+/* What the mover is about to delete, and in which (sub)transaction: an error undoes it. */
 static int64 declared_ticket = 0;
 static QmsState declared_final = QMS_STATES;
+static LocalTransactionId declared_in = InvalidLocalTransactionId;
+static SubTransactionId declared_below = InvalidSubTransactionId;
 
 /* The next DELETE is of this ticket, which ends so. */
 void
@@ -24,6 +29,8 @@ qms_guard_declare_end(int64 ticket_id, QmsState final)
 {
 	declared_ticket = ticket_id;
 	declared_final = final;
+	declared_in = MyProc->lxid;
+	declared_below = GetCurrentSubTransactionId();
 }
 
 static Datum
@@ -60,7 +67,8 @@ check_delete(TriggerData *trigger)
 	int64		ticket_id = DatumGetInt64(column(trigger, old, "ticket_id"));
 	QmsState	final = declared_final;
 
-	if (ticket_id != declared_ticket)
+	if (ticket_id != declared_ticket || declared_in != MyProc->lxid ||
+		declared_below != GetCurrentSubTransactionId())
 		refuse_delete("DELETE");
 	/* Once only, also when what follows fails. */
 	qms_guard_declare_end(0, QMS_STATES);

@@ -21,9 +21,20 @@ check_hold_kind(const char *kind)
 	qms_arg_choice_error("hold_kind", kind, "staff, parked, deferred, away, not_arrived and offline");
 }
 
+/* Whom it wants is waited for no longer than wanted_fallback. */
+static void
+set_wanted_until(QmsCall *call, QmsTicket *ticket)
+{
+	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
+
+	if (!qms_row_isnull(ticket, T_wanted_counter_id) || !qms_row_isnull(ticket, T_wanted_staff_id))
+		qms_row_set_time(ticket, T_wanted_until,
+						 call->now + (queue ? queue->settings.wanted_fallback : 0));
+}
+
 /* Who shall have it when it comes back: its counter, its clerk, or anybody. */
 static void
-set_wanted(QmsTicket *ticket, const QmsTicket *before, const char *resume_to)
+set_wanted(QmsCall *call, QmsTicket *ticket, const QmsTicket *before, const char *resume_to)
 {
 	if (strcmp(resume_to, "counter") == 0)
 		qms_row_copy_value(ticket, T_wanted_counter_id, before, T_counter_id);
@@ -31,6 +42,8 @@ set_wanted(QmsTicket *ticket, const QmsTicket *before, const char *resume_to)
 		qms_row_copy_value(ticket, T_wanted_staff_id, before, T_staff_id);
 	else if (strcmp(resume_to, "place") != 0)
 		qms_arg_choice_error("resume_to", resume_to, "place, counter and clerk");
+	/* Counts from its return again; but it can come back by being called, too. */
+	set_wanted_until(call, ticket);
 }
 
 /* The counter that a ticket leaves without being done, and its person's other tickets. */
@@ -66,7 +79,7 @@ QMS_FUNCTION(hold_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	if (qms_ticket_state(ticket) == QMS_ON_HOLD)
 		qms_state_check(QMS_ON_HOLD, QMS_CALLED, ticket_id);
 	qms_ticket_set_state(ticket, QMS_ON_HOLD);
-	set_wanted(ticket, before, resume_to);
+	set_wanted(call, ticket, before, resume_to);
 	qms_ticket_clear_call(ticket);
 	qms_row_set_text(ticket, T_hold_kind, kind);
 	qms_row_set_text(ticket, T_hold_reason, reason);
@@ -90,7 +103,6 @@ QMS_FUNCTION(resume_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 {
 	int64		ticket_id = qms_arg_id(call, 0, "ticket_id");
 	QmsTicket  *ticket = qms_ticket_lock(call, ticket_id, true);
-	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
 	char	   *kind = qms_row_text(ticket, T_hold_kind);
 	const char *event_kind = "ticket.resumed";
 	QmsJson		json;
@@ -110,9 +122,7 @@ QMS_FUNCTION(resume_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 		event_kind = "ticket.arrived";
 	qms_ticket_set_state(ticket, QMS_WAITING);
 	qms_ticket_clear_hold(ticket);
-	if (!qms_row_isnull(ticket, T_wanted_counter_id) || !qms_row_isnull(ticket, T_wanted_staff_id))
-		qms_row_set_time(ticket, T_wanted_until,
-						 call->now + (queue ? queue->settings.wanted_fallback : 0));
+	set_wanted_until(call, ticket);
 	qms_ticket_store(ticket);
 	qms_json_begin(&json);
 	qms_json_text(&json, "hold_kind", kind);

@@ -5,7 +5,6 @@
 #include "queue/queue.h"
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "utils/builtins.h"
 
 typedef struct JoinRequest
@@ -20,6 +19,7 @@ typedef struct JoinRequest
 	const char *subject;
 	int64		visit_id;		/* of a further ticket, else 0 */
 	int64		nonce;
+	bool		walk_up;		/* to be served at once */
 } JoinRequest;
 
 enum
@@ -162,7 +162,8 @@ fill_ticket(QmsCall *call, QmsQueue *queue, const JoinRequest *request)
 		qms_row_set_time(ticket, T_effective_arrival, call->now);
 	else
 		qms_number_take(call, queue, ticket);
-	check_room(queue);
+	if (!request->walk_up)
+		check_room(queue);
 	ticket_id = qms_sequence_next("ticket_ticket_id_seq");
 	qms_row_set_id(ticket, T_ticket_id, ticket_id);
 	qms_row_set_id(ticket, T_visit_id, request->visit_id ? request->visit_id : ticket_id);
@@ -184,6 +185,7 @@ qms_join_walk_up(QmsCall *call, int64 queue_id, int64 service_id)
 	request.queue_id = queue_id;
 	request.service_id = service_id;
 	request.class_name = "regular";
+	request.walk_up = true;
 	queue = qms_line_enter(call, queue_id, true);
 	ticket = fill_ticket(call, queue, &request);
 	qms_row_set_text(ticket, T_state, qms_state_name(QMS_WAITING));
@@ -195,30 +197,6 @@ qms_join_walk_up(QmsCall *call, int64 queue_id, int64 service_id)
 	qms_json_bool(&json, "walk_up", true);
 	qms_ticket_event(call, ticket, "ticket.joined", qms_json_end(&json), 0);
 	return ticket;
-}
-
-/*
- * One live place per subject and queue: the id of the one there is, or 0.
- *
- * Lock: subject and queue, exclusive, so that two joins of one subject run one
- * after the other and the second finds the first.
- */
-static int64
-place_of_subject(const JoinRequest *request)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT ticket_id FROM qms.ticket WHERE queue_id = $1 AND subject = $2",
-								   INT8OID, TEXTOID);
-	QmsParams	params = {0};
-
-	if (request->subject == NULL)
-		return 0;
-	qms_lock(QMS_LOCK_SUBJECT,
-			 (int64) hash_bytes_extended((const unsigned char *) request->subject,
-										 strlen(request->subject), request->queue_id), true);
-	qms_param_int64(&params, request->queue_id);
-	qms_param_text(&params, request->subject);
-	return qms_spi_run(&plan, &params) > 0 ? qms_spi_int64(0, 0) : 0;
 }
 
 /* Write the visit of several tickets, and mark those there are. */
@@ -368,7 +346,7 @@ QMS_FUNCTION(join_queue, QMS_ACT_JOIN, QMS_MUTATES)
 				(errcode(ERRCODE_QMS_SUBJECT_REQUIRED),
 				 errmsg("queue %lld needs a subject", (long long) queue->queue_id),
 				 errhint("Give subject => a text that names the person.")));
-	existing = place_of_subject(&request);
+	existing = qms_line_subject(request.queue_id, request.subject);
 	if (existing != 0)
 		return answer_existing(call, queue, existing);
 	if (request.visit_id != 0)

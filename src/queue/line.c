@@ -5,6 +5,7 @@
 #include "queue/queue.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
 
 QmsPlaceWord
 qms_place_word(const char *word)
@@ -71,6 +72,29 @@ qms_line_key_behind(int64 queue_id, int64 sort_key, int64 ticket_id, int64 place
 	qms_param_int64(&params, places);
 	qms_spi_run(&plan, &params);
 	return qms_spi_isnull(0, 0) ? sort_key : qms_spi_int64(0, 0) + 1;
+}
+
+/*
+ * One live place per subject and queue: the ticket that has it, or 0.
+ *
+ * Lock: subject and queue, exclusive, so that two who bring one subject into a
+ * queue run one after the other and the second finds the first.
+ */
+int64
+qms_line_subject(int64 queue_id, const char *subject)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT ticket_id FROM qms.ticket WHERE queue_id = $1 AND subject = $2",
+								   INT8OID, TEXTOID);
+	QmsParams	params = {0};
+
+	if (subject == NULL)
+		return 0;
+	qms_lock(QMS_LOCK_SUBJECT,
+			 (int64) hash_bytes_extended((const unsigned char *) subject, strlen(subject), queue_id), true);
+	qms_param_int64(&params, queue_id);
+	qms_param_text(&params, subject);
+	return qms_spi_run(&plan, &params) > 0 ? qms_spi_int64(0, 0) : 0;
 }
 
 /* Errors of a queue that takes nobody now. */

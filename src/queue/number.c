@@ -185,6 +185,76 @@ usable_number(const QmsQueue *queue, const NumberRow *row)
 }
 
 /*
+ * A ticket of an earlier service day is live again with its number: those who
+ * come must be given others.
+ */
+void
+qms_number_mark_live(QmsCall *call, const QmsTicket *ticket)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "UPDATE qms_internal.queue_number n SET skip_live = true FROM qms.queue q "
+								   "WHERE q.branch_id = $1 AND q.kind = 'counter' AND q.prefix = qms.prefix($2) "
+								   "AND n.queue_id = q.queue_id AND n.organization_id = q.organization_id AND NOT n.skip_live",
+								   INT8OID, QMS_NUMBER_TYPE);
+	QmsParams	params = {0};
+	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
+
+	if (queue == NULL || qms_row_isnull(ticket, T_number) ||
+		DatumGetDateADT(ticket->values[T_service_day]) >= qms_service_day(queue, call->now))
+		return;
+	qms_param_int64(&params, qms_row_int64(ticket, T_branch_id));
+	qms_param_pointer(&params, qms_row_pointer(ticket, T_number));
+	qms_spi_run(&plan, &params);
+}
+
+static bool
+is_taken(const QmsTicket *ticket)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT 1 FROM qms.ticket WHERE branch_id = $1 AND number IS NOT NULL AND number OPERATOR(qms.=) $2",
+								   INT8OID, QMS_NUMBER_TYPE);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, qms_row_int64(ticket, T_branch_id));
+	qms_param_pointer(&params, qms_row_pointer(ticket, T_number));
+	return qms_spi_run(&plan, &params) > 0;
+}
+
+/*
+ * May a ticket that comes back have the number it had?  False if a live ticket
+ * of the branch shows it now.
+ *
+ * Lock: if it may, the row of the queue that gives such numbers, so that nobody
+ * is given this one meanwhile.  Not before the first look: whoever is refused
+ * takes another number, perhaps of another queue.
+ */
+bool
+qms_number_keep(const QmsTicket *ticket)
+{
+	static QmsPlan lock = QMS_PLAN(
+								   "SELECT 1 FROM qms_internal.queue_number n JOIN qms.queue q "
+								   "ON q.queue_id = n.queue_id AND q.organization_id = n.organization_id "
+								   "WHERE q.branch_id = $1 AND q.kind = 'counter' AND q.prefix = qms.prefix($2) "
+								   "ORDER BY n.queue_id FOR NO KEY UPDATE OF n", INT8OID, QMS_NUMBER_TYPE);
+	QmsParams	params = {0};
+
+	if (qms_row_isnull(ticket, T_number))
+		return true;
+	if (is_taken(ticket))
+		return false;
+	qms_param_int64(&params, qms_row_int64(ticket, T_branch_id));
+	qms_param_pointer(&params, qms_row_pointer(ticket, T_number));
+	qms_spi_run(&lock, &params);
+	if (is_taken(ticket))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("the number of ticket %lld was given to another one just now",
+						(long long) qms_row_int64(ticket, T_ticket_id)),
+				 errhint("Try the call again.")));
+	return true;
+}
+
+/*
  * Give a ticket its number, service day and arrival.
  *
  * Lock: the queue's row, to the end of the transaction.  Taken after the

@@ -169,7 +169,13 @@ search(Picker *picker, const QmsSource *source, bool take, Found *found)
 		if (!first.waiting && found->waiting)
 			first = *found;
 		if (!is_nobody(found))
+		{
+			/* Those behind were not looked at; those before are done. */
+			while (++i < bound.nexceptions)
+				still[nstill++] = bound.exceptions[i];
+			qms_bound_raise(source->queue_id, &bound, bound.from, still, nstill);
 			return;
+		}
 	}
 	scan(picker, source, bound.from, PG_INT64_MAX, take, found);
 	if (source->customer_class_id == 0)

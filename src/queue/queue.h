@@ -105,6 +105,7 @@ typedef struct QmsBound
 } QmsBound;
 
 extern void qms_bound_init(void);
+extern void qms_bound_forget_database(void);
 extern void qms_bound_register(int64 queue_id, int64 sort_key);
 extern void qms_bound_read(int64 queue_id, QmsBound *bound);
 extern void qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
@@ -165,8 +166,8 @@ extern QmsSession *qms_session_needed(QmsCall *call, int64 counter_id);
 extern QmsProfile *qms_session_profile(const QmsSession *session, const QmsCounter *counter);
 extern void qms_session_check_may_call(QmsCall *call, const QmsSession *session);
 extern void qms_session_lock(const QmsSession *session);
-extern void qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 finished_ticket_id,
-							 int64 served_usec, const float8 *passes, int npasses, int64 event_id);
+extern int64 qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 finished_ticket_id,
+							  int64 served_usec, const float8 *passes, int npasses);
 extern void qms_session_let_go(QmsCall *call, const QmsTicket *ticket, int64 served_usec, int64 event_id);
 extern void qms_session_remember(QmsCall *call, int64 staff_session_id, int64 event_id);
 extern QmsTicket *qms_session_current_ticket(QmsCall *call, int64 counter_id, bool needed);
@@ -210,6 +211,7 @@ typedef enum QmsPlaceWord
 extern QmsPlaceWord qms_place_word(const char *word);
 extern int64 qms_line_key(const QmsTicket *ticket, const QmsQueue *queue, QmsPlaceWord place, TimestampTz now);
 extern int64 qms_line_key_behind(int64 queue_id, int64 sort_key, int64 ticket_id, int64 places);
+extern int64 qms_line_subject(int64 queue_id, const char *subject);
 extern QmsQueue *qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside);
 
 /* ---- hold.c, transfer.c: shared with undo ---- */
@@ -221,8 +223,9 @@ extern void qms_change_json(QmsJson *json, const QmsTicket *before, const QmsTic
 extern void qms_change_revert(QmsTicket *ticket, const Jsonb *data);
 
 /* ---- number.c: numbers and moments of arrival ---- */
+extern bool qms_number_keep(const QmsTicket *ticket);
 extern void qms_number_take(QmsCall *call, QmsQueue *queue, QmsTicket *ticket);
-extern TimestampTz qms_number_arrival(QmsCall *call, QmsQueue *queue);
+extern void qms_number_mark_live(QmsCall *call, const QmsTicket *ticket);
 
 /* ---- pick.c, policy.c: whose turn it is ---- */
 typedef struct QmsHead
@@ -263,6 +266,7 @@ extern int64 qms_served_usec(const QmsTicket *ticket, QmsState final, TimestampT
 
 /* ---- visit.c: several tickets of one visit ---- */
 extern void qms_visit_lock_of(int64 ticket_id);
+extern bool qms_visit_is_shared(int64 visit_id);
 extern bool qms_visit_claim(QmsCall *call, QmsTicket *ticket);
 extern void qms_visit_pause_others(QmsCall *call, const QmsTicket *ticket);
 extern void qms_visit_resume_others(QmsCall *call, const QmsTicket *ticket);

@@ -133,19 +133,23 @@ qms_session_lock(const QmsSession *session)
  * Lock: the session's row.  Two calls at one counter each pick a ticket, then
  * meet here; the second sees that the counter is taken and is refused, and its
  * ticket is free again when it rolls back.
+ *
+ * Answers the id of the event to be written.  It is drawn by the UPDATE, which
+ * draws again if it had to wait for the row, so the events of a counter are in
+ * the order of what happened there.
  */
-void
+int64
 qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 finished_ticket_id,
-				 int64 served_usec, const float8 *passes, int npasses, int64 event_id)
+				 int64 served_usec, const float8 *passes, int npasses)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "UPDATE qms.staff_session SET current_ticket_id = $3, idle_since = NULL, "
 								   "tickets_called = tickets_called + 1, tickets_served = tickets_served + $5, "
 								   "service_time = service_time + $6, passes = coalesce($7, passes), "
-								   "undo_event_id = $8, undo_at = $9 "
+								   "undo_event_id = pg_catalog.nextval('qms.event_event_id_seq'::pg_catalog.regclass), undo_at = $8 "
 								   "WHERE staff_session_id = $1 AND organization_id = $2 AND closed_at IS NULL AND paused_at IS NULL "
-								   "AND current_ticket_id IS NOT DISTINCT FROM $4",
-								   INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, INTERVALOID, FLOAT8ARRAYOID, INT8OID,
+								   "AND current_ticket_id IS NOT DISTINCT FROM $4 RETURNING undo_event_id",
+								   INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, INTERVALOID, FLOAT8ARRAYOID,
 								   TIMESTAMPTZOID);
 	QmsParams	params = {0};
 	Datum	   *elements;
@@ -167,10 +171,10 @@ qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 fini
 		qms_param_pointer(&params, construct_array(elements, npasses, FLOAT8OID, 8, FLOAT8PASSBYVAL,
 												   TYPALIGN_DOUBLE));
 	}
-	qms_param_int64(&params, event_id);
 	qms_param_time(&params, call->now);
 	if (qms_spi_run(&plan, &params) != 1)
 		explain_refusal(call, qms_row_int64(session, S_counter_id));
+	return qms_spi_int64(0, 0);
 }
 
 /* The ticket leaves the counter that it is called at; the counter is idle. */

@@ -33,8 +33,9 @@ qms_ticket_new(void)
 }
 
 /*
- * A ticket, open or past, in the columns of history; NULL if there is none.
- * One statement, so that a ticket that ends meanwhile is seen once.
+ * A ticket, open or past, in the columns of history; NULL if there is none.  One
+ * statement, so that a ticket that ends meanwhile is seen once.  The caller
+ * still has to check whose it is.
  */
 QmsTicket *
 qms_ticket_read(QmsCall *call, int64 ticket_id, bool *ended)
@@ -54,7 +55,6 @@ qms_ticket_read(QmsCall *call, int64 ticket_id, bool *ended)
 	if (qms_spi_run(&plan, &params) == 0)
 		return NULL;
 	ticket = qms_row_fetch(&qms_history_table, 0, 0);
-	qms_gate_organization(call, qms_row_int64(ticket, T_organization_id), "ticket", ticket_id);
 	*ended = !qms_row_isnull(ticket, T_ended_at);
 	return ticket;
 }
@@ -99,6 +99,8 @@ qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce)
 		ticket = qms_ticket_read(call, ticket_id, &ended);
 		if (ticket == NULL)
 			qms_not_found("ticket", ticket_id);
+		qms_gate_branch(call, qms_row_int64(ticket, T_organization_id),
+						qms_row_int64(ticket, T_branch_id), "ticket", ticket_id);
 		if (!ended)
 			ereport(ERROR,
 					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -220,7 +222,6 @@ qms_ticket_write_leg(QmsCall *call, const QmsTicket *ticket, const char *note)
 	QmsRow	   *leg;
 	int			i;
 
-	qms_partition_ensure(QMS_PART_LEG, call->now);
 	leg = qms_row_new(&qms_leg_table);
 	for (i = 0; i < lengthof(same); i++)
 		qms_row_copy_value(leg, same[i].leg, ticket, same[i].ticket);
@@ -262,7 +263,6 @@ qms_ticket_end(QmsCall *call, QmsTicket *ticket, QmsState final, const char *out
 	QmsTicket  *past;
 
 	qms_state_check(from, final, ticket_id);
-	qms_partition_ensure(QMS_PART_HISTORY, call->now);
 	prepare_move();
 	past = qms_row_new(&qms_history_table);
 	memcpy(past->values, ticket->values, sizeof(Datum) * T_COLUMNS);

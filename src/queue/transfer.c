@@ -101,6 +101,30 @@ set_wanted(QmsCall *call, QmsTicket *ticket, const QmsQueue *queue, int64 counte
 		qms_row_set_time(ticket, T_wanted_until, call->now + queue->settings.wanted_fallback);
 }
 
+static pg_attribute_noreturn() void
+subject_is_there(int64 ticket_id)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
+			 errmsg("the subject of ticket %lld has another live place in the queue", (long long) ticket_id),
+			 errhint("Cancel that one first.")));
+}
+
+/* One live place per subject: in a queue that a ticket is not in yet. */
+static void
+check_subject(QmsCall *call, int64 ticket_id, int64 queue_id)
+{
+	bool		ended;
+	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
+	int64		there;
+
+	if (ticket == NULL || ended || qms_row_int64(ticket, T_queue_id) == queue_id)
+		return;
+	there = qms_line_subject(queue_id, qms_row_text(ticket, T_subject));
+	if (there != 0 && there != ticket_id)
+		subject_is_there(ticket_id);
+}
+
 static QmsQueue *
 counter_queue(QmsCall *call, int64 queue_id)
 {
@@ -116,7 +140,8 @@ counter_queue(QmsCall *call, int64 queue_id)
 }
 
 /*
- * Locks, in this order: the queue it goes to (shared), the ticket, the session
+ * Locks, in this order: the queue it goes to (shared), the subject there, the
+ * ticket, the session
  * it leaves, and between branches the number row of the new queue.
  */
 QMS_FUNCTION(transfer_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
@@ -129,12 +154,16 @@ QMS_FUNCTION(transfer_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	char	   *note = qms_arg_text_or_null(call, 5);
 	int64		service_id = qms_arg_id_or_0(call, 6, "service_id");
 	QmsQueue   *queue = counter_queue(call, queue_id);
-	QmsTicket  *ticket = qms_ticket_lock(call, ticket_id, true);
-	QmsTicket  *before = qms_row_copy(ticket);
-	int64		event_id = qms_event_next_id();
+	QmsTicket  *ticket;
+	QmsTicket  *before;
+	int64		event_id;
 	QmsJson		json;
 
 	(void) qms_place_word(place);
+	check_subject(call, ticket_id, queue_id);
+	ticket = qms_ticket_lock(call, ticket_id, true);
+	before = qms_row_copy(ticket);
+	event_id = qms_event_next_id();
 	if (qms_row_int64(ticket, T_organization_id) != queue->organization_id)
 		qms_not_found("queue", queue_id);
 	qms_state_check(qms_ticket_state(ticket), QMS_WAITING, ticket_id);
@@ -163,8 +192,9 @@ QMS_FUNCTION(transfer_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 /*
  * Take the row of a ticket out of history, to put it in again.
  *
- * Lock: the ticket's own, exclusive, held: two who bring it back run one after
- * the other, and the second finds it open.
+ * Locks: the visit's and the ticket's own, exclusive, held: two who bring it back
+ * run one after the other, and the second finds it open; a further ticket of the
+ * visit is either known here or finds this one.
  */
 QmsTicket *
 qms_transfer_take_back(QmsCall *call, int64 ticket_id)
@@ -178,7 +208,7 @@ qms_transfer_take_back(QmsCall *call, int64 ticket_id)
 	QmsTicket  *ticket;
 
 	past = qms_ticket_read(call, ticket_id, &ended);
-	if (past != NULL && qms_row_bool(past, T_shared_visit))
+	if (past != NULL)
 		qms_lock(QMS_LOCK_VISIT, qms_row_int64(past, T_visit_id), true);
 	qms_lock(QMS_LOCK_TICKET, ticket_id, true);
 	past = qms_ticket_read(call, ticket_id, &ended);
@@ -202,42 +232,10 @@ qms_transfer_take_back(QmsCall *call, int64 ticket_id)
 	ticket = qms_ticket_new();
 	memcpy(ticket->values, past->values, sizeof(Datum) * T_COLUMNS);
 	memcpy(ticket->nulls, past->nulls, T_COLUMNS);
+	/* It may have ended before the visit came to have several tickets. */
+	if (qms_visit_is_shared(qms_row_int64(ticket, T_visit_id)))
+		qms_row_set_bool(ticket, T_shared_visit, true);
 	return ticket;
-}
-
-/* Is the number, or the subject's place, taken by another live ticket meanwhile? */
-static bool
-number_is_taken(const QmsTicket *ticket)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT 1 FROM qms.ticket WHERE branch_id = $1 AND number IS NOT NULL AND number OPERATOR(qms.=) $2",
-								   INT8OID, QMS_NUMBER_TYPE);
-	QmsParams	params = {0};
-
-	if (qms_row_isnull(ticket, T_number))
-		return false;
-	qms_param_int64(&params, qms_row_int64(ticket, T_branch_id));
-	qms_param_pointer(&params, qms_row_pointer(ticket, T_number));
-	return qms_spi_run(&plan, &params) > 0;
-}
-
-static void
-check_subject(const QmsTicket *ticket)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT 1 FROM qms.ticket WHERE queue_id = $1 AND subject = $2", INT8OID, TEXTOID);
-	QmsParams	params = {0};
-
-	if (qms_row_isnull(ticket, T_subject))
-		return;
-	qms_param_int64(&params, qms_row_int64(ticket, T_queue_id));
-	qms_param_text(&params, qms_row_text(ticket, T_subject));
-	if (qms_spi_run(&plan, &params) > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
-				 errmsg("the subject of ticket %lld has another live place in the queue",
-						(long long) qms_row_int64(ticket, T_ticket_id)),
-				 errhint("Cancel that one first.")));
 }
 
 QMS_FUNCTION(reinstate_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
@@ -256,13 +254,18 @@ QMS_FUNCTION(reinstate_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	past = qms_ticket_read(call, ticket_id, &ended);
 	if (past == NULL)
 		qms_not_found("ticket", ticket_id);
+	qms_gate_organization(call, qms_row_int64(past, T_organization_id), "ticket", ticket_id);
 	queue = counter_queue(call, qms_row_int64(past, T_queue_id));
+	if (qms_line_subject(queue->queue_id, qms_row_text(past, T_subject)) != 0)
+		subject_is_there(ticket_id);
 	was = qms_row_text(past, T_state);
 	ticket = qms_transfer_take_back(call, ticket_id);
-	check_subject(ticket);
+	qms_ticket_write_leg(call, ticket, NULL);
 	begin_leg(call, ticket, queue, service_there(ticket, queue, 0));
-	if (number_is_taken(ticket))
+	if (!qms_number_keep(ticket))
 		renumber(call, ticket, queue);
+	else
+		qms_number_mark_live(call, ticket);
 	take_place(call, ticket, queue, place);
 	qms_row_set_int32(ticket, T_version, qms_row_int32(ticket, T_version) + 1);
 	qms_row_insert(ticket);

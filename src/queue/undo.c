@@ -62,12 +62,13 @@ check_window(QmsCall *call, const QmsSession *session, const QmsTicket *ticket)
 {
 	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
 
-	if (queue != NULL && call->now - qms_row_time(session, S_undo_at) > queue->settings.undo_window)
+	if (queue != NULL && (queue->settings.undo_window == 0 ||
+						  call->now - qms_row_time(session, S_undo_at) > queue->settings.undo_window))
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_UNDO_EXPIRED),
 				 errmsg("it is too late to undo the last action of counter %lld",
 						(long long) qms_row_int64(session, S_counter_id)),
-				 errdetail("undo_window of the queue has passed."),
+				 errdetail("undo_window of the queue has passed, or is 0."),
 				 errhint("Correct it by hand, for instance with qms.reinstate_ticket() or qms.transfer_ticket().")));
 }
 
@@ -153,12 +154,41 @@ undo_call(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 		qms_ticket_set_state(ticket, QMS_WAITING);
 		qms_ticket_clear_call(ticket);
 		qms_row_set_int32(ticket, T_calls, Max(qms_row_int32(ticket, T_calls) - 1, 0));
+		qms_change_revert(ticket, event->data);
 		need_adjusted(session, adjust_session(call, session, event->ticket_id, 0, -1, 0, 0, event->follows));
 	}
 	qms_ticket_store(ticket);
 	if (!start)
 		qms_visit_resume_others(call, ticket);
 	return ticket;
+}
+
+/* A subject has one live place in a queue; perhaps it came again meanwhile.  Before ticket locks. */
+static void
+need_place(const QmsSession *session, const QmsTicket *ticket, int64 own_ticket_id)
+{
+	int64		there = qms_line_subject(qms_row_int64(ticket, T_queue_id), qms_row_text(ticket, T_subject));
+
+	if (there != 0 && there != own_ticket_id)
+		nothing(qms_row_int64(session, S_counter_id), "Its subject has another place in the queue.");
+}
+
+/* The number that comes back with the ticket may have been given again. */
+static void
+need_number(const QmsSession *session, const QmsTicket *ticket)
+{
+	if (!qms_number_keep(ticket))
+		nothing(qms_row_int64(session, S_counter_id), "Its number has been given to another ticket.");
+}
+
+/* The ticket as it was before the event. */
+static QmsTicket *
+as_it_was(const QmsTicket *ticket, const UndoneEvent *event)
+{
+	QmsTicket  *before = qms_row_copy(ticket);
+
+	qms_change_revert(before, event->data);
+	return before;
 }
 
 /* An end: the row comes back from history, with the state it ended from. */
@@ -175,6 +205,7 @@ undo_end(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 	check_window(call, session, past);
 	check_version(session, past, event, qms_row_int32(past, T_version));
 	served = qms_served_usec(past, qms_ticket_state(past), qms_row_time(past, T_ended_at));
+	need_place(session, past, 0);
 	ticket = qms_transfer_take_back(call, event->ticket_id);
 	if (!qms_visit_claim(call, ticket))
 		nothing(qms_row_int64(session, S_counter_id), "The customer is called for another ticket.");
@@ -182,8 +213,10 @@ undo_end(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 										  -Max(served, 0), 0));
 	qms_row_copy_value(ticket, T_state, past, T_ended_from);
 	qms_row_set_int32(ticket, T_version, qms_row_int32(ticket, T_version) + 1);
+	need_number(session, ticket);
 	qms_row_insert(ticket);
 	qms_visit_pause_others(call, ticket);
+	qms_number_mark_live(call, ticket);
 	return ticket;
 }
 
@@ -193,13 +226,18 @@ undo_departure(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 {
 	static QmsPlan leg = QMS_PLAN("DELETE FROM qms.ticket_leg WHERE ticket_id = $1 AND leg = $2",
 								  INT8OID, INT4OID);
-	QmsTicket  *ticket = qms_ticket_lock(call, event->ticket_id, true);
+	QmsTicket  *ticket;
 	QmsTicket  *before;
 	QmsParams	params = {0};
+	bool		ended;
 
+	ticket = qms_ticket_read(call, event->ticket_id, &ended);
+	if (ticket == NULL || ended)
+		nothing(qms_row_int64(session, S_counter_id), "Its last ticket has ended.");
+	need_place(session, as_it_was(ticket, event), event->ticket_id);
+	ticket = qms_ticket_lock(call, event->ticket_id, true);
 	check_version(session, ticket, event, qms_row_int32(ticket, T_version));
-	before = qms_row_copy(ticket);
-	qms_change_revert(before, event->data);
+	before = as_it_was(ticket, event);
 	check_window(call, session, before);
 	if (!qms_visit_claim(call, ticket))
 		nothing(qms_row_int64(session, S_counter_id), "The customer is called for another ticket.");
@@ -211,6 +249,8 @@ undo_departure(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 		qms_spi_run(&leg, &params);
 	}
 	walk_state(ticket, qms_ticket_state(before));
+	if (qms_row_int64(before, T_branch_id) != qms_row_int64(ticket, T_branch_id))
+		need_number(session, before);
 	qms_ticket_store(before);
 	qms_visit_pause_others(call, before);
 	return before;

@@ -50,6 +50,17 @@ qms_visit_lock_of(int64 ticket_id)
 		qms_lock(QMS_LOCK_VISIT, qms_spi_int64(0, 0), true);
 }
 
+/* Has the visit come to have several tickets?  Its lock is held. */
+bool
+qms_visit_is_shared(int64 visit_id)
+{
+	static QmsPlan plan = QMS_PLAN("SELECT 1 FROM qms.visit WHERE visit_id = $1", INT8OID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, visit_id);
+	return qms_spi_run(&plan, &params) > 0;
+}
+
 /* Ids of the open tickets of a visit, in the order of joining. */
 int64 *
 qms_visit_open_tickets(int64 visit_id, int *n)
@@ -70,6 +81,22 @@ qms_visit_open_tickets(int64 visit_id, int *n)
 	return ids;
 }
 
+/* Is another ticket of the visit at a counter? */
+static bool
+other_is_called(const QmsTicket *ticket)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT 1 FROM qms.ticket WHERE visit_id = $1 AND visit_id <> ticket_id AND ticket_id <> $2 "
+								   "AND state IN ('called', 'serving') "
+								   "UNION ALL SELECT 1 FROM qms.ticket WHERE ticket_id = $1 AND ticket_id <> $2 "
+								   "AND state IN ('called', 'serving')", INT8OID, INT8OID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, qms_row_int64(ticket, T_visit_id));
+	qms_param_int64(&params, qms_row_int64(ticket, T_ticket_id));
+	return qms_spi_run(&plan, &params) > 0;
+}
+
 /*
  * A ticket of a shared visit is about to be called: claim the person.  False if
  * another counter is just calling him for another ticket, or has called him.
@@ -81,21 +108,11 @@ qms_visit_open_tickets(int64 visit_id, int *n)
 bool
 qms_visit_claim(QmsCall *call, QmsTicket *ticket)
 {
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT 1 FROM qms.ticket WHERE visit_id = $1 AND visit_id <> ticket_id AND ticket_id <> $2 "
-								   "AND state IN ('called', 'serving') "
-								   "UNION ALL SELECT 1 FROM qms.ticket WHERE ticket_id = $1 AND ticket_id <> $2 "
-								   "AND state IN ('called', 'serving')", INT8OID, INT8OID);
-	QmsParams	params = {0};
-	int64		visit_id = qms_row_int64(ticket, T_visit_id);
-
 	if (!qms_row_bool(ticket, T_shared_visit))
 		return true;
-	if (!qms_lock_if_free(QMS_LOCK_VISIT, visit_id, true))
+	if (!qms_lock_if_free(QMS_LOCK_VISIT, qms_row_int64(ticket, T_visit_id), true))
 		return false;
-	qms_param_int64(&params, visit_id);
-	qms_param_int64(&params, qms_row_int64(ticket, T_ticket_id));
-	return qms_spi_run(&plan, &params) == 0;
+	return !other_is_called(ticket);
 }
 
 /*
@@ -137,7 +154,7 @@ qms_visit_pause_others(QmsCall *call, const QmsTicket *ticket)
 	}
 }
 
-/* ... and go on waiting when the called one is done. */
+/* ... and go on waiting when the called one is done, and none of them is called. */
 void
 qms_visit_resume_others(QmsCall *call, const QmsTicket *ticket)
 {
@@ -146,7 +163,7 @@ qms_visit_resume_others(QmsCall *call, const QmsTicket *ticket)
 	int			n;
 	int			i;
 
-	if (!qms_row_bool(ticket, T_shared_visit))
+	if (!qms_row_bool(ticket, T_shared_visit) || other_is_called(ticket))
 		return;
 	ids = qms_visit_open_tickets(qms_row_int64(ticket, T_visit_id), &n);
 	for (i = 0; i < n; i++)

@@ -152,7 +152,8 @@ array_elements(Datum array, Oid type, const char *what, int *n)
 	if (ARR_NDIM(value) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("%s must be an array of one dimension", what)));
+				 errmsg("%s must be an array of one dimension", what),
+				 errhint("Write it as '{a,b}'.")));
 	if (type == TEXTOID)
 		deconstruct_array(value, TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, n);
 	else
@@ -169,7 +170,8 @@ array_elements(Datum array, Oid type, const char *what, int *n)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_TOO_LARGE),
 				 errmsg("%s has too many elements", what),
-				 errdetail("It has %d; at most %d are kept.", *n, MAX_WORDS)));
+				 errdetail("It has %d; at most %d are kept.", *n, MAX_WORDS),
+				 errhint("Give fewer elements.")));
 	return elements;
 }
 

@@ -2,7 +2,7 @@
  * install.c
  *		What the install script asks C to do: the roles, and who owns what.
  */
-#include "base/base.h"
+#include "queue/queue.h"
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -158,6 +158,12 @@ qms_take_ownership(PG_FUNCTION_ARGS)
 		if (strcmp(types[i], "function") == 0)
 			run_utility(psprintf("REVOKE ALL ON FUNCTION %s FROM PUBLIC", names[i]));
 	}
+	qms_bound_forget_database();
+	if (!qms_is_preloaded)
+		ereport(WARNING,
+				(errmsg("qms is not in shared_preload_libraries"),
+				 errdetail("Everything works, but nothing is remembered between sessions about the beginning of each line, and timed work and push are off."),
+				 errhint("Set shared_preload_libraries = 'qms' and restart the server.")));
 	SPI_finish();
 	PG_RETURN_VOID();
 }

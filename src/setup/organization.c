@@ -169,9 +169,16 @@ check_branch(QmsSetup *setup)
 		qms_row_set_pointer(setup->row, column, construct_empty_array(CIDROID));
 }
 
+/* To end a branch is for those who could make one. */
+static void
+deleting_branch(QmsSetup *setup)
+{
+	qms_setup_gate(setup->call, setup->organization_id, 0, "branch", setup->id);
+}
+
 static QmsThing branch = {
 	.name = "branch", .noun = "branch", .owner = QMS_OWNER_ORGANIZATION,
-	QMS_FIELDS(branch_fields), QMS_USES(branch_uses), .check = check_branch
+	QMS_FIELDS(branch_fields), QMS_USES(branch_uses), .check = check_branch, .deleting = deleting_branch
 };
 
 QMS_FUNCTION(create_branch, QMS_ACT_SETUP, QMS_MUTATES)

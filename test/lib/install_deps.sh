@@ -23,7 +23,8 @@ fi
 wanted=()
 for group in "${@:-build}"; do
 	case $group in
-		build | demo | bench) wanted+=("${build[@]}" procps) ;;
+		build | bench) wanted+=("${build[@]}" procps) ;;
+		demo) wanted+=("${build[@]}" procps libdbd-pg-perl) ;;
 		test)
 			wanted+=("${build[@]}" procps libipc-run-perl libdbd-pg-perl
 				libtap-parser-sourcehandler-pgtap-perl)

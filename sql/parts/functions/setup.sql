@@ -34,7 +34,7 @@ COMMENT ON FUNCTION qms.update_branch IS 'Changes what is given; null leaves it 
 CREATE FUNCTION qms.delete_branch(branch_id bigint, request_id uuid DEFAULT NULL)
 RETURNS qms.branch LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_delete_branch';
-COMMENT ON FUNCTION qms.delete_branch IS 'Deletes a branch (softly). Callers: superusers and administrators of the organization or the branch. Errors: QM101, QM416 while queues or counters are left.';
+COMMENT ON FUNCTION qms.delete_branch IS 'Deletes a branch (softly). Callers: superusers and whoever administers the whole organization. Errors: QM101, QM416 while queues or counters are left.';
 
 CREATE FUNCTION qms.create_zone(branch_id bigint, name text, names jsonb DEFAULT '{}', request_id uuid DEFAULT NULL)
 RETURNS qms.zone LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -1,0 +1,275 @@
+# Storm::Client: one session.  It calls functions by name, comes back after a lost connection,
+# repeats requests on purpose, and keeps accounts of what it was told.
+package Storm::Client;
+
+use strict;
+use warnings;
+
+use DBI;
+use Fcntl qw(O_WRONLY O_APPEND O_CREAT);
+use POSIX qw(strftime);
+use Time::HiRes qw(sleep time);
+
+# Errors that a call may end with, besides class QM.
+my %expected = map { $_ => 1 } qw(40001);
+
+# new(name => ..., socket => folder, user => role, folder => of the logs, end => time to stop,
+# allowed => { SQLSTATE => 1 }).
+sub new
+{
+	my ($class, %self) = @_;
+	my $self = bless { %self, count => {}, problems => 0, statements => {} }, $class;
+
+	sysopen($self->{acks}, "$self->{folder}/acks.$self->{name}", O_WRONLY | O_APPEND | O_CREAT)
+	  or die "acks.$self->{name}: $!";
+	return $self;
+}
+
+# A moment that many seconds from now, as text.
+sub moment
+{
+	my ($self, $seconds) = @_;
+	my $at = time() + $seconds;
+
+	return strftime('%Y-%m-%d %H:%M:%S', gmtime($at)) . sprintf('.%03d+00', ($at - int($at)) * 1000);
+}
+
+sub over
+{
+	my ($self) = @_;
+	return time() >= $self->{end};
+}
+
+# Something that must not happen: to the log, and the run fails.
+sub problem
+{
+	my ($self, $text) = @_;
+
+	$self->{problems}++;
+	return if $self->{problems} > 20;
+	$text =~ s/\s*\n\s*/ | /g;
+	open(my $file, '>>', "$self->{folder}/problems") or die $!;
+	syswrite($file, "$self->{name}: $text\n");
+}
+
+# What was acknowledged must be there after any crash; columns of one line:
+# function, request_id, ticket_id, version, state, number, staff_session_id.
+sub acknowledge
+{
+	my ($self, $function, $request_id, $row) = @_;
+
+	syswrite($self->{acks},
+		join("\t", $function, map { $_ // '' } $request_id,
+			map { $row->{$_} } qw(ticket_id version state number staff_session_id)) . "\n");
+}
+
+sub connect_once
+{
+	my ($self) = @_;
+
+	$self->{statements} = {};
+	$self->{dbh} = DBI->connect("dbi:Pg:host=$self->{socket};dbname=stress", $self->{user}, '',
+		{ RaiseError => 0, PrintError => 0, PrintWarn => 0, AutoCommit => 1, AutoInactiveDestroy => 1, pg_server_prepare => 1 });
+	return $self->{dbh};
+}
+
+# Poll until the server is there again.
+sub connection
+{
+	my ($self) = @_;
+	my $give_up;
+
+	return $self->{dbh} if $self->{dbh};
+	until ($self->connect_once())
+	{
+		$give_up //= time() + 120;
+		die "$self->{name}: no connection: " . (DBI->errstr // '') if time() > $give_up;
+		sleep 0.05;
+	}
+	$self->{count}{connections}++;
+	return $self->{dbh};
+}
+
+sub disconnect
+{
+	my ($self) = @_;
+
+	$self->{statements} = {};
+	$self->{dbh}->disconnect() if $self->{dbh};
+	$self->{dbh} = undef;
+}
+
+# One call.  Answers { rows => [...] }, { state => SQLSTATE, error => text }, or { lost => 1 }.
+sub run
+{
+	my ($self, $function, $arguments) = @_;
+	my $dbh = $self->connection();
+	my @names = sort keys %$arguments;
+	my $sql = "SELECT * FROM qms.$function(" . join(', ', map { "$_ => ?" } @names) . ')';
+	my $statement = $self->{statements}{$sql} //= $dbh->prepare($sql);
+	my %answer = (state => '');
+
+	if ($statement && $statement->execute(@{$arguments}{@names}))
+	{
+		my $rows = $statement->fetchall_arrayref({});
+
+		$answer{rows} = $rows unless $statement->err;
+	}
+	if (!$answer{rows})
+	{
+		$answer{state} = $dbh->state;
+		$answer{error} = $dbh->errstr // '';
+		$answer{lost} = 1 if $answer{state} =~ /^57P0/ || $dbh->ping() <= 0;
+		$self->disconnect() if $answer{lost};
+	}
+	$self->account($function, \%answer);
+	return \%answer;
+}
+
+# Count by function and SQLSTATE; what nobody expects is a problem.
+sub account
+{
+	my ($self, $function, $answer) = @_;
+	my $state = $answer->{lost} ? 'lost' : $answer->{state} eq '' ? 'ok' : $answer->{state};
+
+	$self->{count}{"$function $state"}++;
+	return if $answer->{lost} || $state eq 'ok' || $state =~ /^QM/ || $expected{$state} || $self->{allowed}{$state};
+	$self->problem("unexpected $state from qms.$function: $answer->{error}");
+}
+
+sub new_request_id
+{
+	return sprintf('%08x-%04x-4%03x-8%03x-%06x%06x', rand(2**32), rand(2**16), rand(2**12), rand(2**12),
+		rand(2**24), rand(2**24));
+}
+
+# An answer as one string.
+sub flat
+{
+	my ($answer) = @_;
+	my $text = sub { !defined $_[0] ? 'null' : ref $_[0] ? "{@{$_[0]}}" : $_[0] };
+
+	return join('; ', map { my $row = $_; join(', ', map { "$_=" . $text->($row->{$_}) } sort keys %$row) }
+		@{ $answer->{rows} });
+}
+
+# The same request again must give the same answer.
+sub repeat
+{
+	my ($self, $function, $arguments, $first) = @_;
+
+	for my $try (1 .. 10)
+	{
+		my $again = $self->run($function, $arguments);
+
+		next if $again->{lost};
+		$self->{count}{repeated}++;
+		if (!$again->{rows})
+		{
+			$self->problem("repeated qms.$function failed with $again->{state}: $again->{error}");
+		}
+		elsif (flat($again) ne flat($first))
+		{
+			$self->problem("repeated qms.$function answered otherwise: " . flat($first) . ' / ' . flat($again));
+		}
+		return;
+	}
+}
+
+# A call that changes something: half of them with a request_id, some of those repeated.
+# When the connection is lost meanwhile, only a request_id can be asked again.
+sub mutate
+{
+	my ($self, $function, %arguments) = @_;
+	my $request_id;
+	my $answer;
+
+	$arguments{request_id} = $request_id = new_request_id() if rand() < 0.5;
+	for my $try (1 .. 10)
+	{
+		$answer = $self->run($function, \%arguments);
+		last unless $answer->{lost} && $request_id;
+		$self->{count}{'asked again'}++;
+	}
+	return $answer unless $answer->{rows};
+	foreach my $row (@{ $answer->{rows} })
+	{
+		$self->acknowledge($function, $request_id, $row) if defined $row->{ticket_id} || defined $row->{staff_session_id};
+	}
+	$self->repeat($function, \%arguments, $answer) if $request_id && rand() < 0.15;
+	return $answer;
+}
+
+# The same request over two connections at the same moment: one effect, one answer.
+sub twice_at_once
+{
+	my ($self, $function, %arguments) = @_;
+	my $other = $self->{other} //= Storm::Client->new(%$self, name => "$self->{name}b");
+	my @answers;
+
+	$arguments{request_id} = new_request_id();
+	foreach my $client ($self, $other)
+	{
+		my @names = sort keys %arguments;
+		my $sql = "SELECT * FROM qms.$function(" . join(', ', map { "$_ => ?" } @names) . ')';
+		my $statement = $client->connection()->prepare($sql, { pg_async => 1 });
+
+		push @answers, { statement => $statement, sent => $statement && $statement->execute(@arguments{@names}) };
+	}
+	foreach my $client ($self, $other)
+	{
+		my $answer = $answers[ $client == $self ? 0 : 1 ];
+		my $dbh = $client->{dbh};
+
+		if ($answer->{sent} && $dbh->pg_result())
+		{
+			$answer->{rows} = $answer->{statement}->fetchall_arrayref({});
+		}
+		else
+		{
+			$answer->{error} = $dbh->errstr // '';
+			$answer->{state} = $dbh->state;
+			$answer->{lost} = 1 if $answer->{state} =~ /^57P0/ || $dbh->ping() <= 0;
+		}
+		$answer->{state} //= '';
+		delete $answer->{statement};
+		$client->disconnect() if $answer->{lost};
+		$client->account($function, $answer);
+	}
+	$self->{problems} += delete $other->{problems};
+	$other->{problems} = 0;
+	return $self->compare_pair($function, \%arguments, @answers);
+}
+
+sub compare_pair
+{
+	my ($self, $function, $arguments, @answers) = @_;
+	my @good = grep { $_->{rows} } @answers;
+
+	$self->{count}{'two at once'}++;
+	return $answers[0] unless @good;
+	foreach my $row (@{ $good[0]{rows} })
+	{
+		$self->acknowledge($function, $arguments->{request_id}, $row)
+		  if defined $row->{ticket_id} || defined $row->{staff_session_id};
+	}
+	$self->problem("two qms.$function at once answered otherwise: " . flat($good[0]) . ' / ' . flat($good[1]))
+	  if @good == 2 && flat($good[0]) ne flat($good[1]);
+	return $good[0];
+}
+
+# Counts to a file that the parent adds up.
+sub report
+{
+	my ($self) = @_;
+
+	open(my $file, '>', "$self->{folder}/counts.$self->{name}") or die $!;
+	print $file "$_\t$self->{count}{$_}\n" foreach sort keys %{ $self->{count} };
+	print $file "problems\t$self->{problems}\n";
+	close($file);
+	$self->disconnect();
+	return unless $self->{other};
+	$self->{other}->report();
+}
+
+1;

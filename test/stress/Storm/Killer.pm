@@ -1,0 +1,83 @@
+# Storm::Killer: ends sessions by SIGTERM and SIGKILL, and the whole server by SIGKILL.
+package Storm::Killer;
+
+use strict;
+use warnings;
+
+use DBI;
+use Time::HiRes qw(sleep time);
+
+# new(cluster, end, seconds between: terminate, kill, crash)
+sub new
+{
+	my ($class, $cluster, $end, %every) = @_;
+	my $self = bless { cluster => $cluster, end => $end, every => \%every, count => {} }, $class;
+
+	$self->{next}{$_} = time() + $every{$_} * (0.5 + rand()) foreach keys %every;
+	return $self;
+}
+
+sub connection
+{
+	my ($self) = @_;
+
+	$self->{dbh} = undef if $self->{dbh} && $self->{dbh}->ping() <= 0;
+	return $self->{dbh} //= DBI->connect("dbi:Pg:host=$self->{cluster}{folder};dbname=stress", 'postgres', '',
+		{ RaiseError => 0, PrintError => 0, PrintWarn => 0 });
+}
+
+# Any session but ours, rather one at work.
+sub victim
+{
+	my ($self) = @_;
+	my $dbh = $self->connection() or return;
+
+	return $dbh->selectrow_array(q{
+		SELECT pid FROM pg_stat_activity
+		WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = 'stress'
+		ORDER BY state = 'active' DESC, random() LIMIT 1});
+}
+
+sub terminate
+{
+	my ($self) = @_;
+	my $pid = $self->victim() or return 0;
+
+	return $self->{dbh}->selectrow_array('SELECT pg_terminate_backend(?)', {}, $pid) ? 1 : 0;
+}
+
+# The server takes that for a crash and starts all sessions anew.
+sub kill
+{
+	my ($self) = @_;
+	my $pid = $self->victim() or return 0;
+
+	return CORE::kill('KILL', $pid);
+}
+
+sub crash
+{
+	my ($self) = @_;
+
+	$self->{dbh} = undef;
+	$self->{cluster}->crash();
+	return 1;
+}
+
+sub work
+{
+	my ($self) = @_;
+
+	while (time() < $self->{end})
+	{
+		foreach my $how (sort keys %{ $self->{every} })
+		{
+			next if time() < $self->{next}{$how};
+			$self->{count}{$how} += $self->$how();
+			$self->{next}{$how} = time() + $self->{every}{$how} * (0.5 + rand());
+		}
+		sleep 0.02;
+	}
+}
+
+1;
