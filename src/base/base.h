@@ -57,6 +57,7 @@ extern void qms_param_pointer(QmsParams *p, const void *value); /* NULL is null 
 extern bool qms_spi_check_installation(void);
 extern uint64 qms_spi_run(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look(QmsPlan *plan, QmsParams *params);
+extern uint64 qms_spi_look_at(QmsPlan *plan, QmsParams *params, Snapshot snapshot);
 extern int	qms_text_modes_begin(void);
 extern void qms_text_modes_end(int nestlevel);
 extern Oid	qms_type_oid(Oid stand_in);
