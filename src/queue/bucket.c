@@ -160,6 +160,7 @@ qms_bucket_ahead(int64 queue_id, int64 sort_key, TimestampTz now, bool count)
 	int64		top = Max(BUCKET_OF(now), mine);
 	int64		sum = 0;
 	int64		index;
+	int64		width = INT64CONST(1) << BUCKET_BITS;
 	double		share;
 
 	if (buckets == NULL)
@@ -170,7 +171,8 @@ qms_bucket_ahead(int64 queue_id, int64 sort_key, TimestampTz now, bool count)
 		return -1;
 	for (index = top - QMS_BUCKETS + 1; index < mine; index++)
 		sum += (int32) pg_atomic_read_u32(CELL(buckets, index));
-	share = (double) (sort_key & ((INT64CONST(1) << BUCKET_BITS) - 1)) / (INT64CONST(1) << BUCKET_BITS);
-	sum += (int64) (share * (int32) pg_atomic_read_u32(CELL(buckets, mine)));
+	/* Of the present stretch only the part that has passed has anybody in it. */
+	share = (double) (sort_key & (width - 1)) / (mine == BUCKET_OF(now) ? (now & (width - 1)) + 1 : width);
+	sum += (int64) (Min(share, 1.0) * (int32) pg_atomic_read_u32(CELL(buckets, mine)));
 	return Max(sum, 0);
 }
