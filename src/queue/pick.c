@@ -60,9 +60,9 @@ typedef struct Found
 
 /* One row always: the first who waits, and the one who is taken, as whole row. */
 #define TAKE(line) \
-	"SELECT h.sort_key, h.ticket_id, %s FROM (VALUES (1)) one " \
+	"SELECT h.sort_key, h.ticket_id, k.taken FROM (VALUES (1)) one " \
 	"LEFT JOIN LATERAL (SELECT t.sort_key, t.ticket_id " line ORDERED ") h ON true " \
-	"LEFT JOIN LATERAL (SELECT t.* " line MAY_CALL ORDERED " FOR NO KEY UPDATE SKIP LOCKED) t ON true"
+	"LEFT JOIN LATERAL (SELECT t AS taken " line MAY_CALL ORDERED " FOR NO KEY UPDATE SKIP LOCKED) k ON true"
 #define PEEK(line) \
 	"SELECT h.sort_key, h.ticket_id, p.ticket_id, p.sort_key, p.customer_class_id, p.effective_arrival " \
 	"FROM (VALUES (1)) one " \
@@ -70,8 +70,8 @@ typedef struct Found
 	"LEFT JOIN LATERAL (SELECT t.ticket_id, t.sort_key, t.customer_class_id, t.effective_arrival " \
 	line MAY_CALL ORDERED ") p ON true"
 
-static QmsPlan take_any = QMS_PLAN(NULL, ARGUMENTS);
-static QmsPlan take_class = QMS_PLAN(NULL, ARGUMENTS);
+static QmsPlan take_any = QMS_PLAN(TAKE(LINE(ANY_CLASS)), ARGUMENTS);
+static QmsPlan take_class = QMS_PLAN(TAKE(LINE(ONE_CLASS)), ARGUMENTS);
 static QmsPlan peek_any = QMS_PLAN(PEEK(LINE(ANY_CLASS)), ARGUMENTS);
 static QmsPlan peek_class = QMS_PLAN(PEEK(LINE(ONE_CLASS)), ARGUMENTS);
 
@@ -95,8 +95,7 @@ scan(Picker *picker, const QmsSource *source, int64 from, int64 to, bool take, F
 	bool		by_class = source->customer_class_id != 0;
 
 	if (take)
-		plan = qms_table_plan(&qms_ticket_table, by_class ? &take_class : &take_any,
-							  by_class ? TAKE(LINE(ONE_CLASS)) : TAKE(LINE(ANY_CLASS)));
+		plan = by_class ? &take_class : &take_any;
 	else
 		plan = by_class ? &peek_class : &peek_any;
 	qms_param_int64(&params, source->queue_id);
@@ -117,7 +116,7 @@ scan(Picker *picker, const QmsSource *source, int64 from, int64 to, bool take, F
 	if (qms_spi_isnull(0, 2))
 		return;
 	if (take)
-		found->ticket = qms_row_fetch(&qms_ticket_table, 0, 2);
+		found->ticket = qms_row_fetch_whole(&qms_ticket_table, 0, 2);
 	else
 	{
 		found->head.queue_id = source->queue_id;
