@@ -107,10 +107,13 @@ finish_current(QmsCall *call, const QmsSession *session, const char *word, Finis
 	finished->event_id = qms_finish(call, finished->ticket, final, outcome, reason, false);
 }
 
-QMS_FUNCTION(call_next, QMS_ACT_COUNTER, QMS_MUTATES | QMS_SETOF)
+/*
+ * The next ticket of a counter, called; NULL if nobody waits.  word: how its
+ * present ticket ends, or NULL.
+ */
+QmsTicket *
+qms_call_next_ticket(QmsCall *call, const QmsCounter *counter, const char *word)
 {
-	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
-	char	   *word = qms_arg_text_or_null(call, 1);
 	QmsSession *session = qms_session_needed(call, counter->counter_id);
 	QmsProfile *profile = qms_session_profile(session, counter);
 	Finished	finished = {0, NULL, -1, 0};
@@ -126,12 +129,20 @@ QMS_FUNCTION(call_next, QMS_ACT_COUNTER, QMS_MUTATES | QMS_SETOF)
 	{
 		if (finished.ticket != NULL)
 			qms_session_let_go(call, finished.ticket, finished.served_usec, finished.event_id);
-		return qms_answer_none(call);
+		return NULL;
 	}
 	qms_ticket_set_state(pick.ticket, QMS_CALLED);
 	put_at_counter(call, pick.ticket, session, &pick, &finished,
 				   explanation(pick.ticket, profile, &pick, &finished));
-	return qms_ticket_answer(call, pick.ticket);
+	return pick.ticket;
+}
+
+QMS_FUNCTION(call_next, QMS_ACT_COUNTER, QMS_MUTATES | QMS_SETOF)
+{
+	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
+	QmsTicket  *ticket = qms_call_next_ticket(call, counter, qms_arg_text_or_null(call, 1));
+
+	return ticket == NULL ? qms_answer_none(call) : qms_ticket_answer(call, ticket);
 }
 
 static bool

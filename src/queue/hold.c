@@ -104,36 +104,47 @@ QMS_FUNCTION(hold_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	return qms_ticket_answer(call, ticket);
 }
 
-QMS_FUNCTION(resume_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
+/*
+ * A locked ticket on hold waits again.  False, and nothing done, if its person
+ * is called for another ticket.
+ */
+bool
+qms_hold_resume(QmsCall *call, QmsTicket *ticket)
 {
-	int64		ticket_id = qms_arg_id(call, 0, "ticket_id");
-	QmsTicket  *ticket = qms_ticket_lock(call, ticket_id, true);
 	char	   *kind = qms_row_text(ticket, T_hold_kind);
-	const char *event_kind = "ticket.resumed";
 	QmsJson		json;
 
-	if (kind == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
-				 errmsg("ticket %lld is not on hold: it is %s", (long long) ticket_id,
-						qms_row_text(ticket, T_state)),
-				 errdetail("It has no hold to end."),
-				 errhint("Only tickets on hold can be resumed.")));
 	if (!qms_visit_claim(call, ticket))
-		ereport(ERROR,
-				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
-				 errmsg("the customer of ticket %lld is called for another ticket", (long long) ticket_id),
-				 errdetail("One person is called to one counter at a time."),
-				 errhint("It waits again by itself when that one is done.")));
-	if (strcmp(kind, "not_arrived") == 0)
-		event_kind = "ticket.arrived";
+		return false;
 	qms_ticket_set_state(ticket, QMS_WAITING);
 	qms_ticket_clear_hold(ticket);
 	set_wanted_until(call, ticket);
 	qms_ticket_store(ticket);
 	qms_json_begin(&json);
 	qms_json_text(&json, "hold_kind", kind);
-	qms_ticket_event(call, ticket, event_kind, qms_json_end(&json), 0);
+	qms_ticket_event(call, ticket, strcmp(kind, "not_arrived") == 0 ? "ticket.arrived" : "ticket.resumed",
+					 qms_json_end(&json), 0);
+	return true;
+}
+
+QMS_FUNCTION(resume_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
+{
+	int64		ticket_id = qms_arg_id(call, 0, "ticket_id");
+	QmsTicket  *ticket = qms_ticket_lock(call, ticket_id, true);
+
+	if (qms_row_isnull(ticket, T_hold_kind))
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
+				 errmsg("ticket %lld is not on hold: it is %s", (long long) ticket_id,
+						qms_row_text(ticket, T_state)),
+				 errdetail("It has no hold to end."),
+				 errhint("Only tickets on hold can be resumed.")));
+	if (!qms_hold_resume(call, ticket))
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
+				 errmsg("the customer of ticket %lld is called for another ticket", (long long) ticket_id),
+				 errdetail("One person is called to one counter at a time."),
+				 errhint("It waits again by itself when that one is done.")));
 	return qms_ticket_answer(call, ticket);
 }
 

@@ -216,6 +216,8 @@ extern int64 qms_line_subject(int64 queue_id, const char *subject);
 extern QmsQueue *qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside);
 
 /* ---- hold.c, transfer.c: shared with undo ---- */
+extern QmsTicket *qms_call_next_ticket(QmsCall *call, const QmsCounter *counter, const char *word);
+extern bool qms_hold_resume(QmsCall *call, QmsTicket *ticket);
 extern void qms_hold_leave_counter(QmsCall *call, const QmsTicket *before, int64 event_id);
 extern QmsTicket *qms_transfer_take_back(QmsCall *call, int64 ticket_id);
 

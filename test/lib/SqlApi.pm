@@ -99,6 +99,17 @@ my %argument = (
 	'visit_token' => 'token of an earlier ticket of the same person: a further ticket of that visit',
 	'waiting' => '`serve` (those who wait are still served) or `expire` (they are sent home)',
 	'width' => 'digits shown at least, up to 6',
+	'channel' => 'such as `display:3`, `display:3:1`, `queue:5`, `staff:3`, `admin:1`',
+	'after_position' => 'the last position already read; 0: from the oldest that is kept',
+	'epoch' => 'epoch of after_position; null: not checked',
+	'from_oldest' => 'begin at the oldest event that is kept, not at the end',
+	'create_consumer.name' => 'name of the consumer, unique in the database',
+	'delete_consumer.name' => 'name of the consumer',
+	'consumer_read.name' => 'name of the consumer',
+	'consumer_advance.name' => 'name of the consumer',
+	'create_consumer.organization_id' => 'organization whose events it reads; null: the own one, for superusers all',
+	'up_to' => 'position of the last event that was worked on; null: the end of the present epoch',
+	'run_overdue' => 'run timers that came due meanwhile; otherwise they are skipped',
 	'zone_id' => 'zone; in update_counter 0 is none');
 
 # Examples: by function.
@@ -161,6 +172,8 @@ my %sqlstate = (
 	QM702 => ['invalid setting', 'a value of the wrong kind or out of range', 'the hint tells what is expected'],
 	QM703 => ['invalid time zone', 'not in pg_timezone_names', 'such as Europe/Berlin'],
 	QM704 => ['invalid hours', 'opening hours that overlap, end before they begin or are not readable', 'see set_opening_hours'],
+	QM901 => ['foreign epoch', 'the stream has another epoch: after a crash, a promotion, a restore', 'read the state itself anew, then go on from the last position'],
+	QM902 => ['position pruned', 'the position is older than what is kept', 'read the state itself anew, then go on from the last position'],
 	QM801 => ['not adopted', 'the database is a restored or copied one that has not been taken over', 'qms.adopt_database()'],
 );
 
@@ -180,7 +193,7 @@ Everything is in schema `qms` and called by name: `qms.call_next(counter_id => 7
 END
 
 my %title = (
-	'tickets.sql' => 'Tickets', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up',
+	'tickets.sql' => 'Tickets', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
 	'ticket_number.sql' => 'Functions of types', 'ticket_token.sql' => 'Functions of types', 'release_rate.sql' => 'Functions of types');
 my %section_of;
 $section_of{$_} = 'Customers' for qw(join_queue ticket_status visit_status leave_queue defer_ticket heartbeat);
@@ -214,7 +227,7 @@ sub functions
 			(SELECT coalesce(json_agg(json_build_object('name', p.proargnames[n], 'type', format_type(p.proallargtypes[n], NULL)) ORDER BY n), '[]')
 				FROM generate_series(p.pronargs + 1, cardinality(p.proallargtypes)) n) AS columns
 		FROM pg_proc p JOIN pg_type t ON t.oid = p.prorettype
-		WHERE p.pronamespace = 'qms'::regnamespace AND %s AND p.proargnames IS NOT NULL ORDER BY p.oid}, sprintf($member, 'pg_proc', 'p.oid')));
+		WHERE p.pronamespace = 'qms'::regnamespace AND %s AND (p.proargnames IS NOT NULL OR p.provolatile <> 'i') ORDER BY p.oid}, sprintf($member, 'pg_proc', 'p.oid')));
 }
 
 sub relations
@@ -349,7 +362,7 @@ sub document
 		push @sections, $name unless $section{$name};
 		push @{ $section{$name} }, $f;
 	}
-	my %rank = ('Customers' => 1, 'Counters' => 2, 'At the desk' => 3, 'Looking' => 4, 'Set-up' => 8, 'Functions of types' => 9);
+	my %rank = ('Customers' => 1, 'Counters' => 2, 'At the desk' => 3, 'Looking' => 4, 'The stream' => 6, 'Set-up' => 8, 'Functions of types' => 9);
 	@sections = sort { ($rank{$a} // 5) <=> ($rank{$b} // 5) } @sections;
 
 	my $text = "$head\n";
