@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "queue/queue.h"
+#include "worker/worker.h"
 
 #include "miscadmin.h"
 #include "utils/guc.h"
@@ -22,5 +23,6 @@ _PG_init(void)
 	qms_is_preloaded = process_shared_preload_libraries_in_progress;
 	qms_clock_define_settings();
 	qms_bound_init();
+	qms_worker_init();
 	MarkGUCPrefixReserved("qms");
 }

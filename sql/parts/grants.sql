@@ -55,7 +55,7 @@ TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_ser
 GRANT EXECUTE ON FUNCTION
 	qms.hold_ticket, qms.resume_ticket, qms.requeue_ticket, qms.transfer_ticket, qms.cancel_ticket, qms.reinstate_ticket,
 	qms.update_ticket, qms.open_queue, qms.pause_queue, qms.close_queue
-TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_servicer, qms_app;
+TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_servicer, qms_app;
 
 /* Configuration. */
 GRANT EXECUTE ON FUNCTION
@@ -75,3 +75,11 @@ GRANT EXECUTE ON FUNCTION
 	qms.bind_role, qms.unbind_role
 TO qms_super_admin, qms_admin;
 GRANT EXECUTE ON FUNCTION qms.create_organization, qms.delete_organization TO qms_super_admin;
+
+/* The stream. */
+GRANT EXECUTE ON FUNCTION qms.events_since, qms.stream_position
+TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_servicer, qms_display, qms_kiosk, qms_customer, qms_app, qms_gateway;
+GRANT EXECUTE ON FUNCTION qms.create_consumer, qms.delete_consumer, qms.consumer_read, qms.consumer_advance TO qms_super_admin, qms_admin;
+GRANT EXECUTE ON FUNCTION qms.adopt_database TO qms_super_admin;
+GRANT EXECUTE ON FUNCTION qms_internal.worker_status TO qms_super_admin, qms_admin;
+GRANT SELECT ON qms.worker_status TO qms_super_admin, qms_admin;

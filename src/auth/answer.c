@@ -50,10 +50,13 @@ qms_answer_tuple(QmsCall *call, const Datum *values, const bool *nulls)
 {
 	TupleDesc	desc = qms_answer_desc(call);
 	MemoryContext old = MemoryContextSwitchTo(call->result_context);
+	Datum		result;
 
 	call->answer = heap_form_tuple(desc, unconstify(Datum *, values), unconstify(bool *, nulls));
+	/* A copy, if there are values out of line: it must live as long. */
+	result = HeapTupleGetDatum(call->answer);
 	MemoryContextSwitchTo(old);
-	return HeapTupleGetDatum(call->answer);
+	return result;
 }
 
 void

@@ -16,6 +16,7 @@ null_argument(QmsCall *call, const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			 errmsg("argument %s of qms.%s must not be null", name, call->function->name),
+			 errdetail("There is nothing that a null could stand for here."),
 			 errhint("Give %s => a value.", name)));
 }
 
@@ -40,6 +41,7 @@ qms_arg_id_or_0(QmsCall *call, int n, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be positive, not %lld", name, (long long) id),
+				 errdetail("Ids begin with 1."),
 				 errhint("Ids are the numbers that the create functions answered.")));
 	return id;
 }
@@ -82,6 +84,7 @@ qms_arg_text(QmsCall *call, int n, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must not be empty", name),
+				 errdetail("An empty text names nothing."),
 				 errhint("Give %s => a text.", name)));
 	return value;
 }
@@ -114,7 +117,9 @@ qms_arg_time(QmsCall *call, int n)
 	if (TIMESTAMP_NOT_FINITE(value))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("a timestamp argument of qms.%s must be finite", call->function->name)));
+				 errmsg("a timestamp argument of qms.%s must be finite", call->function->name),
+				 errdetail("Neither infinity nor -infinity is a moment."),
+				 errhint("Give a moment, or leave the argument out.")));
 	return value;
 }
 
@@ -137,6 +142,7 @@ qms_arg_jsonb(QmsCall *call, int n, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("%s must be a JSON object", name),
+				 errdetail("It is an array or a single value."),
 				 errhint("Write it as {\"key\": value}.")));
 	return value;
 }

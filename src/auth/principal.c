@@ -105,7 +105,8 @@ read_binding(QmsPrincipal *who, Oid role)
 	QmsParams	params = {0};
 
 	qms_param_text(&params, GetUserNameFromId(role, false));
-	if (qms_spi_run(&plan, &params) == 0)
+	/* As of now also in REPEATABLE READ: what is found is remembered beyond this transaction. */
+	if (qms_spi_look(&plan, &params) == 0)
 		return;
 	who->kind = kind_of_name(qms_spi_text(0, 0), &who->kind_name);
 	who->id = qms_spi_int64(0, 1);

@@ -67,11 +67,15 @@ static HeapTuple
 tuple_of_answer(TupleDesc desc, const Datum *texts, const bool *nulls)
 {
 	char	  **strings = palloc0(sizeof(char *) * desc->natts);
+	int			modes = qms_text_modes_begin();
+	HeapTuple	row;
 	int			i;
 
 	for (i = 0; i < desc->natts; i++)
 		strings[i] = nulls[i] ? NULL : TextDatumGetCString(texts[i]);
-	return BuildTupleFromCStrings(TupleDescGetAttInMetadata(desc), strings);
+	row = BuildTupleFromCStrings(TupleDescGetAttInMetadata(desc), strings);
+	qms_text_modes_end(modes);
+	return row;
 }
 
 /* Make the token of the answer again. */
@@ -205,6 +209,7 @@ columns_of_answer(QmsCall *call)
 {
 	TupleDesc	desc = qms_answer_desc(call);
 	ArrayBuildState *array = NULL;
+	int			modes = qms_text_modes_begin();
 
 	if (call->function->flags & QMS_SETOF)
 	{
@@ -221,6 +226,7 @@ columns_of_answer(QmsCall *call)
 	}
 	else
 		add_row(&array, desc, call->answer);
+	qms_text_modes_end(modes);
 	return makeArrayResult(array, CurrentMemoryContext);
 }
 

@@ -24,7 +24,7 @@
 typedef struct TokenKey
 {
 	int			kid;
-	bool		signs;			/* the newest active key */
+	TimestampTz active_from;
 	TimestampTz expires_at;
 	uint8		secret[KEY_SIZE];
 } TokenKey;
@@ -37,17 +37,17 @@ static void
 read_keys(void)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "SELECT kid, secret, expires_at, active_from <= $1 FROM qms_internal.signing_key "
+								   "SELECT kid, secret, expires_at, active_from FROM qms_internal.signing_key "
 								   "WHERE purpose = 'ticket_token' AND (expires_at IS NULL OR expires_at > $1) "
 								   "ORDER BY active_from DESC, kid DESC LIMIT 16",
 								   TIMESTAMPTZOID);
 	QmsParams	params = {0};
 	uint64		n;
 	uint64		i;
-	bool		signer = false;
 
 	qms_param_time(&params, qms_clock_now());
-	n = qms_spi_run(&plan, &params);
+	/* As of now also in REPEATABLE READ: what is found is remembered beyond this transaction. */
+	n = qms_spi_look(&plan, &params);
 	nkeys = 0;
 	for (i = 0; i < n; i++)
 	{
@@ -60,16 +60,35 @@ read_keys(void)
 		key->kid = qms_spi_int32(i, 0);
 		memcpy(key->secret, VARDATA_ANY(secret), KEY_SIZE);
 		key->expires_at = qms_spi_time(i, 2);
-		key->signs = qms_spi_bool(i, 3) && !signer;
-		signer = signer || key->signs;
+		key->active_from = qms_spi_time(i, 3);
 		nkeys++;
 	}
 	keys_generation = qms_inval_generation();
 }
 
+/* The key of that id, or the signing one for id 0; NULL if there is none that has not expired. */
+static const TokenKey *
+find_key(int kid)
+{
+	TimestampTz now = qms_clock_now();
+	int			i;
+
+	if (keys_generation != qms_inval_generation())
+		read_keys();
+	for (i = 0; i < nkeys; i++)
+	{
+		if (keys[i].expires_at != QMS_NO_TIME && keys[i].expires_at <= now)
+			continue;
+		/* The newest that is active already signs; the list begins with the newest. */
+		if (kid == 0 ? keys[i].active_from <= now : keys[i].kid == kid)
+			return &keys[i];
+	}
+	return NULL;
+}
+
 /*
- * Make the first key, when the first organization is set up.  It has been
- * active ever since: a clock that steps back must not leave us without a key.
+ * Make the first key, when the first organization is set up, or another one when
+ * all have expired.  It has been active ever since: a clock that steps back must not leave us without a key.
  *
  * Lock: set-up, exclusive, so that two sessions do not both make key 1.
  */
@@ -78,13 +97,14 @@ qms_token_ensure_key(void)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "INSERT INTO qms_internal.signing_key (purpose, kid, algorithm, secret, active_from) "
-								   "VALUES ('ticket_token', 1, 'HMAC-SHA256', $1, '-infinity')", BYTEAOID);
+								   "SELECT 'ticket_token', coalesce(pg_catalog.max(kid), 0) + 1, 'HMAC-SHA256', $1, '-infinity' "
+								   "FROM qms_internal.signing_key WHERE purpose = 'ticket_token'", BYTEAOID);
 	QmsParams	params = {0};
 	bytea	   *secret;
 
 	qms_lock(QMS_LOCK_SETUP, 0, true);
 	read_keys();
-	if (nkeys > 0)
+	if (find_key(0) != NULL)
 		return;
 	secret = palloc(VARHDRSZ + KEY_SIZE);
 	SET_VARSIZE(secret, VARHDRSZ + KEY_SIZE);
@@ -95,22 +115,6 @@ qms_token_ensure_key(void)
 	qms_param_pointer(&params, secret);
 	qms_spi_run(&plan, &params);
 	read_keys();
-}
-
-/* The key of that id, or the signing one for id 0; NULL if there is none. */
-static const TokenKey *
-find_key(int kid)
-{
-	int			i;
-
-	if (keys_generation != qms_inval_generation())
-		read_keys();
-	for (i = 0; i < nkeys; i++)
-	{
-		if ((kid == 0 && keys[i].signs) || (kid != 0 && keys[i].kid == kid))
-			return &keys[i];
-	}
-	return NULL;
 }
 
 static void
@@ -176,7 +180,7 @@ qms_token_check(const QmsTicketToken *token, int64 nonce)
 
 	qms_types_token_unpack(token, &organization_id, &visit_id, &kid, &given);
 	key = find_key(kid);
-	if (key == NULL || (key->expires_at != QMS_NO_TIME && key->expires_at <= qms_clock_now()))
+	if (key == NULL)
 		return false;
 	compute_secret(key, organization_id, visit_id, nonce, secret);
 	return CRYPTO_memcmp(secret, given, sizeof(secret)) == 0;
@@ -193,28 +197,25 @@ qms_token_refuse(void)
 			 errhint("Use the token that join_queue answered.")));
 }
 
-/* The nonce of a visit: of its first ticket, which has the visit's id, live or past. */
+/*
+ * The nonce of a visit: of its first ticket, which has the visit's id, live or
+ * past.  Mostly it is live; if not, one statement looks everywhere, or a ticket
+ * that comes back from the past meanwhile would be in neither place.
+ */
 bool
 qms_token_nonce_of_visit(int64 visit_id, int64 *nonce)
 {
 	static QmsPlan live = QMS_PLAN("SELECT token_nonce FROM qms.ticket WHERE ticket_id = $1", INT8OID);
-	static QmsPlan past = QMS_PLAN(
-								   "SELECT token_nonce FROM qms.ticket_history WHERE ticket_id = $1 "
-								   "ORDER BY ended_at DESC LIMIT 1", INT8OID);
-	static QmsPlan visit = QMS_PLAN("SELECT token_nonce FROM qms.visit WHERE visit_id = $1", INT8OID);
-	QmsPlan    *places[] = {&live, &past, &visit};
-	int			i;
+	static QmsPlan anywhere = QMS_PLAN(
+									   "SELECT token_nonce FROM qms.ticket WHERE ticket_id = $1 UNION ALL "
+									   "SELECT token_nonce FROM qms.ticket_history WHERE ticket_id = $1 UNION ALL "
+									   "SELECT token_nonce FROM qms.visit WHERE visit_id = $1 LIMIT 1", INT8OID);
+	QmsParams	params = {0};
 
-	for (i = 0; i < lengthof(places); i++)
-	{
-		QmsParams	params = {0};
-
-		qms_param_int64(&params, visit_id);
-		if (qms_spi_run(places[i], &params) > 0)
-		{
-			*nonce = qms_spi_int64(0, 0);
-			return true;
-		}
-	}
-	return false;
+	qms_param_int64(&params, visit_id);
+	/* A repeated request may be answered by what was committed after our transaction began. */
+	if (qms_spi_look(&live, &params) == 0 && qms_spi_look(&anywhere, &params) == 0)
+		return false;
+	*nonce = qms_spi_int64(0, 0);
+	return true;
 }

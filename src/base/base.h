@@ -134,6 +134,7 @@ extern void qms_row_copy_value(QmsRow *to, int c, const QmsRow *from, int from_c
 
 /* ---- clock.c ---- */
 extern TimestampTz qms_clock_now(void);
+extern bool qms_clock_is_mocked(void);
 extern void qms_clock_define_settings(void);
 extern Interval *qms_interval_make(int64 usec);
 extern int64 qms_interval_usec(const Interval *interval, const char *what);
@@ -159,11 +160,14 @@ typedef enum QmsPartitioned
 {
 	QMS_PART_HISTORY,
 	QMS_PART_LEG,
-	QMS_PART_EVENT
+	QMS_PART_EVENT,
+	QMS_PART_POSITION			/* by day */
 } QmsPartitioned;
 
 extern void qms_partition_ensure(QmsPartitioned which, TimestampTz at);
 extern void qms_partition_forget(void);
+extern TimestampTz qms_partition_next(QmsPartitioned which, TimestampTz at);
+extern bool qms_partition_drop_one(QmsPartitioned which, TimestampTz before);
 
 /* ---- inval.c ---- */
 extern void qms_inval_watch(void);

@@ -72,6 +72,12 @@ qms_clock_now(void)
 	return mock_now != QMS_NO_TIME ? mock_now : GetCurrentTimestamp();
 }
 
+bool
+qms_clock_is_mocked(void)
+{
+	return mock_now != QMS_NO_TIME;
+}
+
 Interval *
 qms_interval_make(int64 usec)
 {

@@ -229,8 +229,8 @@ qms_spi_look_at(QmsPlan *plan, QmsParams *params, Snapshot snapshot)
 
 /*
  * ... with one of this very moment, also inside REPEATABLE READ: for the
- * configuration, where a lock and not the transaction's beginning says what
- * holds.
+ * configuration, and for what is asked under a lock, where the lock and not the
+ * transaction's beginning says what holds.
  */
 uint64
 qms_spi_look(QmsPlan *plan, QmsParams *params)
@@ -238,6 +238,8 @@ qms_spi_look(QmsPlan *plan, QmsParams *params)
 	int			nestlevel = make_ready(plan);
 
 	Assert((params ? params->n : 0) == plan->nargs);
+	/* Our own last change is seen too. */
+	CommandCounterIncrement();
 	return finish(SPI_execute_snapshot(plan->plan, params ? params->values : NULL,
 									   params ? params->nulls : NULL, GetLatestSnapshot(),
 									   InvalidSnapshot, true, false, 0), nestlevel);

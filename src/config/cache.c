@@ -304,6 +304,7 @@ keep_class(void)
 	class->name = keep_text(2);
 	class->credit = qms_interval_usec(DatumGetIntervalP(qms_spi_datum(0, 3, &isnull)), NULL);
 	class->self_service = qms_spi_bool(0, 4);
+	class->deleted = qms_spi_bool(0, 5);
 	old = MemoryContextSwitchTo(context);
 	classes = lappend(classes, class);
 	MemoryContextSwitchTo(old);
@@ -314,7 +315,7 @@ QmsClass *
 qms_config_class(int64 organization_id, const char *name)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "SELECT customer_class_id, organization_id, name, credit, self_service "
+								   "SELECT customer_class_id, organization_id, name, credit, self_service, deleted_at IS NOT NULL "
 								   "FROM qms.customer_class WHERE organization_id = $1 AND name = $2 AND deleted_at IS NULL",
 								   INT8OID, TEXTOID);
 	QmsParams	params = {0};
@@ -324,7 +325,7 @@ qms_config_class(int64 organization_id, const char *name)
 	{
 		QmsClass   *class = lfirst(cell);
 
-		if (class->organization_id == organization_id && strcmp(class->name, name) == 0)
+		if (class->organization_id == organization_id && !class->deleted && strcmp(class->name, name) == 0)
 			return class;
 	}
 	qms_param_int64(&params, organization_id);
@@ -337,7 +338,7 @@ QmsClass *
 qms_config_class_by_id(int64 customer_class_id)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "SELECT customer_class_id, organization_id, name, credit, self_service "
+								   "SELECT customer_class_id, organization_id, name, credit, self_service, deleted_at IS NOT NULL "
 								   "FROM qms.customer_class WHERE customer_class_id = $1", INT8OID);
 	QmsParams	params = {0};
 	ListCell   *cell;

@@ -108,6 +108,7 @@ typedef struct QmsClass
 	char	   *name;
 	int64		credit;			/* microseconds */
 	bool		self_service;
+	bool		deleted;		/* still that of some tickets */
 } QmsClass;
 
 /* A service as one queue offers it. */

@@ -88,6 +88,7 @@ qms_event_write(QmsCall *call, const QmsEvent *event)
 	qms_param_pointer(&params, call->has_request ? &call->request_id : NULL);
 	qms_param_pointer(&params, event->data);
 	qms_spi_run(&plan, &params);
+	qms_doorbell_note();
 	return event_id;
 }
 

@@ -34,4 +34,16 @@ extern int64 qms_event_write(QmsCall *call, const QmsEvent *event);
 extern int64 qms_event_configuration(QmsCall *call, const char *thing, const char *verb, int64 organization_id,
 									 int64 branch_id, int64 thing_id, const Jsonb *data);
 
+/* doorbell.c */
+#define QMS_MAX_DATABASES 256
+
+extern Size qms_doorbell_size(void);
+extern void qms_doorbell_start(void);
+extern bool qms_doorbell_attach(void);
+extern void qms_doorbell_detach(void);
+extern bool qms_doorbell_was_rung(void);
+extern void qms_doorbell_ring(void);
+extern void qms_doorbell_listen(bool listen);
+extern void qms_doorbell_note(void);
+
 #endif							/* QMS_EVENTS_H */

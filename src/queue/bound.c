@@ -23,7 +23,11 @@
  * had ended when he read is in his snapshot, so its entry has done its duty.
  * Nobody needs to hear of commits, rollbacks or PREPARE: a prepared transaction
  * counts as running, a called ticket whose call rolls back was waiting in every
- * snapshot taken meanwhile.
+ * snapshot that others took meanwhile.  It was not in those of its own
+ * transaction, which therefore does not raise any more (qms_bound_left).
+ *
+ * Transactions that were prepared before the server started, or before a standby
+ * was promoted, have registered nothing: no line is raised until they are done.
  *
  * Locks: one LWLock for the table of queues (entries are never removed), a
  * spinlock per queue for a few loads and stores.  Without
@@ -33,9 +37,11 @@
 
 #include "access/transam.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
+#include "storage/proc.h"
 #include "storage/procarray.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
@@ -66,7 +72,7 @@ typedef struct BoundSlot
 	int64		from;
 	uint64		serial;			/* of the newest entry */
 	uint64		purged;			/* newest serial that was dropped */
-	TransactionId frozen_until; /* valid: no raising while a transaction up to it runs */
+	uint64		frozen_until;	/* no raising while a transaction before this one runs; 0: none */
 	int			nentries;
 	BoundEntry	entries[MAX_ENTRIES];
 	QmsBuckets	buckets;		/* atomics, not under the spinlock; see bucket.c */
@@ -75,9 +81,13 @@ typedef struct BoundSlot
 
 static int	queue_slots = 1024;
 static HTAB *slots = NULL;
+static uint64 *first_xid = NULL;	/* those before it may have registered nothing; 0: not known yet */
 static LWLock *slots_lock = NULL;
 static shmem_request_hook_type prev_request_hook = NULL;
 static shmem_startup_hook_type prev_startup_hook = NULL;
+
+/* The last transaction of this backend that took somebody out of a line. */
+static LocalTransactionId left_in = InvalidLocalTransactionId;
 
 static void
 request_memory(void)
@@ -85,6 +95,7 @@ request_memory(void)
 	if (prev_request_hook)
 		prev_request_hook();
 	RequestAddinShmemSpace(hash_estimate_size(queue_slots, sizeof(BoundSlot)));
+	RequestAddinShmemSpace(MAXALIGN(sizeof(uint64)));
 	RequestNamedLWLockTranche("qms", 1);
 }
 
@@ -92,6 +103,7 @@ static void
 start_memory(void)
 {
 	HASHCTL		ctl = {0};
+	bool		found;
 
 	if (prev_startup_hook)
 		prev_startup_hook();
@@ -99,6 +111,9 @@ start_memory(void)
 	ctl.entrysize = sizeof(BoundSlot);
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	slots = ShmemInitHash("qms bounds", queue_slots, queue_slots, &ctl, HASH_ELEM | HASH_BLOBS);
+	first_xid = ShmemInitStruct("qms first transaction", sizeof(uint64), &found);
+	if (!found)
+		*first_xid = 0;
 	slots_lock = &GetNamedLWLockTranche("qms")->lock;
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -120,7 +135,27 @@ qms_bound_init(void)
 	shmem_startup_hook = start_memory;
 }
 
-/* The slot of a queue; NULL if there is no memory for it. */
+/* The next transaction, as a number that never wraps around. */
+static uint64
+next_xid(void)
+{
+	return U64FromFullTransactionId(ReadNextFullTransactionId());
+}
+
+/* Is every transaction before this one done? */
+static bool
+all_done_before(uint64 xid)
+{
+	TransactionId oldest = GetOldestActiveTransactionId();
+	uint64		next = next_xid();
+
+	return next - (uint32) ((uint32) next - oldest) >= xid;
+}
+
+/*
+ * The slot of a queue; NULL if there is no memory for it, and on a standby: it
+ * does not hear who comes into a line.
+ */
 static BoundSlot *
 find_slot(int64 queue_id)
 {
@@ -135,7 +170,7 @@ find_slot(int64 queue_id)
 		BoundSlot  *slot;
 	}		   *local;
 
-	if (slots == NULL)
+	if (slots == NULL || RecoveryInProgress())
 		return NULL;
 	if (known == NULL)
 	{
@@ -149,6 +184,8 @@ find_slot(int64 queue_id)
 	if (found)
 		return local->slot;
 	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
+	if (*first_xid == 0)
+		*first_xid = next_xid();
 	slot = hash_search(slots, &key, HASH_ENTER_NULL, &found);
 	if (slot != NULL && !found)
 	{
@@ -156,7 +193,7 @@ find_slot(int64 queue_id)
 		slot->from = PG_INT64_MIN;
 		slot->serial = 0;
 		slot->purged = 0;
-		slot->frozen_until = InvalidTransactionId;
+		slot->frozen_until = *first_xid;
 		slot->nentries = 0;
 		pg_atomic_init_u32(&slot->buckets.state, 0);
 		for (i = 0; i < QMS_BUCKETS; i++)
@@ -182,9 +219,11 @@ qms_bound_forget_database(void)
 {
 	HASH_SEQ_STATUS status;
 	BoundSlot  *slot;
+	uint64		next;
 
 	if (slots == NULL)
 		return;
+	next = next_xid();
 	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
 	hash_seq_init(&status, slots);
 	while ((slot = hash_seq_search(&status)) != NULL)
@@ -194,6 +233,7 @@ qms_bound_forget_database(void)
 		SpinLockAcquire(&slot->mutex);
 		slot->from = PG_INT64_MIN;
 		slot->purged = ++slot->serial;
+		slot->frozen_until = next;	/* what is here now is back if we roll back */
 		slot->nentries = 0;
 		SpinLockRelease(&slot->mutex);
 		pg_atomic_write_u32(&slot->buckets.state, 0);
@@ -264,17 +304,20 @@ purge(BoundSlot *slot)
 
 /* No room even so: fall back to scanning from the lowest key, until all of them are done. */
 static void
-give_up(BoundSlot *slot, int64 sort_key, TransactionId xid)
+give_up(BoundSlot *slot, int64 sort_key, uint64 next)
 {
 	int			i;
 
 	slot->from = Min(slot->from, sort_key);
-	slot->frozen_until = xid;
+	slot->frozen_until = next;
 	for (i = 0; i < slot->nentries; i++)
 	{
+		/* Perhaps one that began after "next" was read. */
+		int32		newer = (int32) (slot->entries[i].xid - (uint32) next);
+
 		slot->from = Min(slot->from, slot->entries[i].sort_key);
-		if (TransactionIdFollows(slot->entries[i].xid, slot->frozen_until))
-			slot->frozen_until = slot->entries[i].xid;
+		if (newer >= 0)
+			slot->frozen_until = Max(slot->frozen_until, next + newer + 1);
 	}
 	slot->nentries = 0;
 	slot->purged = slot->serial;
@@ -286,6 +329,7 @@ qms_bound_register(int64 queue_id, int64 sort_key)
 {
 	BoundSlot  *slot = find_slot(queue_id);
 	TransactionId xid;
+	uint64		next = 0;
 	bool		full;
 	int			round;
 
@@ -306,13 +350,27 @@ qms_bound_register(int64 queue_id, int64 sort_key)
 			entry->serial = slot->serial;
 		}
 		else if (round == 1)
-			give_up(slot, sort_key, xid);
+			give_up(slot, sort_key, next);
 		SpinLockRelease(&slot->mutex);
 		if (!full)
 			return;
 		if (round == 0)
+		{
 			purge(slot);
+			next = next_xid();
+		}
 	}
+}
+
+/*
+ * The running transaction takes somebody out of a line.  If it rolls back, or
+ * to a savepoint, he waits again, but its own snapshots do not show him: from
+ * now on it must not raise.
+ */
+void
+qms_bound_left(void)
+{
+	left_in = MyProc->lxid;
 }
 
 static bool
@@ -337,7 +395,7 @@ qms_bound_read(int64 queue_id, QmsBound *bound)
 {
 	BoundSlot  *slot = find_slot(queue_id);
 	BoundEntry	copy[MAX_ENTRIES];
-	TransactionId frozen_until;
+	uint64		frozen_until;
 	int			n;
 	int			i;
 
@@ -354,8 +412,7 @@ qms_bound_read(int64 queue_id, QmsBound *bound)
 	memcpy(copy, slot->entries, sizeof(BoundEntry) * n);
 	SpinLockRelease(&slot->mutex);
 
-	bound->may_raise = !TransactionIdIsValid(frozen_until) ||
-		TransactionIdPrecedes(frozen_until, GetOldestActiveTransactionId());
+	bound->may_raise = frozen_until == 0 || all_done_before(frozen_until);
 	bound->limit = PG_INT64_MAX;
 	for (i = 0; i < n; i++)
 	{
@@ -401,12 +458,12 @@ qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
 	int64		to = Min(first_waiting, seen->limit);
 	int			i;
 
-	if (slot == NULL || (to <= seen->from && seen->nentries == 0))
+	if (slot == NULL || left_in == MyProc->lxid || (to <= seen->from && seen->nentries == 0))
 		return;
 	SpinLockAcquire(&slot->mutex);
 	if (slot->from == seen->from && slot->purged <= seen->serial)
 	{
-		slot->frozen_until = InvalidTransactionId;
+		slot->frozen_until = 0;
 		for (i = slot->nentries - 1; i >= 0; i--)
 		{
 			BoundEntry *entry = &slot->entries[i];

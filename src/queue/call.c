@@ -65,6 +65,8 @@ explanation(const QmsTicket *ticket, const QmsProfile *profile, const QmsPick *p
 	qms_json_text(&json, "policy", qms_policy_name(profile->policy));
 	qms_json_int64(&json, "sort_key", qms_row_int64(ticket, T_sort_key));
 	qms_json_id(&json, "passed_ticket_id", pick->passed);
+	if (pick->passed != 0)
+		qms_json_text(&json, "passed_while", pick->passed_in_change ? "changed" : "called");
 	qms_json_id(&json, "follows_event_id", finished->event_id);
 	if (pick->nheads > 1)
 	{
@@ -105,10 +107,13 @@ finish_current(QmsCall *call, const QmsSession *session, const char *word, Finis
 	finished->event_id = qms_finish(call, finished->ticket, final, outcome, reason, false);
 }
 
-QMS_FUNCTION(call_next, QMS_ACT_COUNTER, QMS_MUTATES | QMS_SETOF)
+/*
+ * The next ticket of a counter, called; NULL if nobody waits.  word: how its
+ * present ticket ends, or NULL.
+ */
+QmsTicket *
+qms_call_next_ticket(QmsCall *call, const QmsCounter *counter, const char *word)
 {
-	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
-	char	   *word = qms_arg_text_or_null(call, 1);
 	QmsSession *session = qms_session_needed(call, counter->counter_id);
 	QmsProfile *profile = qms_session_profile(session, counter);
 	Finished	finished = {0, NULL, -1, 0};
@@ -124,12 +129,20 @@ QMS_FUNCTION(call_next, QMS_ACT_COUNTER, QMS_MUTATES | QMS_SETOF)
 	{
 		if (finished.ticket != NULL)
 			qms_session_let_go(call, finished.ticket, finished.served_usec, finished.event_id);
-		return qms_answer_none(call);
+		return NULL;
 	}
 	qms_ticket_set_state(pick.ticket, QMS_CALLED);
 	put_at_counter(call, pick.ticket, session, &pick, &finished,
 				   explanation(pick.ticket, profile, &pick, &finished));
-	return qms_ticket_answer(call, pick.ticket);
+	return pick.ticket;
+}
+
+QMS_FUNCTION(call_next, QMS_ACT_COUNTER, QMS_MUTATES | QMS_SETOF)
+{
+	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
+	QmsTicket  *ticket = qms_call_next_ticket(call, counter, qms_arg_text_or_null(call, 1));
+
+	return ticket == NULL ? qms_answer_none(call) : qms_ticket_answer(call, ticket);
 }
 
 static bool
@@ -163,13 +176,19 @@ check_may_choose(QmsCall *call, const QmsCounter *counter, const QmsProfile *pro
 				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
 				 errmsg("counter %lld does not serve the queue of ticket %lld",
 						(long long) counter->counter_id, ticket_id),
+				 errdetail("The queue is none of the counter's sources."),
 				 errhint("Transfer the ticket to a queue of the counter.")));
 	if (state != QMS_WAITING && state != QMS_ON_HOLD)
-		qms_state_check(state, QMS_CALLED == state ? QMS_BOOKED : QMS_CALLED, ticket_id);
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
+				 errmsg("ticket %lld cannot be called: it is %s", ticket_id, qms_state_name(state)),
+				 errdetail("Only tickets that wait or are on hold can be called."),
+				 errhint("Look at the ticket with qms.get_ticket(), then use the function that fits its state.")));
 	if (!qms_visit_claim(call, ticket))
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
 				 errmsg("the customer of ticket %lld is called for another ticket", ticket_id),
+				 errdetail("One person is called to one counter at a time."),
 				 errhint("Wait until that one is done.")));
 }
 
@@ -227,6 +246,7 @@ called_ticket(QmsCall *call, QmsState next)
 				 errmsg("ticket %lld cannot become %s: it is %s",
 						(long long) qms_row_int64(ticket, T_ticket_id), qms_state_name(next),
 						qms_state_name(state)),
+				 errdetail("That needs a ticket that is called and not yet served."),
 				 errhint("End the service with qms.complete_service().")));
 	return ticket;
 }
@@ -296,6 +316,7 @@ QMS_FUNCTION(serve_walk_up, QMS_ACT_COUNTER, QMS_MUTATES)
 				(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
 				 errmsg("the branch of counter %lld does not offer service %lld",
 						(long long) counter->counter_id, (long long) service_id),
+				 errdetail("No queue of the branch offers it, or it does not exist."),
 				 errhint("Offer it with qms.offer_service().")));
 	/* The queue's lock comes before row locks. */
 	qms_lock(QMS_LOCK_QUEUE, queue_id, false);

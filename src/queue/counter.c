@@ -33,12 +33,12 @@ static const struct
 
 /* What may be done at the counter now, as names of functions. */
 static const char *const *
-allowed_actions(const QmsSession *session, const char *ticket_state, bool blind, int *n)
+allowed_actions(const QmsSession *session, const char *ticket_state, int *n)
 {
 	static const char *const closed[] = {"open_counter"};
 	static const char *const paused[] = {"resume_counter", "close_counter"};
 	static const char *const idle[] = {"call_next", "serve_walk_up", "pause_counter", "close_counter",
-	"undo", "call_ticket"};
+	"call_ticket", "undo"};
 	static const char *const called[] = {"recall_ticket", "start_service", "complete_service",
 		"mark_no_show", "hold_ticket", "requeue_ticket", "transfer_ticket", "cancel_ticket", "undo",
 	"call_next", "pause_counter"};
@@ -72,7 +72,7 @@ allowed_actions(const QmsSession *session, const char *ticket_state, bool blind,
 		*n = lengthof(paused);
 		return paused;
 	}
-	*n = blind ? lengthof(idle) - 1 : lengthof(idle);
+	*n = lengthof(idle);
 	return idle;
 }
 
@@ -139,6 +139,7 @@ qms_counter_answer(QmsCall *call, QmsCounter *counter, QmsSession *session)
 	bool		nulls[C_COLUMNS];
 	const char *ticket_state = NULL;
 	const char *const *actions;
+	int			nactions = 0;
 	Datum	   *elements;
 	int			n;
 	int			i;
@@ -173,11 +174,16 @@ qms_counter_answer(QmsCall *call, QmsCounter *counter, QmsSession *session)
 	fill_text(values, nulls, C_policy, qms_policy_name(profile->policy));
 	fill_text(values, nulls, C_current_state, ticket_state);
 	fill_text(values, nulls, C_hint, hint_for(session, profile));
-	actions = allowed_actions(session, ticket_state, profile->blind, &n);
+	actions = allowed_actions(session, ticket_state, &n);
 	elements = palloc(sizeof(Datum) * n);
 	for (i = 0; i < n; i++)
-		elements[i] = CStringGetTextDatum(actions[i]);
-	values[C_allowed_actions] = PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false,
+	{
+		if ((profile->blind && strcmp(actions[i], "call_ticket") == 0) ||
+			(strcmp(actions[i], "undo") == 0 && qms_row_isnull(session, S_undo_event_id)))
+			continue;
+		elements[nactions++] = CStringGetTextDatum(actions[i]);
+	}
+	values[C_allowed_actions] = PointerGetDatum(construct_array(elements, nactions, TEXTOID, -1, false,
 																TYPALIGN_INT));
 	nulls[C_allowed_actions] = false;
 	return qms_answer_tuple(call, values, nulls);
@@ -260,6 +266,14 @@ QMS_FUNCTION(open_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 
 	if (staff_id == 0 && call->who->kind == QMS_STAFF)
 		staff_id = call->who->id;
+	/* Nobody works with somebody else's skills; a reception may open counters for others. */
+	if (call->who->kind == QMS_STAFF && staff_id != call->who->id &&
+		strcmp(call->who->role, "reception") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to open a counter for staff %lld", (long long) staff_id),
+				 errdetail("Staff open counters for themselves; the roles reception and admin also for others."),
+				 errhint("Leave staff_id out.")));
 	/* Shared: nobody deletes the counter, profile or staff member meanwhile. */
 	qms_lock(QMS_LOCK_SETUP, counter->organization_id, false);
 	qms_config_refresh();
@@ -277,6 +291,7 @@ QMS_FUNCTION(open_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_COUNTER_TAKEN),
 				 errmsg("counter %lld cannot be opened", (long long) counter->counter_id),
+				 staff_id == 0 ? errdetail("It is open already.") :
 				 errdetail("It is open already, or staff %lld works at another counter.",
 						   (long long) staff_id),
 				 errhint("Close the open session with qms.close_counter().")));
@@ -330,6 +345,7 @@ QMS_FUNCTION(resume_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_COUNTER_NOT_OPEN),
 				 errmsg("counter %lld is not paused", (long long) counter->counter_id),
+				 errdetail("There is no pause to end."),
 				 errhint("It is open already: use qms.call_next().")));
 	counter_event(call, counter, session, "counter.resumed", "idle", NULL);
 	return qms_counter_answer(call, counter, session);

@@ -102,6 +102,7 @@ waiting_one(QmsTicket **tickets, int n)
 				 errmsg("ticket %lld does not wait: it is %s",
 						(long long) qms_row_int64(tickets[0], T_ticket_id),
 						qms_row_text(tickets[0], T_state)),
+				 errdetail("Only who waits can let others go first."),
 				 errhint("Only a waiting ticket can be deferred.")));
 	return best;
 }
@@ -139,6 +140,7 @@ QMS_FUNCTION(defer_ticket, QMS_ACT_TOKEN, QMS_MUTATES)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("until must be in the future"),
+				 errdetail("It is when the ticket comes back by itself."),
 				 errhint("Give places to let some people go first.")));
 	tickets = lock_visit(call, &n);
 	ticket = waiting_one(tickets, n);
@@ -152,9 +154,16 @@ QMS_FUNCTION(defer_ticket, QMS_ACT_TOKEN, QMS_MUTATES)
 		qms_row_set_text(ticket, T_resume_to, "place");
 	}
 	else
-		qms_ticket_set_key(ticket, qms_line_key_behind(qms_row_int64(ticket, T_queue_id),
-													   qms_row_int64(ticket, T_sort_key),
-													   qms_row_int64(ticket, T_ticket_id), places));
+	{
+		int64		key = qms_line_key_behind(qms_row_int64(ticket, T_queue_id),
+											  qms_row_int64(ticket, T_sort_key),
+											  qms_row_int64(ticket, T_ticket_id), places);
+
+		/* Nobody is behind: the place stays, and nothing is used up. */
+		if (key == qms_row_int64(ticket, T_sort_key))
+			return qms_progress_answer(call, ticket);
+		qms_ticket_set_key(ticket, key);
+	}
 	qms_row_set_int32(ticket, T_defers, qms_row_int32(ticket, T_defers) + 1);
 	qms_ticket_store(ticket);
 	qms_json_begin(&json);

@@ -39,6 +39,7 @@ change_credit(QmsCall *call, QmsTicket *ticket, QmsQueue *queue)
 			ereport(ERROR,
 					(errcode(ERRCODE_QMS_NOT_FOUND),
 					 errmsg("customer class \"%s\" does not exist", name),
+					 errdetail("Classes belong to an organization; upper and lower case differ."),
 					 errhint("The view qms.customer_classes lists the classes of the organization.")));
 		qms_row_set_id(ticket, T_customer_class_id, class->customer_class_id);
 	}
@@ -46,6 +47,7 @@ change_credit(QmsCall *call, QmsTicket *ticket, QmsQueue *queue)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("priority must be from 0 to 10, not %d", priority),
+				 errdetail("Each step is worth priority_step of the queue."),
 				 errhint("0 is the usual priority.")));
 	qms_row_set_int32(ticket, T_priority, priority);
 	if (service_id != 0)
@@ -57,6 +59,7 @@ change_credit(QmsCall *call, QmsTicket *ticket, QmsQueue *queue)
 					(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
 					 errmsg("queue %lld does not offer service %lld", (long long) queue->queue_id,
 							(long long) service_id),
+					 errdetail("The queue has other services, or the service does not exist."),
 					 errhint("Transfer the ticket to a queue that does.")));
 		qms_row_set_id(ticket, T_service_id, service_id);
 		qms_row_set_pointer(ticket, T_requires_skill, offer->requires_skill);

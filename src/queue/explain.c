@@ -24,6 +24,7 @@ typedef struct CallEvent
 	const char *policy;
 	int64		sort_key;
 	int64		passed;
+	bool		passed_in_change;
 	Jsonb	   *heads;
 } CallEvent;
 
@@ -87,6 +88,8 @@ reason_of(const CallEvent *event, bool chosen)
 		return "A clerk chose this ticket out of turn.";
 	if (strcmp(event->policy, "walk_up") == 0)
 		return "The customer stood at the counter without a ticket.";
+	if (event->heads == NULL)
+		return "It was the first in line that this counter may call.";
 	if (strcmp(event->policy, "fifo") == 0)
 		return chosen ? "It had the smallest sort_key." : "Another one had a smaller sort_key.";
 	if (strcmp(event->policy, "strict") == 0)
@@ -134,6 +137,7 @@ read_call(int64 ticket_id, CallEvent *event)
 								   "ORDER BY event_id DESC LIMIT 1", INT8OID);
 	QmsParams	params = {0};
 	Jsonb	   *data;
+	char	   *passed_while;
 	bool		isnull;
 
 	memset(event, 0, sizeof(*event));
@@ -148,6 +152,8 @@ read_call(int64 ticket_id, CallEvent *event)
 	event->policy = qms_jsonb_text(data, "policy");
 	(void) qms_jsonb_int64(data, "sort_key", &event->sort_key);
 	(void) qms_jsonb_int64(data, "passed_ticket_id", &event->passed);
+	passed_while = qms_jsonb_text(data, "passed_while");
+	event->passed_in_change = passed_while != NULL && strcmp(passed_while, "changed") == 0;
 	event->heads = qms_jsonb_object(data, "heads");
 	return true;
 }
@@ -169,10 +175,10 @@ QMS_FUNCTION(explain_call, QMS_ACT_LOOK, QMS_SETOF)
 		answer_heads(call, &event);
 	else
 		answer_head(call, &event, ticket_id, event.queue_id, 0, event.sort_key, 1.0,
-					(double) event.sort_key, event.policy[0] == 'c' || event.policy[0] == 'w' ?
-					reason_of(&event, true) : "It was the first in line that this counter may call.");
+					(double) event.sort_key, reason_of(&event, true));
 	if (event.passed != 0)
 		answer_head(call, &event, event.passed, event.queue_id, 0, 0, 1.0, 0,
-					"It stood before, but was locked by a change of its own.");
+					event.passed_in_change ? "It stood before, but its customer or a desk was just changing it." :
+					"It stood before, but another counter was just calling it.");
 	return qms_answer_none(call);
 }

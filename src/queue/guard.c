@@ -119,6 +119,7 @@ note_waiting(const Looked *old, const Looked *new)
 	{
 		qms_bucket_note(old->queue_id, old->sort_key, -1);
 		qms_roll_note(old->queue_id, old->ticket_id, old->sort_key, -1);
+		qms_bound_left();
 	}
 	if (is)
 	{

@@ -73,11 +73,16 @@ QMS_FUNCTION(hold_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("resume_at must be in the future"),
+				 errdetail("It is when the ticket comes back by itself."),
 				 errhint("Leave it out to hold the ticket until qms.resume_ticket().")));
 	ticket = qms_ticket_lock(call, ticket_id, true);
 	before = qms_row_copy(ticket);
 	if (qms_ticket_state(ticket) == QMS_ON_HOLD)
-		qms_state_check(QMS_ON_HOLD, QMS_CALLED, ticket_id);
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
+				 errmsg("ticket %lld is on hold already", (long long) ticket_id),
+				 errdetail("Its hold_kind is %s.", qms_row_text(ticket, T_hold_kind)),
+				 errhint("Resume it first, with qms.resume_ticket().")));
 	qms_ticket_set_state(ticket, QMS_ON_HOLD);
 	set_wanted(call, ticket, before, resume_to);
 	qms_ticket_clear_call(ticket);
@@ -99,34 +104,47 @@ QMS_FUNCTION(hold_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	return qms_ticket_answer(call, ticket);
 }
 
-QMS_FUNCTION(resume_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
+/*
+ * A locked ticket on hold waits again.  False, and nothing done, if its person
+ * is called for another ticket.
+ */
+bool
+qms_hold_resume(QmsCall *call, QmsTicket *ticket)
 {
-	int64		ticket_id = qms_arg_id(call, 0, "ticket_id");
-	QmsTicket  *ticket = qms_ticket_lock(call, ticket_id, true);
 	char	   *kind = qms_row_text(ticket, T_hold_kind);
-	const char *event_kind = "ticket.resumed";
 	QmsJson		json;
 
-	if (kind == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
-				 errmsg("ticket %lld is not on hold: it is %s", (long long) ticket_id,
-						qms_row_text(ticket, T_state)),
-				 errhint("Only tickets on hold can be resumed.")));
 	if (!qms_visit_claim(call, ticket))
-		ereport(ERROR,
-				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
-				 errmsg("the customer of ticket %lld is called for another ticket", (long long) ticket_id),
-				 errhint("It waits again by itself when that one is done.")));
-	if (strcmp(kind, "not_arrived") == 0)
-		event_kind = "ticket.arrived";
+		return false;
 	qms_ticket_set_state(ticket, QMS_WAITING);
 	qms_ticket_clear_hold(ticket);
 	set_wanted_until(call, ticket);
 	qms_ticket_store(ticket);
 	qms_json_begin(&json);
 	qms_json_text(&json, "hold_kind", kind);
-	qms_ticket_event(call, ticket, event_kind, qms_json_end(&json), 0);
+	qms_ticket_event(call, ticket, strcmp(kind, "not_arrived") == 0 ? "ticket.arrived" : "ticket.resumed",
+					 qms_json_end(&json), 0);
+	return true;
+}
+
+QMS_FUNCTION(resume_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
+{
+	int64		ticket_id = qms_arg_id(call, 0, "ticket_id");
+	QmsTicket  *ticket = qms_ticket_lock(call, ticket_id, true);
+
+	if (qms_row_isnull(ticket, T_hold_kind))
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
+				 errmsg("ticket %lld is not on hold: it is %s", (long long) ticket_id,
+						qms_row_text(ticket, T_state)),
+				 errdetail("It has no hold to end."),
+				 errhint("Only tickets on hold can be resumed.")));
+	if (!qms_hold_resume(call, ticket))
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
+				 errmsg("the customer of ticket %lld is called for another ticket", (long long) ticket_id),
+				 errdetail("One person is called to one counter at a time."),
+				 errhint("It waits again by itself when that one is done.")));
 	return qms_ticket_answer(call, ticket);
 }
 
@@ -144,6 +162,7 @@ QMS_FUNCTION(requeue_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
 				 errmsg("ticket %lld cannot be requeued: it is %s", (long long) ticket_id,
 						qms_state_name(state)),
+				 errdetail("Requeuing takes back a call that the customer did not follow."),
 				 errhint("Only a called ticket can; use qms.hold_ticket() or qms.transfer_ticket().")));
 	qms_ticket_set_state(ticket, QMS_WAITING);
 	qms_ticket_clear_call(ticket);

@@ -18,6 +18,7 @@ typedef struct JoinRequest
 	int32		priority;
 	const char *subject;
 	int64		visit_id;		/* of a further ticket, else 0 */
+	int64		visit_organization_id;
 	int64		nonce;
 	bool		walk_up;		/* to be served at once */
 } JoinRequest;
@@ -34,6 +35,7 @@ find_queue(QmsCall *call, int64 service_id)
 {
 	int64		queue_id = qms_arg_id_or_0(call, A_queue_id, "queue_id");
 	int64		branch_id = qms_arg_id_or_0(call, A_branch_id, "branch_id");
+	QmsQueue   *queue;
 
 	if (queue_id != 0)
 		return queue_id;
@@ -41,9 +43,13 @@ find_queue(QmsCall *call, int64 service_id)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("join_queue needs a queue, or a branch and a service"),
+				 errdetail("A branch and a service together lead to the queue that offers the service there."),
 				 errhint("Give queue_id, or branch_id and service_id.")));
 	queue_id = qms_config_default_queue(branch_id, service_id);
-	if (queue_id == 0)
+	queue = queue_id ? qms_config_queue(queue_id) : NULL;
+	/* A branch of another organization is as if it were not there. */
+	if (queue == NULL || (call->who->organization_id != 0 &&
+						  call->who->organization_id != queue->organization_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
 				 errmsg("branch %lld does not offer service %lld", (long long) branch_id,
@@ -62,6 +68,7 @@ find_class(QmsCall *call, const QmsQueue *queue, const JoinRequest *request)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_NOT_FOUND),
 				 errmsg("customer class \"%s\" does not exist", request->class_name),
+				 errdetail("Classes belong to an organization; upper and lower case differ."),
 				 errhint("The view qms.customer_classes lists the classes of the organization.")));
 	if (qms_gate_is_staff(call))
 		return class;
@@ -96,6 +103,7 @@ set_service(QmsTicket *ticket, const QmsQueue *queue, int64 service_id)
 				(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
 				 errmsg("queue %lld does not offer service %lld", (long long) queue->queue_id,
 						(long long) service_id),
+				 errdetail("The queue has other services, or the service does not exist."),
 				 errhint("Offer it with qms.offer_service(), or join the queue that does.")));
 	qms_row_set_id(ticket, T_service_id, service_id);
 	qms_row_set_pointer(ticket, T_requires_skill, offer->requires_skill);
@@ -117,7 +125,7 @@ check_room(const QmsQueue *queue)
 		return;
 	qms_param_int64(&params, queue->queue_id);
 	qms_param_int64(&params, queue->settings.max_waiting);
-	qms_spi_run(&plan, &params);
+	qms_spi_look(&plan, &params);
 	if (qms_spi_int64(0, 0) >= queue->settings.max_waiting)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_QUEUE_FULL),
@@ -247,7 +255,7 @@ is_called_elsewhere(int64 visit_id)
 	QmsParams	params = {0};
 
 	qms_param_int64(&params, visit_id);
-	return qms_spi_run(&plan, &params) > 0;
+	return qms_spi_look(&plan, &params) > 0;
 }
 
 /*
@@ -281,18 +289,29 @@ answer_join(QmsCall *call, const QmsTicket *ticket, const QmsPlace *place, bool 
 	return qms_answer_tuple(call, values, nulls);
 }
 
+/* The live place that a subject has in the queue, or NULL. */
+static QmsTicket *
+place_of_subject(QmsCall *call, const JoinRequest *request)
+{
+	int64		ticket_id = qms_line_subject(request->queue_id, request->subject);
+	bool		ended;
+	QmsTicket  *ticket = ticket_id ? qms_ticket_read(call, ticket_id, &ended) : NULL;
+
+	/* It may have ended since. */
+	return ticket != NULL && !ended ? ticket : NULL;
+}
+
 /*
  * The subject has a place already: the same answer again.  Its token goes only
  * to staff and applications: anybody could name somebody else's subject.
  */
 static Datum
-answer_existing(QmsCall *call, QmsQueue *queue, int64 ticket_id)
+answer_existing(QmsCall *call, QmsQueue *queue, const QmsTicket *ticket)
 {
-	bool		ended;
-	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
 	QmsPlace	place;
 
-	qms_place_of(queue, qms_row_int64(ticket, T_sort_key), ticket_id, call->now, &place);
+	qms_place_of(queue, qms_row_int64(ticket, T_sort_key), qms_row_int64(ticket, T_ticket_id),
+				 call->now, &place);
 	return answer_join(call, ticket, &place, qms_gate_is_staff(call));
 }
 
@@ -315,6 +334,7 @@ read_request(QmsCall *call, JoinRequest *request)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("priority must be from 0 to 10, not %d", request->priority),
+				 errdetail("Each step is worth priority_step of the queue."),
 				 errhint("0 is the usual priority.")));
 	request->subject = qms_arg_text_or_null(call, A_subject);
 	if (token_text != NULL)
@@ -324,6 +344,7 @@ read_request(QmsCall *call, JoinRequest *request)
 		if (!qms_types_token_parse(token_text, &token))
 			qms_token_refuse();
 		request->visit_id = qms_visit_of_token(call, &token, &request->nonce);
+		request->visit_organization_id = call->answer_organization;
 	}
 	request->queue_id = find_queue(call, request->service_id);
 }
@@ -335,19 +356,20 @@ QMS_FUNCTION(join_queue, QMS_ACT_JOIN, QMS_MUTATES)
 	QmsTicket  *ticket;
 	QmsPlace	place;
 	QmsJson		json;
-	int64		existing;
+	QmsTicket  *existing;
 
 	read_request(call, &request);
 	queue = qms_line_enter(call, request.queue_id, true);
-	if (request.visit_id != 0 && call->answer_organization != queue->organization_id)
+	if (request.visit_id != 0 && request.visit_organization_id != queue->organization_id)
 		qms_token_refuse();
 	if (queue->settings.subject_required && request.subject == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_SUBJECT_REQUIRED),
 				 errmsg("queue %lld needs a subject", (long long) queue->queue_id),
+				 errdetail("Its setting subject_required gives each subject one place."),
 				 errhint("Give subject => a text that names the person.")));
-	existing = qms_line_subject(request.queue_id, request.subject);
-	if (existing != 0)
+	existing = place_of_subject(call, &request);
+	if (existing != NULL)
 		return answer_existing(call, queue, existing);
 	if (request.visit_id != 0)
 	{

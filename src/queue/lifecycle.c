@@ -7,6 +7,18 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 
+/* A queue that the caller may work with. */
+static QmsQueue *
+find_queue(QmsCall *call, int64 queue_id)
+{
+	QmsQueue   *queue = qms_config_queue(queue_id);
+
+	if (queue == NULL)
+		qms_not_found("queue", queue_id);
+	qms_gate_branch(call, queue->organization_id, queue->branch_id, "queue", queue_id);
+	return queue;
+}
+
 /*
  * Set the status of a queue and answer its row.
  *
@@ -25,12 +37,11 @@ set_status(QmsCall *call, const char *status, const char *event_kind)
 	QmsEvent	event = {0};
 	QmsQueue   *queue;
 
+	/* Nobody waits for, and holds up, a queue that is not his. */
+	(void) find_queue(call, queue_id);
 	qms_lock(QMS_LOCK_QUEUE, queue_id, true);
 	qms_config_refresh();
-	queue = qms_config_queue(queue_id);
-	if (queue == NULL)
-		qms_not_found("queue", queue_id);
-	qms_gate_branch(call, queue->organization_id, queue->branch_id, "queue", queue_id);
+	queue = find_queue(call, queue_id);
 	qms_param_int64(&params, queue_id);
 	qms_param_text(&params, status);
 	qms_param_time(&params, call->now);
@@ -61,13 +72,34 @@ answer_queue(QmsCall *call, int64 queue_id)
 	return qms_answer_tuple(call, values, nulls);
 }
 
-/* Everybody who waits or is on hold in a closed queue goes home. */
+/* One ticket, if it still waits or is on hold in that queue. */
+static void
+expire_one(QmsCall *call, int64 queue_id, int64 ticket_id)
+{
+	QmsTicket  *ticket;
+	QmsState	state;
+
+	qms_visit_lock_of(ticket_id);
+	ticket = qms_ticket_lock_if(QMS_IF_OPEN, ticket_id);
+	/* Called or gone meanwhile: it is somebody's business already. */
+	if (ticket == NULL || qms_row_int64(ticket, T_queue_id) != queue_id)
+		return;
+	state = qms_ticket_state(ticket);
+	if (state == QMS_WAITING || state == QMS_ON_HOLD)
+		qms_finish(call, ticket, QMS_EXPIRED, NULL, "queue closed", true);
+}
+
+/*
+ * Everybody who waits or is on hold in a closed queue goes home.  Visits in the
+ * order of their ids, so that two queues in which the same people wait can be
+ * closed at once.
+ */
 static void
 expire_waiting(QmsCall *call, int64 queue_id)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT ticket_id FROM qms.ticket WHERE queue_id = $1 AND state IN ('waiting', 'on_hold') "
-								   "ORDER BY ticket_id", INT8OID);
+								   "ORDER BY visit_id, ticket_id", INT8OID);
 	QmsParams	params = {0};
 	int64	   *ids;
 	uint64		n;
@@ -80,17 +112,13 @@ expire_waiting(QmsCall *call, int64 queue_id)
 		ids[i] = qms_spi_int64(i, 0);
 	for (i = 0; i < n; i++)
 	{
-		QmsTicket  *ticket;
-		QmsState	state;
-
-		qms_visit_lock_of(ids[i]);
-		ticket = qms_ticket_lock_if(QMS_IF_OPEN, ids[i]);
-		/* Called or gone meanwhile: it is somebody's business already. */
-		if (ticket == NULL || qms_row_int64(ticket, T_queue_id) != queue_id)
-			continue;
-		state = qms_ticket_state(ticket);
-		if (state == QMS_WAITING || state == QMS_ON_HOLD)
-			qms_finish(call, ticket, QMS_EXPIRED, NULL, "queue closed", true);
+		/* What each leaves in memory goes with its SPI: there may be very many. */
+		if (SPI_connect() != SPI_OK_CONNECT)
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not connect to SPI")));
+		expire_one(call, queue_id, ids[i]);
+		SPI_finish();
 	}
 }
 

@@ -94,7 +94,7 @@ qms_line_subject(int64 queue_id, const char *subject)
 			 (int64) hash_bytes_extended((const unsigned char *) subject, strlen(subject), queue_id), true);
 	qms_param_int64(&params, queue_id);
 	qms_param_text(&params, subject);
-	return qms_spi_run(&plan, &params) > 0 ? qms_spi_int64(0, 0) : 0;
+	return qms_spi_look(&plan, &params) > 0 ? qms_spi_int64(0, 0) : 0;
 }
 
 /* Errors of a queue that takes nobody now. */
@@ -105,6 +105,7 @@ check_open(QmsCall *call, QmsQueue *queue)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_QUEUE_CLOSED),
 				 errmsg("queue %lld is closed", (long long) queue->queue_id),
+				 errdetail("It takes no new tickets."),
 				 errhint("Staff open it with qms.open_queue().")));
 	if (queue->status == 'p')
 		ereport(ERROR,

@@ -63,7 +63,7 @@ is_live(const QmsQueue *queue, int32 first, int32 last)
 	qms_param_int64(&params, queue->branch_id);
 	qms_param_pointer(&params, make_number(queue, first));
 	qms_param_pointer(&params, make_number(queue, last));
-	return qms_spi_run(&plan, &params) > 0;
+	return qms_spi_look(&plan, &params) > 0;
 }
 
 /* The usual case, in one statement: the next number of the same day. */
@@ -97,9 +97,9 @@ static void
 begin_day(const QmsQueue *queue, DateADT today)
 {
 	static QmsPlan insert = QMS_PLAN(
-									 "INSERT INTO qms_internal.queue_number (queue_id, organization_id, service_day, last_number, last_arrival) "
-									 "VALUES ($1, $2, $3, 0, '-infinity') ON CONFLICT DO NOTHING",
-									 INT8OID, INT8OID, DATEOID);
+									 "INSERT INTO qms_internal.queue_number (queue_id, organization_id, service_day, last_number, last_arrival, skip_live) "
+									 "VALUES ($1, $2, $3, 0, '-infinity', $4) ON CONFLICT DO NOTHING",
+									 INT8OID, INT8OID, DATEOID, BOOLOID);
 	static QmsPlan lock = QMS_PLAN(
 								   "SELECT service_day FROM qms_internal.queue_number "
 								   "WHERE queue_id = $1 AND organization_id = $2 FOR NO KEY UPDATE", INT8OID, INT8OID);
@@ -110,6 +110,7 @@ begin_day(const QmsQueue *queue, DateADT today)
 									 INT8OID, INT8OID, DATEOID, BOOLOID, BOOLOID);
 	QmsParams	params = {0};
 	bool		isnull;
+	bool		first;
 	bool		live;
 
 	qms_param_int64(&params, queue->queue_id);
@@ -117,13 +118,16 @@ begin_day(const QmsQueue *queue, DateADT today)
 	/* Whoever comes second waits here and then finds the day begun. */
 	if (qms_spi_run(&lock, &params) > 0 && DatumGetDateADT(qms_spi_datum(0, 0, &isnull)) >= today)
 		return;
+	first = SPI_processed == 0;
 	qms_param_datum(&params, DateADTGetDatum(today));
-	if (SPI_processed == 0)
+	/* A new queue may have the prefix of one that is gone. */
+	live = is_live(queue, 1, QMS_NUMBER_MAX);
+	if (first)
 	{
+		qms_param_bool(&params, live);
 		qms_spi_run(&insert, &params);
 		return;
 	}
-	live = is_live(queue, 1, QMS_NUMBER_MAX);
 	qms_param_bool(&params, !(live && queue->settings.live_past_midnight));
 	qms_param_bool(&params, live);
 	qms_spi_run(&update, &params);
@@ -217,7 +221,7 @@ is_taken(const QmsTicket *ticket)
 
 	qms_param_int64(&params, qms_row_int64(ticket, T_branch_id));
 	qms_param_pointer(&params, qms_row_pointer(ticket, T_number));
-	return qms_spi_run(&plan, &params) > 0;
+	return qms_spi_look(&plan, &params) > 0;
 }
 
 /*

@@ -255,28 +255,18 @@ search(Picker *picker, const QmsSource *source, bool take, Found *found)
 		scan(picker, source, PG_INT64_MIN, false, take, found);
 }
 
-/* Does it still wait, for all that is committed by now? */
-static bool
-is_waiting(int64 ticket_id)
-{
-	static QmsPlan plan = QMS_PLAN("SELECT 1 FROM qms.ticket WHERE ticket_id = $1 AND state = 'waiting'", INT8OID);
-	QmsParams	params = {0};
-
-	qms_param_int64(&params, ticket_id);
-	return qms_spi_run(&plan, &params) > 0;
-}
-
 /*
  * Is the ticket that stands before ours locked by a change of its own, which is
  * short, rather than being called?  Then wait for it, within reason.  True if
- * it is worth another look.
+ * it is worth another look; "changing" says which of the two it was.
  */
 static bool
-wait_for_head(int64 ticket_id)
+wait_for_head(int64 ticket_id, bool *changing)
 {
 	int			waited;
 
-	if (!qms_lock_is_held_by_other(QMS_LOCK_TICKET, ticket_id))
+	*changing = qms_lock_is_held_by_other(QMS_LOCK_TICKET, ticket_id);
+	if (!*changing)
 		return false;
 	for (waited = 0; waited < HEAD_WAIT_MS; waited += 2)
 	{
@@ -289,14 +279,32 @@ wait_for_head(int64 ticket_id)
 	return false;
 }
 
+/*
+ * The first one that this counter may call, if he stands before the one found;
+ * else 0.  Who has been called meanwhile stands there no more.
+ */
+static int64
+who_is_ahead(const Found *found)
+{
+	int64		ahead = found->head.ticket_id;
+
+	if (ahead == 0)
+		return 0;
+	if (found->ticket != NULL &&
+		(ahead == qms_row_int64(found->ticket, T_ticket_id) ||
+		 found->head.sort_key > qms_row_int64(found->ticket, T_sort_key)))
+		return 0;
+	return qms_ticket_is_waiting(ahead) ? ahead : 0;
+}
+
 /* Take from a source; if the head of the line is busy with itself, give it a moment. */
 static void
-take_from(Picker *picker, const QmsSource *source, Found *found, int64 *passed)
+take_from(Picker *picker, const QmsSource *source, Found *found, QmsPick *pick)
 {
-	int64		before;
+	int64		ahead;
 	int			round;
 
-	*passed = 0;
+	pick->passed = 0;
 	/* A row that moved in the line between snapshot and lock is no longer the first: look again. */
 	for (round = 0; round < 3; round++)
 	{
@@ -305,15 +313,11 @@ take_from(Picker *picker, const QmsSource *source, Found *found, int64 *passed)
 			found->first_key == qms_row_int64(found->ticket, T_sort_key))
 			break;
 	}
-	/* Somebody may stand before: one whom another counter has just called, is calling, or who is busy. */
-	before = found->head.ticket_id;
-	if (before == 0 || (found->ticket != NULL && before == qms_row_int64(found->ticket, T_ticket_id)))
+	/* Somebody may stand before: one whom another calls, or busy. */
+	ahead = who_is_ahead(found);
+	if (ahead == 0)
 		return;
-	if (found->ticket != NULL && found->head.sort_key > qms_row_int64(found->ticket, T_sort_key))
-		return;
-	if (!is_waiting(before))
-		return;
-	if (wait_for_head(before))
+	if (wait_for_head(ahead, &pick->passed_in_change))
 	{
 		Found		again;
 
@@ -322,12 +326,12 @@ take_from(Picker *picker, const QmsSource *source, Found *found, int64 *passed)
 		if (again.ticket != NULL &&
 			(found->ticket == NULL ||
 			 qms_row_int64(again.ticket, T_sort_key) <= qms_row_int64(found->ticket, T_sort_key)))
-		{
-			*found = again;
-			return;
-		}
+			found->ticket = again.ticket;
+		/* Behind the one who was busy there may have been others whom another calls. */
+		found->head = again.head;
+		ahead = who_is_ahead(found);
 	}
-	*passed = before;
+	pick->passed = ahead;
 }
 
 static QmsHead
@@ -356,13 +360,13 @@ skip_visit(Picker *picker, const QmsTicket *ticket)
 
 /* Take from one source until somebody is found who can be claimed, or nobody. */
 static QmsTicket *
-take_claimed(Picker *picker, const QmsSource *source, int64 *passed)
+take_claimed(Picker *picker, const QmsSource *source, QmsPick *pick)
 {
 	Found		found;
 
 	for (;;)
 	{
-		take_from(picker, source, &found, passed);
+		take_from(picker, source, &found, pick);
 		if (found.ticket == NULL || qms_visit_claim(picker->call, found.ticket))
 			return found.ticket;
 		skip_visit(picker, found.ticket);
@@ -443,7 +447,7 @@ pick_of_many(Picker *picker, QmsPick *pick)
 		{
 			int64		expected = heads[best].ticket_id;
 
-			ticket = take_claimed(picker, &profile->sources[index], &pick->passed);
+			ticket = take_claimed(picker, &profile->sources[index], pick);
 			if (ticket == NULL)
 			{
 				memmove(&heads[best], &heads[best + 1], sizeof(QmsHead) * (n - best - 1));
@@ -453,11 +457,16 @@ pick_of_many(Picker *picker, QmsPick *pick)
 			heads[best] = head_of(ticket, &profile->sources[index], index);
 			heads[best].locked = ticket;
 			heads[best].score = score;
+			heads[best].passed = pick->passed;
+			heads[best].passed_in_change = pick->passed_in_change;
 			if (heads[best].ticket_id != expected)
 				continue;
 		}
 		pick->ticket = ticket;
 		pick->chosen = &heads[best];
+		/* Other sources may have been tried since. */
+		pick->passed = heads[best].passed;
+		pick->passed_in_change = heads[best].passed_in_change;
 		break;
 	}
 	pick->nheads = n;
@@ -475,7 +484,7 @@ qms_pick(QmsCall *call, const QmsSession *session, const QmsProfile *profile, Qm
 	if (profile->nsources == 1)
 	{
 		/* Every policy is the order of the line then. */
-		pick->ticket = take_claimed(&picker, &profile->sources[0], &pick->passed);
+		pick->ticket = take_claimed(&picker, &profile->sources[0], pick);
 		return;
 	}
 	pick_of_many(&picker, pick);

@@ -114,6 +114,24 @@ count_people(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now, 
 	place->people_ahead = Max(estimate, COUNT_LIMIT + 1);
 }
 
+/* Is a counter that takes from this queue free, so that the first in line is called at once? */
+static bool
+counter_is_free(const QmsQueue *queue)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT 1 FROM qms.counter c JOIN qms.staff_session s ON s.counter_id = c.counter_id "
+								   "LEFT JOIN qms.counter_profile p ON p.counter_profile_id = s.counter_profile_id AND p.deleted_at IS NULL "
+								   "WHERE c.branch_id = $2 AND s.closed_at IS NULL AND s.paused_at IS NULL AND s.current_ticket_id IS NULL AND "
+								   "CASE WHEN p.sources IS NULL THEN $1 = ANY (c.queue_ids) "
+								   "ELSE p.sources @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('queue_id', $1)) END LIMIT 1",
+								   INT8OID, INT8OID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, queue->queue_id);
+	qms_param_int64(&params, queue->branch_id);
+	return qms_spi_run(&plan, &params) > 0;
+}
+
 /* Place and wait figures of a ticket that waits, or would wait, at that key. */
 void
 qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now, QmsPlace *place)
@@ -127,6 +145,8 @@ qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now, 
 	place->s = queue->is_release ? 1 : qms_config_open_counters(queue);
 	shape = (double) place->people_ahead + 1.0;
 	mean = shape * queue->mean_service / Max(place->s, 1);
+	if (place->people_ahead == 0 && place->s > 0 && !queue->is_release && counter_is_free(queue))
+		mean = 0;
 	place->p10 = quantile(mean, shape, -Z_OF_P90);
 	place->p50 = quantile(mean, shape, 0);
 	place->p90 = quantile(mean, shape, Z_OF_P90);

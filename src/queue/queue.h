@@ -108,6 +108,7 @@ typedef struct QmsBound
 extern void qms_bound_init(void);
 extern void qms_bound_forget_database(void);
 extern void qms_bound_register(int64 queue_id, int64 sort_key);
+extern void qms_bound_left(void);
 extern void qms_bound_read(int64 queue_id, QmsBound *bound);
 extern void qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
 							const int64 *still_waiting, int nstill);
@@ -163,6 +164,7 @@ typedef enum QmsTicketCondition
 	QMS_IF_HELD_FOR_OTHER
 } QmsTicketCondition;
 
+extern bool qms_ticket_is_waiting(int64 ticket_id);
 extern QmsTicket *qms_ticket_lock_if(QmsTicketCondition condition, int64 ticket_id);
 extern QmsTicket *qms_ticket_read(QmsCall *call, int64 ticket_id, bool *ended);
 extern QmsState qms_ticket_state(const QmsTicket *ticket);
@@ -239,6 +241,8 @@ extern int64 qms_line_subject(int64 queue_id, const char *subject);
 extern QmsQueue *qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside);
 
 /* ---- hold.c, transfer.c: shared with undo ---- */
+extern QmsTicket *qms_call_next_ticket(QmsCall *call, const QmsCounter *counter, const char *word);
+extern bool qms_hold_resume(QmsCall *call, QmsTicket *ticket);
 extern void qms_hold_leave_counter(QmsCall *call, const QmsTicket *before, int64 event_id);
 extern QmsTicket *qms_transfer_take_back(QmsCall *call, int64 ticket_id);
 
@@ -263,6 +267,8 @@ typedef struct QmsHead
 	double		weight;
 	double		score;			/* as the policy saw it */
 	QmsTicket  *locked;			/* set once the row is ours */
+	int64		passed;			/* then: who was passed over for it, as in QmsPick */
+	bool		passed_in_change;
 } QmsHead;
 
 typedef struct QmsPick
@@ -271,7 +277,8 @@ typedef struct QmsPick
 	const QmsHead *chosen;
 	QmsHead    *heads;			/* what was compared; NULL for a single source */
 	int			nheads;
-	int64		passed;			/* a ticket that was passed over, or 0 */
+	int64		passed;			/* a ticket that was passed over because it was locked, or 0 */
+	bool		passed_in_change;	/* by its customer or a desk, not by another call */
 	float8	   *passes;			/* of the ratio policy, charged; else NULL */
 	int			npasses;
 } QmsPick;

@@ -54,6 +54,7 @@ qms_session_needed(QmsCall *call, int64 counter_id)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_COUNTER_NOT_OPEN),
 				 errmsg("counter %lld is not open", (long long) counter_id),
+				 errdetail("Nobody works there: it has no open session."),
 				 errhint("Open it with qms.open_counter().")));
 	return session;
 }
@@ -64,15 +65,18 @@ qms_session_profile(const QmsSession *session, const QmsCounter *counter)
 {
 	int64		profile_id = session ? qms_row_int64(session, S_counter_profile_id) : 0;
 	QmsProfile *profile = profile_id ? qms_config_profile(profile_id) : NULL;
+	QmsProfile *copy;
 
 	if (profile == NULL)
 		return unconstify(QmsProfile *, &counter->profile);
-	if (profile->nsources == 0)
-	{
-		profile->nsources = counter->profile.nsources;
-		profile->sources = counter->profile.sources;
-	}
-	return profile;
+	if (profile->nsources > 0)
+		return profile;
+	/* The remembered one is of all counters that work by it. */
+	copy = palloc(sizeof(QmsProfile));
+	*copy = *profile;
+	copy->nsources = counter->profile.nsources;
+	copy->sources = counter->profile.sources;
+	return copy;
 }
 
 void
@@ -176,6 +180,18 @@ qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 fini
 	return qms_spi_int64(0, 0);
 }
 
+/*
+ * Is this the doing of the counter's own people?  What a customer or another
+ * clerk did to the ticket is not for the counter to take back.
+ */
+static bool
+is_own_action(const QmsCall *call, const QmsTicket *ticket)
+{
+	if (call->function->action == QMS_ACT_TOKEN)
+		return false;
+	return call->who->kind != QMS_STAFF || call->who->id == qms_row_int64(ticket, T_staff_id);
+}
+
 /* The ticket leaves the counter that it is called at; the counter is idle. */
 void
 qms_session_let_go(QmsCall *call, const QmsTicket *ticket, int64 served_usec, int64 event_id)
@@ -183,7 +199,7 @@ qms_session_let_go(QmsCall *call, const QmsTicket *ticket, int64 served_usec, in
 	static QmsPlan plan = QMS_PLAN(
 								   "UPDATE qms.staff_session SET current_ticket_id = NULL, idle_since = $3, "
 								   "tickets_served = tickets_served + $4, service_time = service_time + $5, "
-								   "undo_event_id = coalesce($6, undo_event_id), undo_at = $3 "
+								   "undo_event_id = $6, undo_at = $3 "
 								   "WHERE staff_session_id = $1 AND current_ticket_id = $2",
 								   INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID, INTERVALOID, INT8OID);
 	QmsParams	params = {0};
@@ -193,7 +209,7 @@ qms_session_let_go(QmsCall *call, const QmsTicket *ticket, int64 served_usec, in
 	qms_param_time(&params, call->now);
 	qms_param_int32(&params, served_usec >= 0 ? 1 : 0);
 	qms_param_pointer(&params, qms_interval_make(Max(served_usec, 0)));
-	qms_param_id(&params, event_id);
+	qms_param_id(&params, is_own_action(call, ticket) ? event_id : 0);
 	qms_spi_run(&plan, &params);
 }
 
@@ -234,6 +250,7 @@ qms_session_current_ticket(QmsCall *call, int64 counter_id, bool needed)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_NO_CURRENT_TICKET),
 				 errmsg("counter %lld has no ticket", (long long) counter_id),
+				 errdetail("Nobody is called to it or served there."),
 				 errhint("Call one with qms.call_next().")));
 	return ticket;
 }

@@ -34,7 +34,8 @@ qms_ticket_new(void)
 
 /*
  * A ticket, open or past, in the columns of history; NULL if there is none.  One
- * statement, so that a ticket that ends meanwhile is seen once.  The caller
+ * statement, so that a ticket that ends meanwhile is seen once, and as of now,
+ * also for whoever comes from a lock in REPEATABLE READ.  The caller
  * still has to check whose it is.
  */
 QmsTicket *
@@ -52,7 +53,7 @@ qms_ticket_read(QmsCall *call, int64 ticket_id, bool *ended)
 												qms_table_select_list(&qms_ticket_table),
 												qms_table_select_list(&qms_history_table)));
 	qms_param_int64(&params, ticket_id);
-	if (qms_spi_run(&plan, &params) == 0)
+	if (qms_spi_look(&plan, &params) == 0)
 		return NULL;
 	ticket = qms_row_fetch(&qms_history_table, 0, 0);
 	*ended = !qms_row_isnull(ticket, T_ended_at);
@@ -125,6 +126,17 @@ qms_ticket_lock_if(QmsTicketCondition condition, int64 ticket_id)
 
 	qms_param_int64(&params, ticket_id);
 	return qms_spi_run(&plans[condition], &params) == 0 ? NULL : qms_row_fetch_whole(&qms_ticket_table, 0, 0);
+}
+
+/* Does it still wait, for all that is committed by now? */
+bool
+qms_ticket_is_waiting(int64 ticket_id)
+{
+	static QmsPlan plan = QMS_PLAN("SELECT 1 FROM qms.ticket WHERE ticket_id = $1 AND state = 'waiting'", INT8OID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, ticket_id);
+	return qms_spi_run(&plan, &params) > 0;
 }
 
 QmsState

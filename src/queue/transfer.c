@@ -20,6 +20,7 @@ service_there(const QmsTicket *ticket, const QmsQueue *queue, int64 service_id)
 					(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
 					 errmsg("queue %lld does not offer service %lld", (long long) queue->queue_id,
 							(long long) service_id),
+					 errdetail("The queue has other services, or the service does not exist."),
 					 errhint("Leave service_id out, or offer it with qms.offer_service().")));
 		return service_id;
 	}
@@ -107,6 +108,7 @@ subject_is_there(int64 ticket_id)
 	ereport(ERROR,
 			(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
 			 errmsg("the subject of ticket %lld has another live place in the queue", (long long) ticket_id),
+			 errdetail("A subject has one live place in a queue."),
 			 errhint("Cancel that one first.")));
 }
 
@@ -120,6 +122,9 @@ check_subject(QmsCall *call, int64 ticket_id, int64 queue_id)
 
 	if (ticket == NULL || ended || qms_row_int64(ticket, T_queue_id) == queue_id)
 		return;
+	/* Or the answer would tell the subjects of other organizations. */
+	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
+					"ticket", ticket_id);
 	there = qms_line_subject(queue_id, qms_row_text(ticket, T_subject));
 	if (there != 0 && there != ticket_id)
 		subject_is_there(ticket_id);
@@ -221,6 +226,7 @@ qms_transfer_take_back(QmsCall *call, int64 ticket_id)
 				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
 				 errmsg("ticket %lld has not ended: it is %s", (long long) ticket_id,
 						qms_row_text(past, T_state)),
+				 errdetail("It is not in qms.ticket_history."),
 				 errhint("Only a ticket that has ended can be reinstated.")));
 	qms_param_int64(&params, ticket_id);
 	qms_param_time(&params, qms_row_time(past, T_ended_at));

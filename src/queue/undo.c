@@ -142,7 +142,9 @@ undo_call(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 	bool		start = qms_jsonb_text(event->data, "policy") == NULL;
 
 	check_window(call, session, ticket);
-	check_version(session, ticket, event, qms_row_int32(ticket, T_version));
+	/* Recalls belong to the call: each has made a version. */
+	check_version(session, ticket, event,
+				  qms_row_int32(ticket, T_version) - (start ? 0 : qms_row_int32(ticket, T_recalls)));
 	if (start)
 	{
 		walk_state(ticket, QMS_CALLED);
@@ -164,12 +166,24 @@ undo_call(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 	return ticket;
 }
 
-/* A subject has one live place in a queue; perhaps it came again meanwhile.  Before ticket locks. */
+/*
+ * The queue that the ticket comes back to may be gone, and a subject has one
+ * live place in it; perhaps it came again meanwhile.
+ *
+ * Locks: shared on the queue, against being deleted or going by class; then the
+ * subject.  Before ticket locks.
+ */
 static void
 need_place(const QmsSession *session, const QmsTicket *ticket, int64 own_ticket_id)
 {
-	int64		there = qms_line_subject(qms_row_int64(ticket, T_queue_id), qms_row_text(ticket, T_subject));
+	int64		queue_id = qms_row_int64(ticket, T_queue_id);
+	int64		there;
 
+	qms_lock(QMS_LOCK_QUEUE, queue_id, false);
+	qms_config_refresh();
+	if (qms_config_queue(queue_id) == NULL)
+		nothing(qms_row_int64(session, S_counter_id), "Its queue has been deleted.");
+	there = qms_line_subject(queue_id, qms_row_text(ticket, T_subject));
 	if (there != 0 && there != own_ticket_id)
 		nothing(qms_row_int64(session, S_counter_id), "Its subject has another place in the queue.");
 }
@@ -182,6 +196,16 @@ need_number(const QmsSession *session, const QmsTicket *ticket)
 		nothing(qms_row_int64(session, S_counter_id), "Its number has been given to another ticket.");
 }
 
+/* A counter profile may have begun to take by class from its queue meanwhile. */
+static void
+follow_queue(QmsTicket *ticket)
+{
+	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
+
+	if (queue != NULL)
+		qms_row_set_bool(ticket, T_by_class, queue->by_class);
+}
+
 /* The ticket as it was before the event. */
 static QmsTicket *
 as_it_was(const QmsTicket *ticket, const UndoneEvent *event)
@@ -189,6 +213,7 @@ as_it_was(const QmsTicket *ticket, const UndoneEvent *event)
 	QmsTicket  *before = qms_row_copy(ticket);
 
 	qms_change_revert(before, event->data);
+	follow_queue(before);
 	return before;
 }
 
@@ -212,6 +237,7 @@ undo_end(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 		nothing(qms_row_int64(session, S_counter_id), "The customer is called for another ticket.");
 	need_adjusted(session, adjust_session(call, session, 0, event->ticket_id, 0, served >= 0 ? -1 : 0,
 										  -Max(served, 0), 0));
+	follow_queue(ticket);
 	qms_row_copy_value(ticket, T_state, past, T_ended_from);
 	qms_row_set_int32(ticket, T_version, qms_row_int32(ticket, T_version) + 1);
 	need_number(session, ticket);

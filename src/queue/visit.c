@@ -46,7 +46,7 @@ qms_visit_lock_of(int64 ticket_id)
 	QmsParams	params = {0};
 
 	qms_param_int64(&params, ticket_id);
-	if (qms_spi_run(&plan, &params) > 0)
+	if (qms_spi_look(&plan, &params) > 0)
 		qms_lock(QMS_LOCK_VISIT, qms_spi_int64(0, 0), true);
 }
 
@@ -58,7 +58,7 @@ qms_visit_is_shared(int64 visit_id)
 	QmsParams	params = {0};
 
 	qms_param_int64(&params, visit_id);
-	return qms_spi_run(&plan, &params) > 0;
+	return qms_spi_look(&plan, &params) > 0;
 }
 
 /* Ids of the open tickets of a visit, in the order of joining. */
@@ -74,7 +74,7 @@ qms_visit_open_tickets(int64 visit_id, int *n)
 	int			i;
 
 	qms_param_int64(&params, visit_id);
-	*n = (int) qms_spi_run(&plan, &params);
+	*n = (int) qms_spi_look(&plan, &params);
 	ids = palloc(sizeof(int64) * Max(*n, 1));
 	for (i = 0; i < *n; i++)
 		ids[i] = qms_spi_int64(i, 0);
@@ -94,7 +94,7 @@ other_is_called(const QmsTicket *ticket)
 
 	qms_param_int64(&params, qms_row_int64(ticket, T_visit_id));
 	qms_param_int64(&params, qms_row_int64(ticket, T_ticket_id));
-	return qms_spi_run(&plan, &params) > 0;
+	return qms_spi_look(&plan, &params) > 0;
 }
 
 /*

@@ -3,6 +3,7 @@
  *		What the install script asks C to do: the roles, and who owns what.
  */
 #include "queue/queue.h"
+#include "worker/worker.h"
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
@@ -97,7 +98,7 @@ configure_dump(void)
 										  "SELECT c.oid FROM pg_catalog.pg_class c "
 										  "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
 										  "WHERE n.nspname IN ('qms', 'qms_internal') AND c.relkind IN ('r', 'S') "
-										  "AND c.relname <> 'instance' ORDER BY c.oid");
+										  "AND c.relname NOT IN ('instance', 'publisher') ORDER BY c.oid");
 	static QmsPlan configure = QMS_PLAN("SELECT pg_catalog.pg_extension_config_dump($1, '')", REGCLASSOID);
 	uint64		n = qms_spi_run(&list, NULL);
 	Oid		   *relations = palloc(sizeof(Oid) * n);
@@ -159,6 +160,7 @@ qms_take_ownership(PG_FUNCTION_ARGS)
 			run_utility(psprintf("REVOKE ALL ON FUNCTION %s FROM PUBLIC", names[i]));
 	}
 	qms_bound_forget_database();
+	qms_worker_extension_changed();
 	if (!qms_is_preloaded)
 		ereport(WARNING,
 				(errmsg("qms is not in shared_preload_libraries"),

@@ -105,6 +105,25 @@ choose_prefix(QmsSetup *setup)
 	}
 }
 
+/*
+ * Another queue may have had the prefix: its numbers that are still live are gone
+ * round.
+ *
+ * Lock: exclusive on the queue, so that joins under its old prefix commit before
+ * another queue gets that.
+ */
+static void
+skip_live_numbers(int64 queue_id)
+{
+	static QmsPlan plan = QMS_PLAN("UPDATE qms_internal.queue_number SET skip_live = true WHERE queue_id = $1",
+								   INT8OID);
+	QmsParams	params = {0};
+
+	qms_lock(QMS_LOCK_QUEUE, queue_id, true);
+	qms_param_int64(&params, queue_id);
+	qms_spi_run(&plan, &params);
+}
+
 static void
 set_prefix(QmsSetup *setup, bool is_release)
 {
@@ -133,6 +152,8 @@ set_prefix(QmsSetup *setup, bool is_release)
 				 errdetail("A prefix has 0 to %d letters A to Z.", QMS_NUMBER_MAX_PREFIX),
 				 errhint("Leave prefix out to get the next free letter of the branch.")));
 	qms_row_set_text(setup->row, column, prefix);
+	if (!setup->creating)
+		skip_live_numbers(setup->id);
 }
 
 /* The pool whose rate a release queue shares; 0 takes it out. */

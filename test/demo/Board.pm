@@ -36,7 +36,7 @@ sub new
 	my ($class, $office, $option) = @_;
 	my $self = bless {
 		office => $office, option => $option, words => $words{ $option->{lang} },
-		seen => {}, last => 0, log => [], drawn => 0, listed => 0, errors => 0 }, $class;
+		seen => {}, last => 0, log => [], drawn => 0, listed => 0, trouble => [] }, $class;
 
 	$self->{$_} = Office::connect($office, $_) foreach qw(display reception postgres);
 	my $locale = $ENV{LC_ALL} || $ENV{LC_CTYPE} || $ENV{LANG} || '';
@@ -179,8 +179,7 @@ sub said
 {
 	my ($self, $kind, $text) = @_;
 
-	$self->{errors}++ if $kind eq 'error';
-	$self->{trouble} = $text if $kind eq 'error';
+	push @{ $self->{trouble} }, $text if $kind eq 'error';
 	$self->add_to_log(time, '', 'bad', $text);
 	return;
 }
@@ -427,7 +426,7 @@ SQL
 		sprintf('  still there %d, transfers %d, events in the log %d', @$row{qw(open transfers events)}),
 		sprintf('  wait until the first call: mean %.1f s, 90 %% below %.1f s (1 s is %g min there)',
 			$row->{mean} || 0, $row->{p90} || 0, 1 / $self->{office}{unit}));
-	push @lines, "  PROBLEMS: $self->{errors}, the last: $self->{trouble}" if $self->{errors};
+	push @lines, map { "  PROBLEM: $_" } @{ $self->{trouble} };
 	$self->lines(@lines);
 	return;
 }

@@ -24,11 +24,9 @@ my %office = (
 	interval => 1.9,
 	stop => 0);
 my ($postmaster, %children, $board);
-my $parent = $$;
 
 # Ctrl-C, or a parent that wants us gone: end in order.
-$SIG{$_} = sub { $office{stop} = 1 } foreach qw(INT TERM HUP);
-$SIG{PIPE} = 'IGNORE';
+$SIG{$_} = sub { $office{stop} = 1 } foreach qw(INT TERM HUP PIPE);
 
 sub run_logged
 {
@@ -136,7 +134,7 @@ sub person
 
 	if ($pid == 0)
 	{
-		$SIG{INT} = $SIG{HUP} = 'IGNORE';
+		$SIG{INT} = $SIG{HUP} = $SIG{PIPE} = 'IGNORE';
 		$SIG{TERM} = sub { $office{stop} = 1 };
 		close $from;
 		$office{pipe} = $to;
@@ -231,10 +229,10 @@ send_home();
 if ($option{keep} && $postmaster && $ok)
 {
 	open my $kept, '>', "$dir/kept" or die "$dir/kept: $!\n";
-	print "\nThe cluster stays.  Connect:  psql -h $dir -p $office{port} -U postgres town\n",
-	  "Stop and remove it:  kill -INT $postmaster; sleep 1; rm -rf $dir\n";
+	print "\nThe cluster stays.  Connect:\n  psql -h $dir -p $office{port} -U postgres town\n",
+	  "Stop and remove it:\n  kill -INT $postmaster; sleep 1; rm -rf $dir\n";
 	exit 0;
 }
 stop_server();
 print STDERR $error unless $ok;
-exit($ok && !($board && $board->{errors}) ? 0 : 1);
+exit($ok && !($board && @{ $board->{trouble} }) ? 0 : 1);

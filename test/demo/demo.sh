@@ -1,6 +1,6 @@
 #!/bin/bash
 # demo.sh [OPTION]...: what `make demo` runs: a morning of a town office, on a cluster of its own
-# that is thrown away afterwards.  Options: see --help.  By make: make demo DEMO="--seconds 60"
+# that is thrown away afterwards.  Options: see --help; by make: make demo DEMO="--seconds 60"
 usage() {
 	cat <<'EOF'
 usage: make demo [DEMO="OPTION..."]    or    bash test/demo/demo.sh [OPTION]...
@@ -30,6 +30,8 @@ number() {
 }
 seconds=180 speed=60 seed=1 lang=en keep= options=()
 [ -z "${NO_COLOR:-}" ] || options+=(--no-color)
+# make demo DEMO="..." puts the options into the environment.
+[ $# -gt 0 ] || set -- ${DEMO:-}
 while [ $# -gt 0 ]; do
 	case $1 in
 		--*=*) set -- "${1%%=*}" "${1#*=}" "${@:2}"; continue ;;
@@ -129,8 +131,13 @@ cd "$work" || exit 1
 
 # demo.pl lets go of the lock (descriptor 9) once its server has loaded qms.
 echo "starting a cluster in $work"
+# In the background, so that a signal to this script alone reaches it at once.
 "${runner[@]}" perl -I"$work" demo.pl --bindir "$bindir" --dir "$work" --seconds "$seconds" \
-	--speed "$speed" --seed "$seed" --lang "$lang" ${keep:+--keep} "${options[@]}" 9<&9
-rc=$?
+	--speed "$speed" --seed "$seed" --lang "$lang" ${keep:+--keep} "${options[@]}" 9<&9 &
+child=$!
+signalled=
+trap 'signalled=yes' INT
+trap 'signalled=yes; kill -TERM "$child" 2>/dev/null' TERM HUP
+while wait "$child"; rc=$?; [ -n "$signalled" ]; do signalled=; done
 cd "$top" || exit 1
 exit "$rc"

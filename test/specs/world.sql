@@ -8,6 +8,10 @@
  *	  customer class vip: one hour ahead of the others
  *	  tickets A001, A002, ... wait in q; iso.token('A001') is the token
  */
+-- Another spec may have dropped the extension, and half of this with it.
+SET client_min_messages = warning;
+DROP SCHEMA IF EXISTS iso CASCADE;
+RESET client_min_messages;
 CREATE SCHEMA iso;
 
 CREATE TABLE iso.things (name text PRIMARY KEY, id bigint, token qms.ticket_token);

@@ -1,6 +1,9 @@
 -- What staff and the public look at: lists, searches, overviews.  Two organizations, by SQL.
 \set VERBOSITY sqlstate
 SET client_min_messages = warning;
+-- alone in its database, whatever ran before
+DROP EXTENSION qms CASCADE;
+CREATE EXTENSION qms;
 SET TimeZone = 'UTC';
 SET IntervalStyle = 'postgres';
 SET qms.mock_now = '2026-03-02 10:00:00+00';	-- a Monday, 11:00 in Berlin

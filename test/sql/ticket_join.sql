@@ -78,9 +78,9 @@ SELECT test.join(:qa), test.join(:qa), test.join(:qa), test.join(:qa), test.join
 SELECT test.line(:qa);
 SELECT number, position, people_ahead FROM qms.defer_ticket(test.token('A009'), places => 2);
 SELECT test.line(:qa);
-SELECT number, position FROM qms.defer_ticket(test.token('A009'), places => 1000);
-SELECT test.line(:qa);
 SELECT number, position FROM qms.defer_ticket(test.token('A009'), places => 1);
+SELECT test.line(:qa);
+SELECT number, position FROM qms.defer_ticket(test.token('A009'), places => 1000);
 SELECT defers, effective_arrival < (SELECT effective_arrival FROM qms.get_ticket(test.id('A010'))) AS came_first FROM qms.get_ticket(test.id('A009'));
 SELECT qms.defer_ticket(test.token('A009'), places => 1);
 -- until: on hold, and back to the old place

@@ -35,7 +35,7 @@ my $passed = q{
 		JOIN qms.event c ON c.queue_id = j.queue_id AND c.kind = 'ticket.called' AND c.data->>'policy' = 'fifo'
 			AND c.at > j.at + interval '%1$s s' AND c.at < coalesce(n.at, 'infinity') - interval '%1$s s'
 			AND NOT (c.data ? 'passed_ticket_id') AND c.visit_id = c.ticket_id
-	WHERE j.kind = 'ticket.joined' AND j.state = 'waiting' AND j.visit_id = j.ticket_id
+	WHERE c.event_id < 10000 AND j.event_id < 10000 AND j.kind = 'ticket.joined' AND j.state = 'waiting' AND j.visit_id = j.ticket_id
 		AND coalesce(s.requires_skill, '{}') = '{}'
 	ORDER BY c.event_id LIMIT 1)};
 
@@ -66,10 +66,12 @@ my @damages = (
 	[ 'a ticket was called by two counters', 'log: one counter per ticket',
 		q{UPDATE qms.event SET counter_id = counter_id + 1 WHERE event_id = (SELECT max(event_id) FROM qms.event WHERE kind = 'ticket.recalled')} ],
 	[ 'a counter had two open calls', 'log: one open call per counter',
-		q{UPDATE qms.event e SET counter_id = f.counter_id
-			FROM qms.event f JOIN qms.event g ON g.ticket_id = f.ticket_id AND g.version = f.version + 1 AND f.kind = 'ticket.called'
-			WHERE e.event_id = (SELECT max(h.event_id) FROM qms.event h WHERE h.kind = 'ticket.called')
-				AND f.event_id < e.event_id AND g.event_id > e.event_id} ],
+		q{UPDATE qms.event e SET counter_id = p.counter_id
+			FROM (SELECT c.event_id, f.counter_id FROM qms.event f
+				JOIN qms.event g ON g.ticket_id = f.ticket_id AND g.version = f.version + 1
+				JOIN qms.event c ON c.kind = 'ticket.called' AND c.event_id > f.event_id AND c.event_id < g.event_id
+				WHERE f.kind = 'ticket.called' LIMIT 1) p
+			WHERE e.event_id = p.event_id} ],
 	[ 'two open calls at a counter', 'one open call per counter',
 		'DROP INDEX qms.ticket_call', q{
 		UPDATE qms.ticket SET (counter_id, staff_id, staff_session_id) = (SELECT counter_id, staff_id, staff_session_id
@@ -128,6 +130,7 @@ my @damages = (
 my %option = (margin => 1);
 GetOptions(\%option, 'acks=s', 'only=s', 'margin=f') or exit 2;
 my $dbh = DBI->connect('dbi:Pg:', undef, undef, { RaiseError => 1, PrintError => 0, pg_server_prepare => 0 }) or exit 2;
+$dbh->do('SET statement_timeout = 0');
 my ($passed_count, $failed_count) = (0, 0);
 
 foreach my $damage (@damages)
@@ -152,7 +155,8 @@ foreach my $damage (@damages)
 	}
 	else
 	{
-		my ($report) = Check::run($dbh, acks => $option{acks}, margin => $option{margin});
+		my ($report) = Check::run($dbh, acks => $option{acks}, margin => $option{margin},
+			ids_only => scalar(Check::Ids::has($invariant)));
 
 		$verdict = 'was not found, but: ' . join(', ', $report->failed()) unless $report->{bad}{$invariant};
 	}

@@ -48,6 +48,7 @@ sub spawn
 		push @pids, $pid;
 		return;
 	}
+	open(STDERR, '>>', "$folder/stderr");
 	srand($option{seed} * 1000 + $n);
 	my $client = Storm::Client->new(name => $name, socket => $folder, user => $user, folder => $folder, end => $end,
 		allowed => $allowed{ $name =~ s/\d+$//r } // {});
@@ -106,7 +107,7 @@ sub print_counts
 	my ($sum, $seconds) = @_;
 	my (%by_function, %by_state, $calls);
 
-	foreach my $name (grep { /^\w+ (?:ok|lost|\w{5})$/ && !/^(?:asked|two) / } keys %$sum)
+	foreach my $name (grep { /^\w+ (?:ok|lost|\w{5})$/ && !/^(?:asked|two|BEGIN|COMMIT|ROLLBACK|SAVEPOINT|PREPARE|rolled) / } keys %$sum)
 	{
 		my ($function, $state) = split(/ /, $name);
 
@@ -121,9 +122,21 @@ sub print_counts
 		printf("   %-17s %7d ok  %s\n", $function, delete $states->{ok} // 0,
 			join('  ', map { "$_ $states->{$_}" } sort keys %$states));
 	}
+	printf("   in transactions: %s\n", join(', ', map { ($sum->{$_} // 0) . " $_" } 'committed', 'rolled back',
+			'prepared and committed', 'prepared and rolled back'));
 	printf("   %d calls in %.0f s (%.0f/s): %d ok, %d lost; %d connections, %d asked again, %d repeated, %d pairs at once\n",
 		$calls, $seconds, $calls / $seconds, map { $_ // 0 } $by_state{ok}, $by_state{lost},
 		@{$sum}{ 'connections', 'asked again', 'repeated', 'two at once' });
+}
+
+# The first lines of a file, without the usual ones.
+sub print_lines
+{
+	my ($path, $usual) = @_;
+
+	open(my $file, '<', $path) or return;
+	my @lines = grep { $_ !~ $usual } <$file>;
+	print "   problem: $_" foreach @lines[ 0 .. ($#lines < 39 ? $#lines : 39) ];
 }
 
 $SIG{INT} = $SIG{TERM} = sub { kill('TERM', @pids); exit 1 };
@@ -140,13 +153,11 @@ foreach my $pid (@pids)
 	waitpid($pid, 0);
 	$failed++ if $?;
 }
+$killer->end_prepared();
 my $sum = add_up();
 print_counts($sum, time() - $begin);
 printf("   killed: %s\n", join(', ', map { ($killer->{count}{$_} // 0) . " by $_" } sort keys %every));
-if (-s "$folder/problems")
-{
-	open(my $file, '<', "$folder/problems") or die $!;
-	my @lines = <$file>;
-	print "   problem: $_" foreach @lines[ 0 .. ($#lines < 39 ? $#lines : 39) ];
-}
+print_lines("$folder/problems", qr/^$/);
+# libpq says itself that a connection is ended.
+print_lines("$folder/stderr", qr/terminating connection|The postmaster has commanded|In a moment you should|^$/);
 exit($failed || $sum->{problems} ? 1 : 0);

@@ -107,7 +107,9 @@ none('the server stays outside src/gateway', @server);
 my (%code, @twice);
 while ($text{'src/errors.h'} =~ /^#define\s+(ERRCODE_\w+)\s+MAKE_SQLSTATE\(([^)]*)\)/mg)
 {
-	my ($name, $state) = ($1, join('', $2 =~ /'(.)'/g));
+	# Copied first: the match below sets $1 anew.
+	my ($name, $letters) = ($1, $2);
+	my $state = join('', $letters =~ /'(.)'/g);
 	push @twice, "$state: $name, $code{$state}" if $code{$state};
 	$code{$state} = $name;
 }

@@ -270,6 +270,7 @@ CREATE TABLE qms_internal.request (
 	created_at timestamptz NOT NULL,
 	PRIMARY KEY (request_id, organization_id, principal, function)
 );
+CREATE INDEX request_created ON qms_internal.request (created_at);
 
 CREATE TABLE qms_internal.ticket_seen (
 	ticket_id bigint NOT NULL,

@@ -16,14 +16,16 @@ sub new
 	my $usec = sub { sprintf($length, $_[0]) };
 	my $at = sub { sprintf($moment, $_[0]) };
 
-	# Defaults as documented for the settings of a queue.
+	# Defaults as documented for the settings of a queue.  To open and close one changes no setting.
 	$self->{queue} = $dbh->selectall_hashref(
 		q{SELECT queue_id, kind,
 			coalesce((settings->>'max_number')::int, 999) AS max_number,
 			coalesce((settings->>'wrap')::bool, false)::int AS wrap,
 			coalesce((settings->>'live_past_midnight')::bool, false)::int AS live_past_midnight, }
 		  . $usec->(q{coalesce((settings->>'priority_step')::interval, '5 minutes')}) . ' AS step, '
-		  . $at->('updated_at') . ' AS updated FROM qms.queue', 'queue_id');
+		  . $at->(q{coalesce((SELECT max(e.at) FROM qms.event e
+			WHERE e.kind IN ('queue.created', 'queue.updated') AND e.queue_id = q.queue_id), q.created_at)})
+		  . ' AS updated FROM qms.queue q', 'queue_id');
 	$self->{class} = $dbh->selectall_hashref(
 		'SELECT customer_class_id, ' . $usec->('credit') . ' AS credit, ' . $at->('updated_at') . ' AS updated FROM qms.customer_class',
 		'customer_class_id');

@@ -67,7 +67,8 @@ sub apply
 	my ($self, $event, $before) = @_;
 	my %ticket = $before ? %$before : (legs => []);
 
-	delete $ticket{before};
+	delete @ticket{qw(before action)};
+	$ticket{xid} = $event->{xid};
 	@ticket{qw(id state version queue branch number counter staff visit organization kind event)} =
 	  @{$event}{qw(ticket_id state version queue_id branch_id number counter_id staff_id visit_id organization_id kind event_id)};
 	$ticket{key} = $event->{sort_key} if defined $event->{sort_key};
@@ -112,7 +113,8 @@ sub event
 
 		$report->check($invariants[0], $whole || $self->{partial},
 			"ticket $id begins with event $event->{event_id}, $event->{kind}, version $event->{version}");
-		$after->{partial} = !$whole;
+		# Of its place before we know nothing.
+		$after->{partial} = $after->{moved} = 1 unless $whole;
 	}
 	else
 	{
@@ -122,9 +124,27 @@ sub event
 	$self->check_numbers($event, $before, $after);
 	$self->check_key($event, $after);
 	$self->follow_orders($event, $before, $after);
-	$after->{before} = $before;
-	delete $before->{before} if $before;
+	$self->remember($event, $before, $after);
 	$self->{ticket}{$id} = $after;
+}
+
+# For undo: what it was before this event, and before all that the same transaction did to it.  Recalls
+# belong to their call.
+sub remember
+{
+	my ($self, $event, $before, $after) = @_;
+
+	if ($event->{kind} eq 'ticket.recalled')
+	{
+		@{$after}{qw(before action undoable)} = @{$before}{qw(before action undoable)} if $before;
+	}
+	else
+	{
+		$after->{before} = $before;
+		$after->{action} = $before && $before->{xid} == $event->{xid} ? $before->{action} : $before;
+		$after->{undoable} = $event->{event_id};
+	}
+	delete @{$before}{qw(before action)} if $before;
 }
 
 sub check_step
@@ -151,21 +171,25 @@ sub check_step
 		" became $after->{state} in queue $after->{queue} as ", $after->{number});
 }
 
-# What undo gives back: the ticket as it was before the event that it names, which was its last.
+# What undo gives back: the ticket as it was before the event that it names, which was its last, or
+# before all that the same call did (a call from hold, an end that implied a start).
 sub check_undo
 {
 	my ($self, $event, $before, $after, $where) = @_;
 	my $was = $before->{before};
+
+	$was = $before->{action} if $was && $was->{state} ne $after->{state} && $before->{action};
 	my $undone = $event->{undone_event_id};
 	my @wrong;
 
 	return if $before->{partial} && !$was;
-	push @wrong, 'names event ' . ($undone // 'null') . ", the last one was $before->{event}"
-	  if !defined $undone || $undone != $before->{event};
+	push @wrong, 'names event ' . ($undone // 'null') . ', the last one was ' . ($before->{undoable} // 'null')
+	  if !defined $undone || $undone != ($before->{undoable} // 0);
 	if ($was)
 	{
 		foreach my $what (qw(state queue branch number key arrival class service priority))
 		{
+			next if $before->{partial} && !defined $was->{$what};
 			push @wrong, "$what " . ($after->{$what} // 'null') . ' instead of ' . ($was->{$what} // 'null')
 			  if ($after->{$what} // '') ne ($was->{$what} // '');
 		}

@@ -12,10 +12,23 @@ my $rows = 'numbers: queue_number agrees';
 sub new
 {
 	my ($class, %self) = @_;
-	my $self = bless { %self, queue => {}, live => {}, freed => {} }, $class;
+	my $self = bless { %self, queue => {}, live => {}, freed => {}, older => {}, late => {} }, $class;
 
 	$self->{report}->invariant($_) foreach $consecutive, $unused, $rows;
 	return $self;
+}
+
+# Numbers of tickets that are older than the log: they may have been in use at any time.
+sub read_older
+{
+	my ($self, $dbh, $begins) = @_;
+	my $numbers = $dbh->selectcol_arrayref(q{
+		SELECT branch_id || ' ' || number::text FROM (
+			SELECT branch_id, number, joined_at FROM qms.ticket
+			UNION ALL SELECT branch_id, number, joined_at FROM qms.ticket_history) t
+		WHERE number IS NOT NULL AND joined_at < ?}, {}, $begins);
+
+	$self->{older}{$_} = 1 foreach @$numbers;
 }
 
 # A number of a branch comes into use, or out of it.
@@ -24,6 +37,12 @@ sub take
 	my ($self, $branch, $number, $id, $event) = @_;
 	my $holder = $self->{live}{"$branch $number"};
 
+	# A transfer draws its event before its number: the other may have left it in between.
+	if (defined $holder && $holder != $id && $event->{kind} eq 'ticket.transferred')
+	{
+		$self->{late}{"$branch $number"} = [ $id, $event ];
+		return;
+	}
 	$self->{report}->check($unused, !defined $holder || $holder == $id,
 		"event $event->{event_id} gave $number of branch $branch to ticket $id, ", $holder, ' holds it');
 	$self->{live}{"$branch $number"} = $id;
@@ -32,18 +51,26 @@ sub take
 sub free
 {
 	my ($self, $branch, $number, $id, $event) = @_;
+	my $key = "$branch $number";
 
-	return unless ($self->{live}{"$branch $number"} // 0) == $id;
-	delete $self->{live}{"$branch $number"};
-	$self->{freed}{"$branch $number"} = $event->{committed};
+	return delete $self->{late}{$key} if $self->{late}{$key} && $self->{late}{$key}[0] == $id;
+	return unless ($self->{live}{$key} // 0) == $id;
+	delete $self->{live}{$key};
+	$self->{freed}{$key} = $event->{committed};
+	my $late = delete $self->{late}{$key} or return;
+	$self->{report}->check($unused, $event->{at} <= $late->[1]{committed},
+		"event $late->[1]{event_id} gave $number of branch $branch to ticket $late->[0], $id held it");
+	$self->{live}{$key} = $late->[0];
 }
 
 # In use, or still seen in use by somebody who began before the other's commit.
 sub maybe_live
 {
-	my ($self, $branch, $number, $event) = @_;
+	my ($self, $branch, $number, $event, $surely) = @_;
 
 	return 1 if defined $self->{live}{"$branch $number"};
+	return 0 if $surely;
+	return 1 if $self->{older}{"$branch $number"};
 	my $freed = $self->{freed}{"$branch $number"} // return 0;
 	return $freed + $self->{margin} >= $event->{at};
 }
@@ -76,9 +103,9 @@ sub given
 		$line->{day} = $day;
 	}
 	# A transfer draws its event before its number, so a join may come in between.
-	if ($known && $event->{kind} eq 'ticket.transferred' && !$self->follows($line->{last}, $n, $ticket, $config, $event))
+	if ($known && $event->{kind} eq 'ticket.transferred' && !$self->follows($line->{last}, $n, $ticket, $config, $event, 1))
 	{
-		$line->{early}{$n} = $event;
+		$line->{early}{$n} = [ $ticket, $event ];
 		return;
 	}
 	$self->{report}->check($consecutive, $self->follows($line->{last}, $n, $ticket, $config, $event),
@@ -99,10 +126,10 @@ sub advance
 	}
 }
 
-# Is n the next after last, but for numbers that were in use?
+# Is n the next after last, but for numbers that were (surely) in use?
 sub follows
 {
-	my ($self, $last, $n, $ticket, $config, $event) = @_;
+	my ($self, $last, $n, $ticket, $config, $event, $surely) = @_;
 	my $early = $self->{queue}{ $ticket->{queue} }{early} // {};
 	my $try = $last;
 	my @passed;
@@ -119,7 +146,7 @@ sub follows
 			return 1;
 		}
 		push @passed, $try;
-		return 0 unless $self->maybe_live($ticket->{branch}, $self->text($ticket->{number}, $try), $event);
+		return 0 unless $self->maybe_live($ticket->{branch}, $self->text($ticket->{number}, $try), $event, $surely);
 		$self->{report}->note($consecutive, 'skipped, in use');
 	}
 	return 0;
@@ -138,16 +165,26 @@ sub text
 sub finish
 {
 	my ($self, $dbh) = @_;
+	$self->{report}->check($unused, 0, "event $_->[1]{event_id} gave ticket $_->[0] a number that is in use")
+	  foreach values %{ $self->{late} };
 	my $table = $dbh->selectall_hashref('SELECT queue_id, last_number FROM qms_internal.queue_number', 'queue_id');
 
 	foreach my $queue (keys %{ $self->{queue} })
 	{
 		my $last = $table->{$queue}{last_number};
-		my @early = sort { $a <=> $b } keys %{ $self->{queue}{$queue}{early} // {} };
+		my $line = $self->{queue}{$queue};
+		my $early = $line->{early} // {};
 
-		$self->{report}->check($consecutive, 0, "event $self->{queue}{$queue}{early}{$_}{event_id} gave $_ in queue $queue, out of turn")
-		  foreach @early;
+		# Transfers that nobody followed.
+		foreach my $n (sort { $early->{$a}[1]{event_id} <=> $early->{$b}[1]{event_id} } keys %$early)
+		{
+			my ($ticket, $event) = @{ delete $early->{$n} // next };
 
+			$self->{report}->check($consecutive,
+				$self->follows($line->{last}, $n, $ticket, $self->{config}{queue}{$queue}, $event),
+				"event $event->{event_id} gave $ticket->{number} in queue $queue after ", $line->{last});
+			$line->{last} = $n;
+		}
 		$self->{report}->check($rows, defined $last && $last == $self->{queue}{$queue}{last},
 			"queue $queue: the log ends with $self->{queue}{$queue}{last}, the table has ", $last);
 	}

@@ -124,7 +124,7 @@ sub judge
 {
 	my ($self, $entry, $other, $event, $how) = @_;
 	my $why =
-	    $how->{same_class} && $other->{class} != $entry->{class} ? 'by policy'
+	    $how->{same_class} && ($other->{class} // 0) != ($entry->{class} // 0) ? 'by policy'
 	  : !$other->{free} ? 'not for every counter'
 	  : $self->was_locked($other, $how->{passed}) ? 'was locked'
 	  : $other->{since} + $self->{margin} >= $event->{at} ? 'at the same moment'

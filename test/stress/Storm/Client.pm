@@ -13,6 +13,11 @@ use Time::HiRes qw(sleep time);
 # Errors that a call may end with, besides class QM.
 my %expected = map { $_ => 1 } qw(40001);
 
+# Sessions differ in how they write times, which must not matter; some work under another isolation level.
+my @zones = qw(UTC America/New_York Asia/Kolkata);
+my @dates = ('ISO,MDY', 'SQL,DMY', 'German', 'Postgres,MDY');
+my @intervals = qw(postgres iso_8601 sql_standard postgres_verbose);
+
 # new(name => ..., socket => folder, user => role, folder => of the logs, end => time to stop,
 # allowed => { SQLSTATE => 1 }).
 sub new
@@ -20,6 +25,11 @@ sub new
 	my ($class, %self) = @_;
 	my $self = bless { %self, count => {}, problems => 0, statements => {} }, $class;
 
+	my $n = $self->{name} =~ /(\d+)/ ? $1 : 0;
+
+	$self->{options} = "-c timezone=$zones[$n % @zones] -c datestyle=$dates[$n % @dates]"
+	  . " -c intervalstyle=$intervals[$n / 4 % @intervals]"
+	  . ($n % 16 == 15 ? ' -c default_transaction_isolation=repeatable\\\\ read' : '');
 	sysopen($self->{acks}, "$self->{folder}/acks.$self->{name}", O_WRONLY | O_APPEND | O_CREAT)
 	  or die "acks.$self->{name}: $!";
 	return $self;
@@ -63,12 +73,22 @@ sub acknowledge
 			map { $row->{$_} } qw(ticket_id version state number staff_session_id)) . "\n");
 }
 
+sub acknowledge_all
+{
+	my ($self, $function, $request_id, $answer) = @_;
+
+	foreach my $row (@{ $answer->{rows} // [] })
+	{
+		$self->acknowledge($function, $request_id, $row) if defined $row->{ticket_id} || defined $row->{staff_session_id};
+	}
+}
+
 sub connect_once
 {
 	my ($self) = @_;
 
 	$self->{statements} = {};
-	$self->{dbh} = DBI->connect("dbi:Pg:host=$self->{socket};dbname=stress", $self->{user}, '',
+	$self->{dbh} = DBI->connect("dbi:Pg:host=$self->{socket};dbname=stress;options='$self->{options}'", $self->{user}, '',
 		{ RaiseError => 0, PrintError => 0, PrintWarn => 0, AutoCommit => 1, AutoInactiveDestroy => 1, pg_server_prepare => 1 });
 	return $self->{dbh};
 }
@@ -87,7 +107,17 @@ sub connection
 		sleep 0.05;
 	}
 	$self->{count}{connections}++;
+	$self->resolve_prepared() if $self->{prepared};
 	return $self->{dbh};
+}
+
+# Transactions that we prepared and did not get to finish.
+sub resolve_prepared
+{
+	my ($self) = @_;
+	my $gids = $self->{dbh}->selectcol_arrayref('SELECT gid FROM pg_prepared_xacts WHERE gid LIKE ?', {}, "$self->{name} %");
+
+	$self->{dbh}->do((rand() < 0.5 ? 'COMMIT' : 'ROLLBACK') . " PREPARED '$_'") foreach @{ $gids // [] };
 }
 
 sub disconnect
@@ -111,7 +141,8 @@ sub run
 
 	if ($statement && $statement->execute(@{$arguments}{@names}))
 	{
-		my $rows = $statement->fetchall_arrayref({});
+		# It fails in its own way when the connection goes meanwhile.
+		my $rows = eval { $statement->fetchall_arrayref({}) };
 
 		$answer{rows} = $rows unless $statement->err;
 	}
@@ -185,19 +216,70 @@ sub mutate
 	my $answer;
 
 	$arguments{request_id} = $request_id = new_request_id() if rand() < 0.5;
+	return $self->in_transaction($function, \%arguments) if rand() < 0.08;
 	for my $try (1 .. 10)
 	{
 		$answer = $self->run($function, \%arguments);
 		last unless $answer->{lost} && $request_id;
 		$self->{count}{'asked again'}++;
 	}
-	return $answer unless $answer->{rows};
-	foreach my $row (@{ $answer->{rows} })
-	{
-		$self->acknowledge($function, $request_id, $row) if defined $row->{ticket_id} || defined $row->{staff_session_id};
-	}
-	$self->repeat($function, \%arguments, $answer) if $request_id && rand() < 0.15;
+	$self->acknowledge_all($function, $request_id, $answer);
+	$self->repeat($function, \%arguments, $answer) if $answer->{rows} && $request_id && rand() < 0.15;
 	return $answer;
+}
+
+# A statement of ours; false when the connection is lost or it fails.
+sub command
+{
+	my ($self, $sql) = @_;
+	my $dbh = $self->{dbh} or return 0;
+
+	return 1 if $dbh->do($sql);
+	$self->{count}{"$1 failed"}++ if $sql =~ /^(\w+)/;
+	$self->disconnect() if $dbh->ping() <= 0;
+	return 0;
+}
+
+# A call in a transaction that stays open for a moment and then is committed or rolled back, some of
+# them after a savepoint that was rolled back to, or prepared first.
+sub in_transaction
+{
+	my ($self, $function, $arguments) = @_;
+	my $commit = rand() < 0.5;
+	my $gid = rand() < 0.3 ? "$self->{name} " . ++$self->{prepared} : undef;
+	my $answer;
+
+	$self->connection();
+	return { lost => 1, state => '' } unless $self->command('BEGIN');
+	if (rand() < 0.3)
+	{
+		$self->command('SAVEPOINT before') or return { lost => 1, state => '' };
+		$answer = $self->run($function, $arguments);
+		return $answer if $answer->{lost};
+		$self->command('ROLLBACK TO before') or return { lost => 1, state => '' };
+	}
+	$answer = $self->run($function, $arguments);
+	return $answer if $answer->{lost};
+	sleep rand(0.03);
+	if (!$answer->{rows} || !($gid ? $self->prepare($gid, $commit) : $self->command($commit ? 'COMMIT' : 'ROLLBACK')))
+	{
+		$self->command('ROLLBACK') if $self->{dbh};
+		delete $answer->{rows};
+		return $answer;
+	}
+	$self->{count}{ ($gid ? 'prepared and ' : '') . ($commit ? 'committed' : 'rolled back') }++;
+	if ($commit) { $self->acknowledge_all($function, $arguments->{request_id}, $answer) }
+	else { delete $answer->{rows} }
+	return $answer;
+}
+
+sub prepare
+{
+	my ($self, $gid, $commit) = @_;
+
+	$self->command("PREPARE TRANSACTION '$gid'") or return 0;
+	sleep rand(0.03);
+	return $self->command(($commit ? 'COMMIT' : 'ROLLBACK') . " PREPARED '$gid'");
 }
 
 # The same request over two connections at the same moment: one effect, one answer.
@@ -223,9 +305,9 @@ sub twice_at_once
 
 		if ($answer->{sent} && $dbh->pg_result())
 		{
-			$answer->{rows} = $answer->{statement}->fetchall_arrayref({});
+			$answer->{rows} = eval { $answer->{statement}->fetchall_arrayref({}) };
 		}
-		else
+		if (!$answer->{rows})
 		{
 			$answer->{error} = $dbh->errstr // '';
 			$answer->{state} = $dbh->state;
@@ -248,11 +330,7 @@ sub compare_pair
 
 	$self->{count}{'two at once'}++;
 	return $answers[0] unless @good;
-	foreach my $row (@{ $good[0]{rows} })
-	{
-		$self->acknowledge($function, $arguments->{request_id}, $row)
-		  if defined $row->{ticket_id} || defined $row->{staff_session_id};
-	}
+	$self->acknowledge_all($function, $arguments->{request_id}, $good[0]);
 	$self->problem("two qms.$function at once answered otherwise: " . flat($good[0]) . ' / ' . flat($good[1]))
 	  if @good == 2 && flat($good[0]) ne flat($good[1]);
 	return $good[0];

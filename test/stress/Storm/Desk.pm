@@ -10,7 +10,7 @@ use Storm::Customer;
 
 my @actions = (
 	[ 10, \&join_vip ], [ 4, \&transfer ], [ 4, \&hold ], [ 8, \&resume ], [ 3, \&requeue ], [ 3, \&cancel ],
-	[ 4, \&reinstate ], [ 4, \&update ], [ 3, \&look ], [ 2, \&at_some_counter ], [ 1, \&call_at_some_counter ]);
+	[ 4, \&reinstate ], [ 4, \&update ], [ 3, \&look ], [ 2, \&survey ], [ 0.3, \&shut ], [ 2, \&at_some_counter ], [ 1, \&call_at_some_counter ]);
 
 sub new
 {
@@ -81,6 +81,29 @@ sub look
 	my ($self) = @_;
 	my ($ticket_id) = $self->{pool}->some() or return;
 	$self->{client}->run(pick(qw(get_ticket explain_call)), { ticket_id => $ticket_id });
+}
+
+# What supervisors watch.
+sub survey
+{
+	my ($self) = @_;
+	my $queue_id = pick(@{ $self->{site}{queues} });
+	my $branch_id = pick(@{ $self->{site}{offers} })->{branch_id};
+
+	$self->{client}->run(@{ pick([ 'waiting_list', { queue_id => $queue_id } ], [ 'queue_status', { queue_id => $queue_id } ],
+			[ 'branch_status', { branch_id => $branch_id } ]) });
+}
+
+# A queue is closed, or takes nobody for a moment, and opens again.
+sub shut
+{
+	my ($self) = @_;
+	my $queue_id = pick(@{ $self->{site}{queues} });
+	my $how = rand();
+
+	$how < 0.5 ? $self->{client}->mutate('pause_queue', queue_id => $queue_id)
+	  : $self->{client}->mutate('close_queue', queue_id => $queue_id, waiting => $how < 0.75 ? 'expire' : 'serve');
+	$self->{client}->mutate('open_queue', queue_id => $queue_id) foreach 1 .. 3;
 }
 
 # Two people press the buttons of one counter.

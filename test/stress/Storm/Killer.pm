@@ -64,6 +64,15 @@ sub crash
 	return 1;
 }
 
+# What the sessions left prepared.
+sub end_prepared
+{
+	my ($self) = @_;
+	my $dbh = $self->connection() or return;
+
+	$dbh->do("ROLLBACK PREPARED '$_'") foreach @{ $dbh->selectcol_arrayref('SELECT gid FROM pg_prepared_xacts') };
+}
+
 sub work
 {
 	my ($self) = @_;

@@ -1,0 +1,179 @@
+/*
+ * doorbell.c
+ *		Tells the publisher of a database that events have been committed.
+ *
+ * One SetLatch per transaction that wrote events, at its commit, through shared
+ * memory: no lock is taken and nothing is flushed.  COMMIT PREPARED rings from
+ * hooks.c, because the events were written by another session.
+ */
+#include "events/events.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+
+typedef struct Doorbell
+{
+	pg_atomic_uint32 database;	/* InvalidOid: free */
+	pg_atomic_uint32 procno;	/* of the publisher, plus 1; 0: nobody at home */
+	pg_atomic_uint32 rung;
+	pg_atomic_uint32 scheduler; /* its procno plus 1, while it wants to hear of every commit */
+} Doorbell;
+
+static Doorbell *doorbells = NULL;
+static bool wrote_events = false;
+
+Size
+qms_doorbell_size(void)
+{
+	return mul_size(sizeof(Doorbell), QMS_MAX_DATABASES);
+}
+
+void
+qms_doorbell_start(void)
+{
+	bool		found;
+	int			i;
+
+	doorbells = ShmemInitStruct("qms doorbells", qms_doorbell_size(), &found);
+	for (i = 0; !found && i < QMS_MAX_DATABASES; i++)
+	{
+		pg_atomic_init_u32(&doorbells[i].database, InvalidOid);
+		pg_atomic_init_u32(&doorbells[i].procno, 0);
+		pg_atomic_init_u32(&doorbells[i].rung, 0);
+		pg_atomic_init_u32(&doorbells[i].scheduler, 0);
+	}
+}
+
+static Doorbell *
+find_doorbell(Oid database)
+{
+	int			i;
+
+	for (i = 0; doorbells != NULL && i < QMS_MAX_DATABASES; i++)
+	{
+		if (pg_atomic_read_u32(&doorbells[i].database) == database)
+			return &doorbells[i];
+	}
+	return NULL;
+}
+
+/* The publisher of this database is at home; false if there is no place left. */
+bool
+qms_doorbell_attach(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+	int			i;
+
+	for (i = 0; bell == NULL && doorbells != NULL && i < QMS_MAX_DATABASES; i++)
+	{
+		uint32		expected = InvalidOid;
+
+		if (pg_atomic_compare_exchange_u32(&doorbells[i].database, &expected, MyDatabaseId))
+			bell = &doorbells[i];
+	}
+	if (bell == NULL)
+		return false;
+	pg_atomic_write_u32(&bell->procno, MyProc->pgprocno + 1);
+	pg_atomic_write_u32(&bell->rung, 1);
+	return true;
+}
+
+void
+qms_doorbell_detach(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	if (bell == NULL)
+		return;
+	pg_atomic_write_u32(&bell->procno, 0);
+	pg_atomic_write_u32(&bell->database, InvalidOid);
+}
+
+/* Has it been rung since the last look?  Asked by the publisher, before its snapshot. */
+bool
+qms_doorbell_was_rung(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	return bell != NULL && pg_atomic_exchange_u32(&bell->rung, 0) != 0;
+}
+
+/*
+ * Ring.  The transaction is visible already when its callbacks run, so the
+ * publisher's next snapshot sees it.  A latch of a process that has gone is
+ * somebody else's now, which wakes him for nothing.
+ */
+void
+qms_doorbell_ring(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+	uint32		procno;
+
+	if (bell == NULL)
+		return;
+	/* Somebody rang before and has not been heard yet: he will find ours too. */
+	if (pg_atomic_exchange_u32(&bell->rung, 1) != 0)
+		return;
+	procno = pg_atomic_read_u32(&bell->procno);
+	if (procno != 0)
+		SetLatch(&ProcGlobal->allProcs[procno - 1].procLatch);
+}
+
+/*
+ * The scheduler sleeps until its next due moment.  Commits that bring an earlier
+ * one, or somebody for a counter that calls by itself, must wake it: it listens
+ * as long as there is anything that could.
+ */
+void
+qms_doorbell_listen(bool listen)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	if (bell != NULL)
+		pg_atomic_write_u32(&bell->scheduler, listen ? MyProc->pgprocno + 1 : 0);
+}
+
+static void
+wake_scheduler(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+	uint32		procno = bell ? pg_atomic_read_u32(&bell->scheduler) : 0;
+
+	if (procno != 0)
+		SetLatch(&ProcGlobal->allProcs[procno - 1].procLatch);
+}
+
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT && wrote_events)
+	{
+		qms_doorbell_ring();
+		wake_scheduler();
+	}
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		wrote_events = false;
+}
+
+/*
+ * This transaction writes events.  If a savepoint takes them back the bell rings
+ * for nothing.
+ */
+void
+qms_doorbell_note(void)
+{
+	static bool registered = false;
+
+	if (doorbells == NULL)
+		return;
+	if (!registered)
+	{
+		RegisterXactCallback(end_transaction, NULL);
+		registered = true;
+	}
+	wrote_events = true;
+}

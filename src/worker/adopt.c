@@ -1,0 +1,125 @@
+/*
+ * adopt.c
+ *		Is the data of this database ours to work with?
+ *
+ * qms_internal.instance says on which server and in which database it was set
+ * up.  It is never dumped, so a restored database has none; a template copy or a
+ * clone has another database or server in it.  Such a database is left alone
+ * until somebody says qms.adopt_database().
+ */
+#include "worker/worker.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+/* ACTIVE, or DORMANT with the reason. */
+QmsDatabaseState
+qms_adoption_state(char *reason, Size size)
+{
+	static QmsPlan instance = QMS_PLAN_NOARGS(
+											  "SELECT system_identifier, database_oid::int8 FROM qms_internal.instance");
+	static QmsPlan data = QMS_PLAN_NOARGS("SELECT 1 FROM qms.organization LIMIT 1");
+
+	reason[0] = '\0';
+	if (qms_spi_run(&instance, NULL) == 0)
+	{
+		if (qms_spi_run(&data, NULL) == 0)
+			return QMS_DB_ACTIVE;
+		strlcpy(reason, "Its data was restored from a dump.", size);
+		return QMS_DB_DORMANT;
+	}
+	if ((uint64) qms_spi_int64(0, 0) != GetSystemIdentifier())
+		strlcpy(reason, "Its data was set up on another server.", size);
+	else if ((Oid) qms_spi_int64(0, 1) != MyDatabaseId)
+		strlcpy(reason, "It is a copy of another database of this server.", size);
+	else
+		return QMS_DB_ACTIVE;
+	return QMS_DB_DORMANT;
+}
+
+/* Identity sequences must be beyond what is there; a dump brings them, a copy of tables does not. */
+static void
+advance_sequences(void)
+{
+	static const char *const checks[] = {
+		"SELECT pg_catalog.setval('qms.ticket_ticket_id_seq', greatest((SELECT max(ticket_id) FROM qms.ticket), "
+		"(SELECT max(ticket_id) FROM qms.ticket_history), (SELECT last_value FROM qms.ticket_ticket_id_seq)))",
+		"SELECT pg_catalog.setval('qms.event_event_id_seq', greatest((SELECT max(event_id) FROM qms.event), "
+		"(SELECT last_value FROM qms.event_event_id_seq)))",
+		"SELECT pg_catalog.setval('qms.staff_session_staff_session_id_seq', greatest((SELECT max(staff_session_id) FROM qms.staff_session), "
+		"(SELECT last_value FROM qms.staff_session_staff_session_id_seq)))"
+	};
+	static QmsPlan plans[lengthof(checks)];
+	int			i;
+
+	for (i = 0; i < lengthof(checks); i++)
+	{
+		plans[i].sql = checks[i];
+		qms_spi_run(&plans[i], NULL);
+	}
+}
+
+/* The numbers of each queue must not be below those that its tickets of the day have. */
+static void
+check_numbers(void)
+{
+	static QmsPlan plan = QMS_PLAN_NOARGS(
+										  "UPDATE qms_internal.queue_number n SET last_number = g.highest "
+										  "FROM (SELECT t.queue_id, t.service_day, pg_catalog.max(qms.number(t.number)) AS highest FROM qms.ticket t "
+										  "JOIN qms.queue q ON q.queue_id = t.queue_id AND q.prefix = qms.prefix(t.number) GROUP BY 1, 2) g "
+										  "WHERE g.queue_id = n.queue_id AND g.service_day = n.service_day AND g.highest > n.last_number "
+										  "AND NOT n.skip_live");
+
+	qms_spi_run(&plan, NULL);
+}
+
+/* Timers that came due while nobody looked: as if they had been run, or left for the scheduler. */
+static void
+skip_overdue(QmsCall *call)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "UPDATE qms.ticket SET resume_at = NULL WHERE resume_at <= $1", TIMESTAMPTZOID);
+	QmsParams	params = {0};
+
+	qms_param_time(&params, call->now);
+	qms_spi_run(&plan, &params);
+}
+
+QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
+{
+	static QmsPlan clear = QMS_PLAN_NOARGS("DELETE FROM qms_internal.instance");
+	static QmsPlan write = QMS_PLAN(
+									"INSERT INTO qms_internal.instance (system_identifier, database_oid, created_at) VALUES ($1, $2, $3)",
+									INT8OID, OIDOID, TIMESTAMPTZOID);
+	static QmsPlan publisher = QMS_PLAN(
+										"INSERT INTO qms_internal.publisher AS p (epoch, snapshot, floor_event_id) "
+										"VALUES ($1, pg_catalog.pg_current_snapshot(), (SELECT coalesce(max(event_id), 0) FROM qms.event)) "
+										"ON CONFLICT (only_row) DO UPDATE SET epoch = excluded.epoch, snapshot = excluded.snapshot, target = NULL, "
+										"last_event_id = 0, floor_event_id = excluded.floor_event_id, run_id = 0, clean = false, "
+										"pruned_position = p.last_position", TEXTOID);
+	bool		run_overdue = qms_arg_bool(call, 0, false);
+	QmsParams	params = {0};
+	QmsParams	epoch = {0};
+	uint64		random;
+
+	if (!pg_strong_random(&random, sizeof(random)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random number")));
+	qms_lock(QMS_LOCK_SETUP, 0, true);
+	qms_spi_run(&clear, NULL);
+	qms_param_int64(&params, (int64) GetSystemIdentifier());
+	qms_param_datum(&params, ObjectIdGetDatum(MyDatabaseId));
+	qms_param_time(&params, call->now);
+	qms_spi_run(&write, &params);
+	qms_param_text(&epoch, psprintf("%012llx", (unsigned long long) (random & UINT64CONST(0xffffffffffff))));
+	qms_spi_run(&publisher, &epoch);
+	advance_sequences();
+	check_numbers();
+	if (!run_overdue)
+		skip_overdue(call);
+	qms_worker_extension_changed();
+	PG_RETURN_VOID();
+}

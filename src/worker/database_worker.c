@@ -1,0 +1,311 @@
+/*
+ * database_worker.c
+ *		What probe, publisher and scheduler have in common: how they begin, their
+ *		transactions, their sleep, what happens when a turn fails.
+ */
+#include "worker/worker.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "commands/dbcommands.h"
+#include "commands/extension.h"
+#include "config/config.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#define MAX_BACKOFF_MS 300000
+
+static QmsWorkerStart mine;
+static QmsWorkerSlot *my_slot = NULL;
+static QmsDatabaseSlot *my_database = NULL;
+static MemoryContext turn_context = NULL;
+
+QmsWorkerSlot *
+qms_worker_mine(void)
+{
+	return my_slot;
+}
+
+/* The worker's end, however it comes, is known to the launcher. */
+static void
+leave(int code, Datum arg)
+{
+	if (mine.kind == QMS_PUBLISHER)
+		qms_doorbell_detach();
+	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
+	if (my_slot->pid == MyProcPid)
+	{
+		my_slot->pid = 0;
+		my_slot->procno = 0;
+		if (code != 0)
+		{
+			int			delay = Min(1000 << Min(my_slot->failures, 8), MAX_BACKOFF_MS);
+
+			my_slot->failures++;
+			my_slot->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+		}
+	}
+	LWLockRelease(qms_worker_shared->lock);
+	qms_worker_wake_launcher();
+}
+
+/* Take the place in shared memory; false if nobody wants us any more. */
+static bool
+arrive(void)
+{
+	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
+	my_database = qms_worker_database(mine.database, false);
+	if (my_database == NULL || my_database->blocked_by != 0)
+	{
+		if (my_database != NULL)
+			my_database->workers[mine.kind].pid = 0;
+		LWLockRelease(qms_worker_shared->lock);
+		return false;
+	}
+	my_slot = &my_database->workers[mine.kind];
+	my_slot->pid = MyProcPid;
+	my_slot->procno = MyProc->pgprocno + 1;
+	my_slot->started_at = GetCurrentTimestamp();
+	LWLockRelease(qms_worker_shared->lock);
+	before_shmem_exit(leave, 0);
+	return true;
+}
+
+/* Is the database still one that this worker should work in? */
+static bool
+may_stay(void)
+{
+	bool		stay;
+
+	LWLockAcquire(qms_worker_shared->lock, LW_SHARED);
+	stay = my_database->database == mine.database && my_database->blocked_by == 0 &&
+		(mine.kind == QMS_PROBE || my_database->state == QMS_DB_ACTIVE ||
+		 my_database->state == QMS_DB_UNKNOWN);
+	LWLockRelease(qms_worker_shared->lock);
+	return stay;
+}
+
+/*
+ * A transaction of the worker, as qms_owner: what it makes belongs to the owner
+ * of everything else.
+ */
+void
+qms_worker_begin(void)
+{
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not connect to SPI")));
+	PushActiveSnapshot(GetTransactionSnapshot());
+	pgstat_report_activity(STATE_RUNNING, qms_worker_kind_name(mine.kind));
+}
+
+/* Become the owner, and see the extension as it is now; after qms_worker_extension_is_here(). */
+static void
+become_owner(void)
+{
+	SetUserIdAndSecContext(get_role_oid("qms_owner", false), SECURITY_LOCAL_USERID_CHANGE);
+	if (qms_spi_check_installation())
+	{
+		qms_partition_forget();
+		qms_inval_watch();
+	}
+	qms_config_refresh();
+}
+
+void
+qms_worker_commit(void)
+{
+	SPI_finish();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	pgstat_report_stat(true);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	MemoryContextSwitchTo(turn_context);
+}
+
+/* In a transaction: is the extension here, and of the version of this library? */
+bool
+qms_worker_extension_is_here(void)
+{
+	if (!OidIsValid(get_extension_oid("qms", true)) ||
+		!OidIsValid(get_namespace_oid(QMS_SCHEMA, true)) ||
+		!OidIsValid(get_namespace_oid(QMS_INTERNAL_SCHEMA, true)))
+		return false;
+	become_owner();
+	return true;
+}
+
+/* The call under which a worker uses the functions of the queue folder. */
+QmsCall *
+qms_worker_call(void)
+{
+	static const QmsPrincipal worker = {QMS_SUPERUSER, "system", 0, 0, "qms scheduler", 0, NULL};
+	static const QmsFunction function = {"scheduler", QMS_ACT_INSTALL, 0, NULL};
+	QmsCall    *call = palloc0(sizeof(QmsCall));
+
+	call->function = &function;
+	call->who = &worker;
+	call->now = qms_clock_now();
+	call->result_context = CurrentMemoryContext;
+	return call;
+}
+
+/* Sleep until a moment of the real clock, or until woken. */
+void
+qms_worker_sleep(TimestampTz until)
+{
+	long		timeout = -1;
+
+	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
+	my_slot->last_run_at = GetCurrentTimestamp();
+	my_slot->next_due_at = until;
+	LWLockRelease(qms_worker_shared->lock);
+	if (until != DT_NOEND)
+	{
+		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+		/* A long sleep in two naps costs nothing and survives a clock that is set back. */
+		timeout = Min(Max(timeout, 0), 3600000L);
+	}
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+					 timeout, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+/* Look whether the extension is here, and whether it is ours to work in. */
+static void
+probe(void)
+{
+	QmsDatabaseState state = QMS_DB_ABSENT;
+	char		reason[QMS_ERROR_SIZE] = "";
+	char	   *name;
+
+	qms_worker_begin();
+	name = MemoryContextStrdup(turn_context, get_database_name(MyDatabaseId));
+	if (qms_worker_extension_is_here())
+		state = qms_adoption_state(reason, sizeof(reason));
+	qms_worker_commit();
+	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
+	if (my_database->state == QMS_DB_UNKNOWN)
+		my_database->state = state;
+	strlcpy(my_database->dormant_reason, reason, QMS_ERROR_SIZE);
+	my_slot->failures = 0;
+	LWLockRelease(qms_worker_shared->lock);
+	if (state == QMS_DB_DORMANT)
+		ereport(WARNING,
+				(errcode(ERRCODE_QMS_NOT_ADOPTED),
+				 errmsg("qms is dormant in database \"%s\"", name),
+				 errdetail("%s", reason),
+				 errhint("If this database is to work here, call qms.adopt_database() in it.")));
+}
+
+/* A failed turn: say what it was, clean up, and wait a little longer each time. */
+static TimestampTz
+recover(MemoryContext context)
+{
+	ErrorData  *error;
+	int			delay;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	EmitErrorReport();
+	FlushErrorState();
+	AbortCurrentTransaction();
+	MemoryContextSwitchTo(context);
+	qms_worker_record_error(my_slot, error->message);
+	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
+	delay = Min(500 << Min(my_slot->failures, 10), MAX_BACKOFF_MS);
+	my_slot->failures++;
+	LWLockRelease(qms_worker_shared->lock);
+	FreeErrorData(error);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
+}
+
+/* The extension is gone: so are we, quietly. */
+void
+qms_worker_leave(void)
+{
+	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
+	if (my_database->state != QMS_DB_UNKNOWN)
+		my_database->state = QMS_DB_ABSENT;
+	LWLockRelease(qms_worker_shared->lock);
+	proc_exit(0);
+}
+
+/* Turn after turn, until told to stop or nobody wants us here. */
+static void
+work(TimestampTz (*turn) (void))
+{
+	TimestampTz next;
+
+	while (!ShutdownRequestPending && may_stay())
+	{
+		PG_TRY();
+		{
+			next = turn();
+			my_slot->failures = 0;
+		}
+		PG_CATCH();
+		{
+			next = recover(turn_context);
+		}
+		PG_END_TRY();
+		MemoryContextSwitchTo(turn_context);
+		MemoryContextReset(turn_context);
+		if (next <= GetCurrentTimestamp())
+			CHECK_FOR_INTERRUPTS();
+		else if (!ShutdownRequestPending && may_stay())
+			qms_worker_sleep(next);
+	}
+}
+
+void
+qms_database_worker_main(Datum arg)
+{
+	memcpy(&mine, MyBgworkerEntry->bgw_extra, sizeof(mine));
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	/* The publisher has something to write down before it goes; the others just go. */
+	pqsignal(SIGTERM, mine.kind == QMS_PUBLISHER ? SignalHandlerForShutdownRequest : die);
+	BackgroundWorkerUnblockSignals();
+	if (!arrive())
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(mine.database, InvalidOid, 0);
+	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+	pgstat_report_appname(psprintf("qms %s %s", qms_worker_kind_name(mine.kind), QMS_VERSION));
+	turn_context = AllocSetContextCreate(TopMemoryContext, "qms turn", ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(turn_context);
+	switch (mine.kind)
+	{
+		case QMS_PROBE:
+			probe();
+			break;
+		case QMS_PUBLISHER:
+			qms_publisher_start();
+			work(qms_publisher_turn);
+			qms_publisher_stop();
+			break;
+		default:
+			work(qms_scheduler_turn);
+			break;
+	}
+	proc_exit(0);
+}

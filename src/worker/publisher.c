@@ -1,0 +1,281 @@
+/*
+ * publisher.c
+ *		Gives newly committed events their positions, in order, and rings one
+ *		doorbell per batch.
+ *
+ * Each event row has the transaction id that wrote it.  In one statement the
+ * publisher takes a snapshot and reads the events that are visible in it and
+ * were not in the previous one: those of the transactions that were running
+ * then (xip), and of all from its xmax on.  Never a range from the oldest
+ * transaction: one that is open for hours holds nothing back and costs one look
+ * at an index.  Events of one ticket have ids in the order of its changes,
+ * because they are drawn under the ticket's lock; so the order is that of
+ * event_id within a batch, and that of commits between batches.
+ *
+ * Progress is stored with the positions in the same transaction: the previous
+ * snapshot, and while a large batch is cut up the snapshot it goes to and the
+ * last event of it.  synchronous_commit is off: a crash may lose the last
+ * positions, and then the epoch is a new one.
+ */
+#include "worker/worker.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "commands/async.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#define BATCH 1000
+/* Nothing should be missed between doorbells; look all the same, rarely. */
+#define SAFETY_LOOK_MS 600000
+
+static bool epoch_is_settled = false;
+static int64 *pending = NULL;	/* ids still to be published, up to the target */
+static int	npending = 0;
+static int	next_pending = 0;
+static char *target = NULL;		/* text of the snapshot they go to */
+
+/* A new epoch's name. */
+static char *
+new_epoch(void)
+{
+	uint64		random;
+
+	if (!pg_strong_random(&random, sizeof(random)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random number")));
+	return psprintf("%012llx", (unsigned long long) (random & UINT64CONST(0xffffffffffff)));
+}
+
+/*
+ * Which epoch?  The stored one goes on if this is the same run of the server (a
+ * publisher that was restarted), or if the last run ended cleanly on the same
+ * timeline.  After a crash, a promotion or a recovery to a point in time it is a
+ * new one: positions of the old one may have been lost and given again.
+ */
+static void
+settle_epoch(void)
+{
+	static QmsPlan read = QMS_PLAN_NOARGS(
+										  "SELECT epoch, run_id, timeline, clean FROM qms_internal.publisher FOR UPDATE");
+	static QmsPlan write = QMS_PLAN(
+									"UPDATE qms_internal.publisher SET epoch = $1, run_id = $2, timeline = $3, clean = false",
+									TEXTOID, INT8OID, INT4OID);
+	QmsParams	params = {0};
+	int64		run_id = (int64) qms_worker_shared->run_id;
+	int			timeline = (int) GetWALInsertionTimeLine();
+	char	   *stored;
+	bool		same;
+
+	if (qms_spi_run(&read, NULL) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_NOT_ADOPTED),
+				 errmsg("the state of the publisher is missing"),
+				 errhint("Call qms.adopt_database().")));
+	stored = qms_spi_text(0, 0);
+	same = qms_spi_int64(0, 1) == run_id || (qms_spi_bool(0, 3) && qms_spi_int32(0, 2) == timeline);
+	if (!same)
+		stored = new_epoch();
+	qms_param_text(&params, stored);
+	qms_param_int64(&params, run_id);
+	qms_param_int32(&params, timeline);
+	qms_spi_run(&write, &params);
+	epoch_is_settled = true;
+}
+
+void
+qms_publisher_start(void)
+{
+	/* Positions are not worth a flush each. */
+	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
+	if (!qms_doorbell_attach())
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("too many databases have the extension qms"),
+				 errdetail("At most %d are served by one server.", QMS_MAX_DATABASES)));
+}
+
+/* The last thing before a clean end: the epoch may go on. */
+void
+qms_publisher_stop(void)
+{
+	static QmsPlan plan = QMS_PLAN_NOARGS("UPDATE qms_internal.publisher SET clean = true");
+
+	if (!epoch_is_settled)
+		return;
+	SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_OVERRIDE);
+	qms_worker_begin();
+	if (qms_worker_extension_is_here())
+		qms_spi_run(&plan, NULL);
+	qms_worker_commit();
+}
+
+static void
+forget_pending(void)
+{
+	if (pending != NULL)
+		pfree(pending);
+	if (target != NULL)
+		pfree(target);
+	pending = NULL;
+	target = NULL;
+	npending = next_pending = 0;
+}
+
+/*
+ * Ids of the events to publish, in order, into memory.  If a batch was cut up by
+ * the end of a publisher, its rest: what its target sees beyond the last event.
+ * Else what the snapshot of this statement sees and the previous one did not;
+ * it becomes the target.
+ */
+static void
+find_events(void)
+{
+	static QmsPlan plan = QMS_PLAN_NOARGS(
+										  "WITH p AS MATERIALIZED (SELECT coalesce(s.target, pg_catalog.pg_current_snapshot()) AS target, "
+										  "  greatest(s.last_event_id, s.floor_event_id) AS after, "
+										  "  ARRAY(SELECT pg_catalog.pg_snapshot_xip(s.snapshot)) AS xip, "
+										  "  pg_catalog.pg_snapshot_xmax(s.snapshot) AS xmax FROM qms_internal.publisher s), "
+										  "found AS (SELECT e.event_id FROM p JOIN qms.event e ON e.xid = ANY (p.xip) "
+										  "  WHERE e.event_id > p.after AND pg_catalog.pg_visible_in_snapshot(e.xid, p.target) "
+										  "  UNION ALL SELECT e.event_id FROM p JOIN qms.event e ON e.xid >= p.xmax "
+										  "  WHERE e.event_id > p.after AND pg_catalog.pg_visible_in_snapshot(e.xid, p.target)) "
+										  "SELECT p.target::text, (SELECT pg_catalog.array_agg(f.event_id ORDER BY f.event_id) FROM found f), "
+										  "  (SELECT s.target IS NOT NULL FROM qms_internal.publisher s) FROM p");
+	Datum		ids;
+	Datum	   *elements;
+	bool	   *nulls;
+	bool		isnull;
+	int			i;
+
+	forget_pending();
+	qms_spi_run(&plan, NULL);
+	ids = qms_spi_datum(0, 1, &isnull);
+	/* Nothing new is not worth a write, but the end of a cut batch is. */
+	if (isnull && !qms_spi_bool(0, 2))
+		return;
+	target = MemoryContextStrdup(TopMemoryContext, qms_spi_text(0, 0));
+	if (isnull)
+		return;
+	deconstruct_array(DatumGetArrayTypeP(ids), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &elements, &nulls, &npending);
+	pending = MemoryContextAllocHuge(TopMemoryContext, sizeof(int64) * npending);
+	for (i = 0; i < npending; i++)
+		pending[i] = DatumGetInt64(elements[i]);
+}
+
+static ArrayType *
+next_ids(int n)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+	int			i;
+
+	for (i = 0; i < n; i++)
+		elements[i] = Int64GetDatum(pending[next_pending + i]);
+	return construct_array(elements, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+}
+
+/* How far we are, with the positions: at the target, or within it. */
+static int64
+store_progress(int n, char **epoch)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "UPDATE qms_internal.publisher SET "
+								   "snapshot = CASE WHEN $4 THEN $1::pg_catalog.pg_snapshot ELSE snapshot END, "
+								   "target = CASE WHEN $4 THEN NULL ELSE $1::pg_catalog.pg_snapshot END, "
+								   "last_event_id = CASE WHEN $4 THEN 0 ELSE $2 END, last_position = last_position + $3 "
+								   "RETURNING last_position - $3, epoch", TEXTOID, INT8OID, INT8OID, BOOLOID);
+	QmsParams	params = {0};
+	bool		complete = next_pending + n == npending;
+
+	qms_param_text(&params, target);
+	qms_param_int64(&params, n == 0 ? 0 : pending[next_pending + n - 1]);
+	qms_param_int64(&params, n);
+	qms_param_bool(&params, complete);
+	qms_spi_run(&plan, &params);
+	*epoch = qms_spi_text(0, 1);
+	return qms_spi_int64(0, 0);
+}
+
+/* Positions of the next batch, and one doorbell for it. */
+static void
+publish_batch(void)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "INSERT INTO qms_internal.event_position "
+								   "(position, event_id, at, published_at, organization_id, branch_id, queue_id, application_id, visit_id) "
+								   "SELECT $2 + u.n, e.event_id, e.at, $3, e.organization_id, e.branch_id, e.queue_id, e.application_id, e.visit_id "
+								   "FROM pg_catalog.unnest($1) WITH ORDINALITY u(id, n) JOIN qms.event e ON e.event_id = u.id",
+								   INT8ARRAYOID, INT8OID, TIMESTAMPTZOID);
+	QmsParams	params = {0};
+	int			n = Min(npending - next_pending, BATCH);
+	TimestampTz now = qms_clock_now();
+	char	   *epoch;
+	int64		base;
+
+	/* Before the parent is touched. */
+	qms_partition_ensure(QMS_PART_POSITION, now);
+	base = store_progress(n, &epoch);
+	if (n == 0)
+		return;
+	qms_param_pointer(&params, next_ids(n));
+	qms_param_int64(&params, base);
+	qms_param_time(&params, now);
+	qms_spi_run(&plan, &params);
+	Async_Notify("qms", psprintf("{\"epoch\": \"%s\", \"position\": %lld}", epoch, (long long) (base + n)));
+}
+
+/* The batch is committed: what remains, and what the status view shows. */
+static void
+note_batch(void)
+{
+	int			n = Min(npending - next_pending, BATCH);
+	QmsWorkerSlot *slot = qms_worker_mine();
+
+	next_pending += n;
+	slot->done += n;
+	if (next_pending >= npending)
+		forget_pending();
+}
+
+TimestampTz
+qms_publisher_turn(void)
+{
+	/* Asked before the snapshot: whoever rings afterwards is not missed. */
+	bool		rung = qms_doorbell_was_rung();
+	TimestampTz wake = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SAFETY_LOOK_MS);
+
+	PG_TRY();
+	{
+		qms_worker_begin();
+		if (!qms_worker_extension_is_here())
+		{
+			qms_worker_commit();
+			qms_worker_leave();
+		}
+		if (!epoch_is_settled)
+			settle_epoch();
+		if (target == NULL)
+			find_events();
+		if (target != NULL)
+			publish_batch();
+		qms_worker_commit();
+	}
+	PG_CATCH();
+	{
+		/* What was in memory may not fit what is stored: read it again next time. */
+		forget_pending();
+		if (rung)
+			qms_doorbell_ring();
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	if (target != NULL)
+		note_batch();
+	return pending != NULL ? 0 : wake;
+}

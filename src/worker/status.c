@@ -1,0 +1,111 @@
+/*
+ * status.c
+ *		Who of the workers runs, since when, what is due, what went wrong: the
+ *		rows of qms.worker_status.
+ */
+#include "worker/worker.h"
+
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#define COLUMNS 13
+
+static void
+put_text(Datum *values, bool *nulls, int column, const char *text)
+{
+	nulls[column] = text == NULL || *text == '\0';
+	if (!nulls[column])
+		values[column] = CStringGetTextDatum(text);
+}
+
+static void
+put_time(Datum *values, bool *nulls, int column, TimestampTz at)
+{
+	nulls[column] = at == 0 || at == DT_NOEND;
+	values[column] = TimestampTzGetDatum(at);
+}
+
+static const char *
+state_name(QmsDatabaseState state)
+{
+	switch (state)
+	{
+		case QMS_DB_UNKNOWN:
+			return "probing";
+		case QMS_DB_ABSENT:
+			return "no extension";
+		case QMS_DB_DORMANT:
+			return "dormant";
+		default:
+			return "active";
+	}
+}
+
+static void
+put_worker(ReturnSetInfo *set, const QmsDatabaseSlot *database, QmsWorkerKind kind)
+{
+	const QmsWorkerSlot *worker = &database->workers[kind];
+	Datum		values[COLUMNS] = {0};
+	bool		nulls[COLUMNS] = {false};
+
+	values[0] = ObjectIdGetDatum(database->database);
+	put_text(values, nulls, 1, qms_worker_kind_name(kind));
+	put_text(values, nulls, 2, state_name(database->state));
+	values[3] = Int32GetDatum(worker->pid);
+	nulls[3] = worker->pid <= 0;
+	put_time(values, nulls, 4, worker->pid > 0 ? worker->started_at : 0);
+	put_time(values, nulls, 5, worker->last_run_at);
+	put_time(values, nulls, 6, worker->pid > 0 ? worker->next_due_at : 0);
+	values[7] = Int64GetDatum(worker->done);
+	values[8] = Int32GetDatum(worker->failures);
+	put_text(values, nulls, 9, worker->error);
+	put_time(values, nulls, 10, worker->error_at);
+	put_text(values, nulls, 11, database->dormant_reason);
+	values[12] = Int32GetDatum(database->blocked_by);
+	nulls[12] = database->blocked_by == 0;
+	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+}
+
+static void
+put_launcher(ReturnSetInfo *set)
+{
+	Datum		values[COLUMNS] = {0};
+	bool		nulls[COLUMNS];
+
+	memset(nulls, true, sizeof(nulls));
+	put_text(values, nulls, 1, "launcher");
+	put_text(values, nulls, 2, qms_worker_shared->too_few_slots ? "too few slots" : "active");
+	values[3] = Int32GetDatum(qms_worker_shared->launcher_pid);
+	nulls[3] = qms_worker_shared->launcher_pid == 0;
+	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+}
+
+PG_FUNCTION_INFO_V1(qms_worker_status);
+
+/* Of this database; superusers see those of all. */
+Datum
+qms_worker_status(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
+	QmsDatabaseSlot *copy;
+	bool		all = superuser_arg(GetSessionUserId());
+	int			i;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (qms_worker_shared == NULL)
+		return (Datum) 0;
+	copy = palloc(sizeof(QmsDatabaseSlot) * QMS_MAX_DATABASES);
+	LWLockAcquire(qms_worker_shared->lock, LW_SHARED);
+	memcpy(copy, qms_worker_shared->databases, sizeof(QmsDatabaseSlot) * QMS_MAX_DATABASES);
+	LWLockRelease(qms_worker_shared->lock);
+	put_launcher(set);
+	for (i = 0; i < QMS_MAX_DATABASES; i++)
+	{
+		if (copy[i].database == InvalidOid || (!all && copy[i].database != MyDatabaseId))
+			continue;
+		put_worker(set, &copy[i], QMS_PUBLISHER);
+		put_worker(set, &copy[i], QMS_SCHEDULER);
+	}
+	return (Datum) 0;
+}

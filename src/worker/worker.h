@@ -1,0 +1,114 @@
+/*
+ * worker.h
+ *		The background workers: launcher, publisher, scheduler.
+ */
+#ifndef QMS_WORKER_H
+#define QMS_WORKER_H
+
+#include "events/events.h"
+
+#include "postmaster/bgworker.h"
+#include "storage/lwlock.h"
+
+typedef enum QmsWorkerKind
+{
+	QMS_PROBE,					/* looks whether a database has the extension */
+	QMS_PUBLISHER,
+	QMS_SCHEDULER,
+	QMS_WORKER_KINDS
+} QmsWorkerKind;
+
+typedef enum QmsDatabaseState
+{
+	QMS_DB_UNKNOWN,				/* to be probed */
+	QMS_DB_ABSENT,				/* has no extension */
+	QMS_DB_DORMANT,				/* has it, and data that was not made here */
+	QMS_DB_ACTIVE
+} QmsDatabaseState;
+
+#define QMS_ERROR_SIZE 200
+
+/* One worker of a database, as the status view shows it. */
+typedef struct QmsWorkerSlot
+{
+	pid_t		pid;			/* 0: not running */
+	int			procno;
+	TimestampTz started_at;
+	TimestampTz last_run_at;
+	TimestampTz next_due_at;
+	TimestampTz not_before;		/* after a failure: when it may start again */
+	int			failures;		/* in a row */
+	int64		done;			/* events published, items worked on */
+	double		lag_seconds;
+	TimestampTz error_at;
+	char		error[QMS_ERROR_SIZE];
+} QmsWorkerSlot;
+
+typedef struct QmsDatabaseSlot
+{
+	Oid			database;		/* InvalidOid: free */
+	QmsDatabaseState state;
+	pid_t		blocked_by;		/* a session that needs the database for itself; 0: none */
+	char		dormant_reason[QMS_ERROR_SIZE];
+	QmsWorkerSlot workers[QMS_WORKER_KINDS];
+} QmsDatabaseSlot;
+
+typedef struct QmsWorkerShared
+{
+	LWLock	   *lock;			/* of everything below */
+	uint64		run_id;			/* new with each shared memory: tells a crash from a restart */
+	int			launcher_procno;	/* plus 1; 0: none */
+	pid_t		launcher_pid;
+	bool		rescan;			/* the list of databases has changed */
+	bool		too_few_slots;	/* a worker could not be started */
+	QmsDatabaseSlot databases[QMS_MAX_DATABASES];
+} QmsWorkerShared;
+
+extern QmsWorkerShared *qms_worker_shared;
+
+/* What a worker is started with; travels in bgw_extra. */
+typedef struct QmsWorkerStart
+{
+	Oid			database;
+	QmsWorkerKind kind;
+} QmsWorkerStart;
+
+StaticAssertDecl(sizeof(QmsWorkerStart) <= BGW_EXTRALEN, "worker arguments must fit into bgw_extra");
+
+/* shared.c */
+extern void qms_worker_init(void);
+extern QmsDatabaseSlot *qms_worker_database(Oid database, bool create);
+extern void qms_worker_wake_launcher(void);
+extern void qms_worker_wake(QmsDatabaseSlot *slot, QmsWorkerKind kind);
+extern void qms_worker_probe_again(Oid database);
+extern void qms_worker_record_error(QmsWorkerSlot *worker, const char *message);
+extern const char *qms_worker_kind_name(QmsWorkerKind kind);
+
+/* launcher.c */
+extern PGDLLEXPORT void qms_launcher_main(Datum arg);
+extern bool qms_launcher_enabled(void);
+extern void qms_launcher_define_settings(void);
+extern int qms_history_retention_months(void);
+
+/* database_worker.c: what probe, publisher and scheduler have in common */
+extern PGDLLEXPORT void qms_database_worker_main(Datum arg);
+extern QmsWorkerSlot *qms_worker_mine(void);
+extern pg_attribute_noreturn() void qms_worker_leave(void);
+extern void qms_worker_begin(void);
+extern void qms_worker_commit(void);
+extern bool qms_worker_extension_is_here(void);
+extern void qms_worker_sleep(TimestampTz until);
+extern QmsCall *qms_worker_call(void);
+
+/* publisher.c, scheduler.c: one turn; answers when to wake up at the latest */
+extern TimestampTz qms_publisher_turn(void);
+extern void qms_publisher_start(void);
+extern void qms_publisher_stop(void);
+extern TimestampTz qms_scheduler_turn(void);
+extern QmsDatabaseState qms_adoption_state(char *reason, Size size);
+
+/* hooks.c */
+extern void qms_hooks_init(void);
+extern void qms_worker_extension_changed(void);
+
+#endif							/* QMS_WORKER_H */
