@@ -164,6 +164,7 @@ typedef enum QmsTicketCondition
 	QMS_IF_HELD_FOR_OTHER
 } QmsTicketCondition;
 
+extern bool qms_ticket_is_waiting(int64 ticket_id);
 extern QmsTicket *qms_ticket_lock_if(QmsTicketCondition condition, int64 ticket_id);
 extern QmsTicket *qms_ticket_read(QmsCall *call, int64 ticket_id, bool *ended);
 extern QmsState qms_ticket_state(const QmsTicket *ticket);

@@ -128,6 +128,17 @@ qms_ticket_lock_if(QmsTicketCondition condition, int64 ticket_id)
 	return qms_spi_run(&plans[condition], &params) == 0 ? NULL : qms_row_fetch_whole(&qms_ticket_table, 0, 0);
 }
 
+/* Does it still wait, for all that is committed by now? */
+bool
+qms_ticket_is_waiting(int64 ticket_id)
+{
+	static QmsPlan plan = QMS_PLAN("SELECT 1 FROM qms.ticket WHERE ticket_id = $1 AND state = 'waiting'", INT8OID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, ticket_id);
+	return qms_spi_run(&plan, &params) > 0;
+}
+
 QmsState
 qms_ticket_state(const QmsTicket *ticket)
 {

@@ -77,8 +77,7 @@ cd "$work" || exit 1
 bin=$("$PG_CONFIG" --bindir)
 export PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PGCONNECT_TIMEOUT=10
 rounds=3
-
-failed=0 loaded= holder= slow=
+failed=0 loaded= holder= slow= people=0
 
 sql() { "$bin/psql" -XAtq -v ON_ERROR_STOP=1 "$@"; }
 start() {
@@ -118,6 +117,9 @@ make_cluster() {
 	sql -f setup.sql >/dev/null || die "the set-up failed"
 	read -r org branch q0 c0 class release_queue application \
 		<<<"$(sql -F ' ' -c 'SELECT * FROM bench.ids')"
+	for side in qms hand; do
+		sed 's|:q0 + :client_id / 4|:q0|' join_$side.sql >single_$side.sql
+	done
 	for name in join call; do
 		for side in qms hand; do
 			sed 's|/\* request \(.*\) \*/|\1|; s|/\* request||; s|^) \*/$|)|' $name"_$side.sql" >$name"_request_$side.sql"
@@ -174,7 +176,7 @@ restore() {
 # one SCRIPT CLIENTS: one round; sets rate, p50, p99 (ms), transactions.
 one() {
 	local script=$1 clients=$2 warm=1 every=0
-	[ "$clients" -lt 50 ] || warm=3
+	[ "$clients" -lt 50 ] || warm=2
 	[[ $script != call_* ]] || every=8
 	rm -f log.*
 	"$bin/pgbench" -n -M prepared -f "$script.sql" -c "$clients" -j $((clients < 2 ? 1 : 2)) -T $((seconds + warm)) \
@@ -245,42 +247,126 @@ table() {
 wanted() { [ "$only" = all ] || [[ ,$only, == *,$1,* ]]; }
 
 # ---- What is measured ----
-ratios_of() {
-	local clients
-	table "$1, ratio to the statement by hand (targets 0.85 at 1 and 16 clients)"
-	for clients in 1 16 ${quick:-100}; do
-		[ "$clients" != yes ] || continue
-		load 100000 "$clients"
-		compare "$1" "$clients"
-		compare "$1_request" "$clients" request_id
-		if [ -z "$quick" ]; then
+
+# ratios PEOPLE CLIENTS WORDS...: join and call with so many waiting, one line each.
+ratios() {
+	local clients=$2 what
+	load "$1" "$2"
+	shift 2
+	# Calls leave the line as long as it was, joins do not.
+	for what in call join; do
+		! wanted $what || compare $what "$clients" "$*"
+	done
+}
+measure_ratios() {
+	local clients what
+	table "join_queue and call_next beside one statement by hand"
+	for clients in 1 16; do
+		ratios 100000 $clients
+		for what in call join; do
+			wanted $what || continue
+			compare ${what}_request $clients request_id
+			[ -z "$quick" ] || continue
 			hold_snapshot
-			compare "$1" "$clients" old snapshot
+			compare $what $clients old snapshot
 			let_go
-		fi
-	done
-	for people in 1000 ${quick:-1000000}; do
-		[ "$people" != yes ] || continue
-		for clients in 1 16 ${quick:-100}; do
-			[ "$clients" != yes ] && ! { [ "$people" = 1000000 ] && [ "$clients" = 100 ]; } || continue
-			load "$people" "$clients"
-			compare "$1" "$clients"
 		done
+		ratios 1000 $clients
+		[ -n "$quick" ] || ratios 1000000 $clients
 	done
-	slow=yes
-	for clients in 1 16 ${quick:-100}; do
-		[ "$clients" != yes ] || continue
-		loaded=
-		load 100000 "$clients"
-		compare "$1" "$clients" 2 ms fsync
+	if [ -z "$quick" ]; then
+		ratios 1000 100
+		ratios 100000 100
+	fi
+	slow=yes loaded=
+	for clients in 1 16 100; do
+		[ -n "$quick" ] && [ $clients -ne 16 ] || ratios 100000 $clients 2 ms fsync
 	done
 	slow= loaded=
 }
 
+# One counter queue alone, 16 clients: its numbers have no gaps, so one commit waits for another.
+measure_single() {
+	table "16 clients joining one counter queue"
+	load 1000 1
+	compare single 16
+	slow=yes loaded=
+	load 1000 1
+	compare single 16 2 ms fsync
+	slow= loaded=
+}
+measure_release() {
+	table "100 clients joining one waiting room (target 10,000/s at 2 ms fsync)"
+	slow=yes loaded=
+	load 1000 1
+	compare release 100 2 ms fsync
+	slow= loaded=
+}
+
+# One side alone: latencies by the number of people waiting.
+measure_flat() {
+	local script=$1 r n rates p50s p99s
+	echo
+	echo "$2"
+	echo
+	echo "| waiting | per second | p50 ms | p99 ms |"
+	echo "|---|---|---|---|"
+	for n in 1000 10000 100000 ${quick:-1000000}; do
+		[ "$n" != yes ] || continue
+		loaded=
+		load $n 1
+		[ "$script" != status_qms ] || sql -c "INSERT INTO bench.token SELECT i, j.token
+			FROM generate_series(1, 100) i, LATERAL qms.join_queue($q0 + 0 * i) j"
+		rates=() p50s=() p99s=()
+		for ((r = 1; r <= rounds; r++)); do
+			one "$script" 1
+			rates+=("$rate") p50s+=("$p50") p99s+=("$p99")
+			[ "$script" = status_qms ] || restore
+		done
+		printf '| %7s | %6.0f | %6.3f | %6.3f |\n' $n "$(median "${rates[@]}")" "$(median "${p50s[@]}")" "$(median "${p99s[@]}")"
+	done
+}
+
+# call_next with and without an old snapshot, in turn; each holds it for its whole round.
+measure_snapshot() {
+	local r side with=() without=() hand_with=() hand_without=() keep=$seconds
+	loaded=
+	load 100000 4
+	seconds=$((seconds * 2))
+	for ((r = 1; r <= rounds; r++)); do
+		for side in qms hand; do
+			one call_$side 4
+			[ $side = qms ] && without+=("$rate") || hand_without+=("$rate")
+			restore
+			hold_snapshot
+			one call_$side 4
+			[ $side = qms ] && with+=("$rate") || hand_with+=("$rate")
+			let_go
+			restore
+		done
+	done
+	seconds=$keep
+	echo
+	echo "call_next, 4 clients at one queue, a snapshot held by somebody else for the whole round (target: within 10 %)"
+	echo
+	echo "| side | without, per second | with | with / without |"
+	echo "|---|---|---|---|"
+	printf '| qms | %.0f | %.0f | %.2f |\n' "$(median "${without[@]}")" "$(median "${with[@]}")" \
+		"$(awk "BEGIN { print $(median "${with[@]}") / $(median "${without[@]}") }")"
+	printf '| by hand | %.0f | %.0f | %.2f |\n' "$(median "${hand_without[@]}")" "$(median "${hand_with[@]}")" \
+		"$(awk "BEGIN { print $(median "${hand_with[@]}") / $(median "${hand_without[@]}") }")"
+}
+
 make_cluster
 echo "PostgreSQL $(sql -c 'SHOW server_version'), $(nproc) cores, fsync $(
-	"$bin/pg_test_fsync" -s 1 -f "$work/fsync.test" 2>/dev/null | awk '$1 == "fdatasync" { print $(NF - 1), "us"; exit }'), load $(cut -d ' ' -f 1-3 /proc/loadavg), $(date -u +%F)"
-! wanted join || ratios_of join
-! wanted call || ratios_of call
+	"$bin/pg_test_fsync" -s 1 -f "$work/fsync.test" 2>/dev/null | awk '$1 == "fdatasync" { print $(NF - 1), "us"; exit }'), load $(cut -d ' ' -f 1-3 /proc/loadavg), $(date -u +%F), seconds a round: $seconds, rounds: $rounds"
+if wanted join || wanted call; then measure_ratios; fi
+! wanted snapshot || measure_snapshot
+! wanted flat || measure_flat call_qms "call_next, 1 client, by the length of the line"
+! wanted status || measure_flat status_qms "ticket_status of the last 100 in line, 1 client, by the length of the line"
+! wanted single || measure_single
+! wanted release || measure_release
+echo
+echo "took $SECONDS s"
 [ "$failed" -eq 0 ] || { echo "the two sides did not make the same changes"; exit 1; }
 exit 0
