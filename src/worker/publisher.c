@@ -56,7 +56,8 @@ new_epoch(void)
  * Which epoch?  The stored one goes on if this is the same run of the server (a
  * publisher that was restarted), or if the last run ended cleanly on the same
  * timeline.  After a crash, a promotion or a recovery to a point in time it is a
- * new one: positions of the old one may have been lost and given again.
+ * new one: positions of the old one may have been lost and given again.  It is
+ * settled when the transaction has committed, not before.
  */
 static void
 settle_epoch(void)
@@ -85,7 +86,13 @@ settle_epoch(void)
 	qms_param_int64(&params, run_id);
 	qms_param_int32(&params, timeline);
 	qms_spi_run(&write, &params);
-	epoch_is_settled = true;
+
+	/*
+	 * That the last end is a clean one no more must be on disk before a position
+	 * is shown: else a crash takes back both, and gives the position again under
+	 * the same epoch.
+	 */
+	ForceSyncCommit();
 }
 
 void
@@ -265,6 +272,7 @@ qms_publisher_turn(void)
 		if (target != NULL)
 			publish_batch();
 		qms_worker_commit();
+		epoch_is_settled = true;
 	}
 	PG_CATCH();
 	{
