@@ -158,7 +158,8 @@ static void
 read_state(StreamState *state)
 {
 	static QmsPlan plan = QMS_PLAN_NOARGS(
-										  "SELECT epoch, last_position, pruned_position FROM qms_internal.publisher");
+										  "SELECT p.epoch, r.last_position, p.pruned_position FROM qms_internal.publisher p, "
+										  "LATERAL (SELECT last_position FROM qms_internal.publisher_progress ORDER BY turn DESC LIMIT 1) r");
 
 	if (qms_spi_run(&plan, NULL) == 0)
 		ereport(ERROR,
