@@ -118,12 +118,17 @@ QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
 	static QmsPlan write = QMS_PLAN(
 									"INSERT INTO qms_internal.instance (system_identifier, database_oid, created_at) VALUES ($1, $2, $3)",
 									INT8OID, OIDOID, TIMESTAMPTZOID);
+	static QmsPlan progress = QMS_PLAN_NOARGS(
+										  "WITH old AS (DELETE FROM qms_internal.publisher_progress RETURNING turn, last_position) "
+										  "INSERT INTO qms_internal.publisher_progress (turn, snapshot, last_position) "
+										  "SELECT coalesce(pg_catalog.max(turn), 0) + 1, pg_catalog.pg_current_snapshot(), "
+										  "coalesce(pg_catalog.max(last_position), 0) FROM old RETURNING last_position");
 	static QmsPlan publisher = QMS_PLAN(
-										"INSERT INTO qms_internal.publisher AS p (epoch, snapshot, floor_event_id) "
-										"VALUES ($1, pg_catalog.pg_current_snapshot(), (SELECT coalesce(max(event_id), 0) FROM qms.event)) "
-										"ON CONFLICT (only_row) DO UPDATE SET epoch = excluded.epoch, snapshot = excluded.snapshot, target = NULL, "
-										"last_event_id = 0, floor_event_id = excluded.floor_event_id, run_id = 0, clean = false, "
-										"pruned_position = p.last_position", TEXTOID);
+										"INSERT INTO qms_internal.publisher (epoch, floor_event_id) "
+										"VALUES ($1, (SELECT coalesce(max(event_id), 0) FROM qms.event)) "
+										"ON CONFLICT (only_row) DO UPDATE SET epoch = excluded.epoch, "
+										"floor_event_id = excluded.floor_event_id, run_id = 0, clean = false, "
+										"pruned_position = $2", TEXTOID, INT8OID);
 	bool		run_overdue = qms_arg_bool(call, 0, false);
 	QmsParams	params = {0};
 	QmsParams	epoch = {0};
@@ -142,6 +147,8 @@ QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
 	qms_param_time(&params, call->now);
 	qms_spi_run(&write, &params);
 	qms_param_text(&epoch, psprintf("%012llx", (unsigned long long) (random & UINT64CONST(0xffffffffffff))));
+	qms_spi_run(&progress, NULL);
+	qms_param_int64(&epoch, qms_spi_int64(0, 0));
 	qms_spi_run(&publisher, &epoch);
 	advance_sequences();
 	check_numbers();
