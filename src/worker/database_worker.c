@@ -292,6 +292,10 @@ qms_database_worker_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(mine.database, InvalidOid, 0);
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+	/* What ALTER DATABASE ... SET says of transactions is meant for people. */
+	SetConfigOption("lock_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname(psprintf("qms %s %s", qms_worker_kind_name(mine.kind), QMS_VERSION));
 	turn_context = AllocSetContextCreate(TopMemoryContext, "qms turn", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(turn_context);
