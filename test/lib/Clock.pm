@@ -56,7 +56,7 @@ sub settle
 		my $now = $self->ask('SELECT clock_timestamp(); SELECT pg_reload_conf()') =~ s/\nt$//r;
 
 		Qms::poll(sub {
-			$self->ask("SELECT coalesce(bool_and(last_run_at > '$now'), false) FROM qms.worker_status WHERE worker = 'scheduler'") eq 't';
+			$self->ask("SELECT coalesce(bool_and(last_run_at > '$now'), false) FROM qms.worker_status WHERE worker = 'scheduler' AND database = 'postgres'") eq 't';
 		}, 60) or die "the scheduler does not come to rest";
 	}
 	return;
@@ -66,7 +66,7 @@ sub settle
 sub idle
 {
 	my ($self) = @_;
-	my $count = q{SELECT last_run_at FROM qms.worker_status WHERE worker = 'scheduler'};
+	my $count = q{SELECT last_run_at FROM qms.worker_status WHERE worker = 'scheduler' AND database = 'postgres'};
 
 	$self->settle;
 	my $before = $self->ask($count);
