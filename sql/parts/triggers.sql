@@ -27,3 +27,10 @@ COMMENT ON FUNCTION qms_internal.guard_ticket() IS 'Row trigger of qms.ticket: r
 
 CREATE TRIGGER guard_ticket BEFORE INSERT OR UPDATE OR DELETE ON qms.ticket FOR EACH ROW EXECUTE FUNCTION qms_internal.guard_ticket();
 CREATE TRIGGER guard_ticket_truncate BEFORE TRUNCATE ON qms.ticket FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.guard_ticket();
+
+/* The pick asks it for each row of its scan. */
+CREATE FUNCTION qms_internal.may_call(sort_key bigint, ticket_id bigint, visit_id bigint, customer_class_id bigint, effective_arrival timestamptz,
+	wanted_counter_id bigint, wanted_staff_id bigint, wanted_until timestamptz, requires_skill text[])
+RETURNS boolean LANGUAGE c VOLATILE
+AS 'MODULE_PATHNAME', 'qms_may_call';
+COMMENT ON FUNCTION qms_internal.may_call IS 'May the counter that is calling call this waiting ticket? Of use in the scan of call_next only; refused elsewhere.';

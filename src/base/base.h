@@ -10,6 +10,7 @@
 
 #include "executor/spi.h"
 #include "utils/jsonb.h"
+#include "utils/relcache.h"
 #include "utils/timestamp.h"
 
 /* A moment that is not there; no real time is that early. */
@@ -57,6 +58,7 @@ extern void qms_param_pointer(QmsParams *p, const void *value); /* NULL is null 
 extern bool qms_spi_check_installation(void);
 extern uint64 qms_spi_run(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look(QmsPlan *plan, QmsParams *params);
+extern uint64 qms_spi_look_at(QmsPlan *plan, QmsParams *params, Snapshot snapshot);
 extern int	qms_text_modes_begin(void);
 extern void qms_text_modes_end(int nestlevel);
 extern Oid	qms_type_oid(Oid stand_in);
@@ -83,12 +85,13 @@ typedef struct QmsTable
 	int			nkey;			/* the first nkey columns are the key */
 	/* made on first use */
 	Oid			relid;
+	AttrNumber *attnums;
 	Oid		   *types;
 	bool	   *byval;
 	int16	   *typlen;
 	char	   *select_list;	/* "t.a, t.b, ..." */
 	QmsPlan		insert;
-	QmsPlan		update;
+	struct QmsUpdate *updates;	/* one for each set of columns changed so far */
 } QmsTable;
 
 typedef struct QmsRow
@@ -96,6 +99,7 @@ typedef struct QmsRow
 	QmsTable   *table;
 	Datum	   *values;
 	char	   *nulls;			/* 'n' or ' ', as SPI wants it */
+	uint64		changed;		/* bits of the columns set since it was read or written */
 } QmsRow;
 
 extern void qms_table_prepare(QmsTable *table);
@@ -103,8 +107,10 @@ extern const char *qms_table_select_list(QmsTable *table);
 extern QmsRow *qms_row_new(QmsTable *table);
 extern QmsRow *qms_row_copy(const QmsRow *row);
 extern QmsRow *qms_row_fetch(QmsTable *table, int r, int first_column);
+extern QmsRow *qms_row_fetch_whole(QmsTable *table, int r, int c);
 extern void qms_row_insert(QmsRow *row);
 extern void qms_row_update(QmsRow *row);
+extern void qms_row_supersede(QmsRow *row, const QmsRow *copy);
 extern QmsPlan *qms_table_plan(QmsTable *table, QmsPlan *plan, const char *format);
 
 extern bool qms_row_isnull(const QmsRow *row, int c);
@@ -168,6 +174,7 @@ extern bool qms_partition_drop_one(QmsPartitioned which, TimestampTz before);
 extern void qms_inval_watch(void);
 extern uint64 qms_inval_generation(void);
 extern void qms_inval_sessions(void);
+extern void (*qms_inval_hook) (Relation rel);
 
 /* ---- json.c: objects written key by key ---- */
 typedef struct QmsJson

@@ -4,9 +4,9 @@
  *		of a list of columns that the table's owner in C declares.
  *
  * The lists are the only place in C where a table's columns are named; the
- * types come from the catalog.  One insert and one update statement per table
- * serve every operation: whether an index has to be touched is decided by the
- * values, not by which columns a statement names.
+ * types come from the catalog.  One insert statement per table serves every
+ * operation, and one update statement per set of columns that an operation
+ * changes: a row remembers which of its columns were set since it was read.
  */
 #include "base/base.h"
 
@@ -15,6 +15,17 @@
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/typcache.h"
+
+#define BIT(c) (UINT64CONST(1) << (c))
+
+/* The statement for one set of changed columns. */
+struct QmsUpdate
+{
+	uint64		changed;
+	QmsPlan		plan;
+	struct QmsUpdate *next;
+};
 
 /* Look up the columns and write the statements; again after the extension was made anew. */
 void
@@ -26,7 +37,9 @@ qms_table_prepare(QmsTable *table)
 
 	if (relid == table->relid)
 		return;
+	Assert(table->ncols <= 64);
 	old = MemoryContextSwitchTo(TopMemoryContext);
+	table->attnums = palloc(sizeof(AttrNumber) * table->ncols);
 	table->types = palloc(sizeof(Oid) * table->ncols);
 	table->byval = palloc(sizeof(bool) * table->ncols);
 	table->typlen = palloc(sizeof(int16) * table->ncols);
@@ -41,6 +54,7 @@ qms_table_prepare(QmsTable *table)
 							table->columns[i], table->schema, table->name),
 					 errdetail("The library is of another version than the extension in this database."),
 					 errhint("Run ALTER EXTENSION qms UPDATE.")));
+		table->attnums[i] = attnum;
 		table->types[i] = get_atttype(relid, attnum);
 		get_typlenbyval(table->types[i], &table->typlen[i], &table->byval[i]);
 	}
@@ -65,19 +79,37 @@ write_insert(QmsTable *table)
 	table->insert.sql = MemoryContextStrdup(TopMemoryContext, sql.data);
 }
 
-static void
-write_update(QmsTable *table)
+/* The statement that changes these columns, the key first among its parameters. */
+static QmsPlan *
+update_plan(QmsTable *table, uint64 changed)
 {
+	struct QmsUpdate *update;
 	StringInfoData sql;
+	int			n = 0;
 	int			i;
 
+	for (update = table->updates; update != NULL; update = update->next)
+	{
+		if (update->changed == changed)
+			return &update->plan;
+	}
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "UPDATE %s.%s SET ", table->schema, table->name);
 	for (i = table->nkey; i < table->ncols; i++)
-		appendStringInfo(&sql, "%s%s = $%d", i > table->nkey ? ", " : "", table->columns[i], i + 1);
+	{
+		if ((changed & BIT(i)) == 0)
+			continue;
+		appendStringInfo(&sql, "%s%s = $%d", n > 0 ? ", " : "", table->columns[i], table->nkey + n + 1);
+		n++;
+	}
 	for (i = 0; i < table->nkey; i++)
 		appendStringInfo(&sql, "%s%s = $%d", i ? " AND " : " WHERE ", table->columns[i], i + 1);
-	table->update.sql = MemoryContextStrdup(TopMemoryContext, sql.data);
+	update = MemoryContextAllocZero(TopMemoryContext, sizeof(struct QmsUpdate));
+	update->changed = changed;
+	update->plan.sql = MemoryContextStrdup(TopMemoryContext, sql.data);
+	update->next = table->updates;
+	table->updates = update;
+	return &update->plan;
 }
 
 /* "t.a, t.b, ..." for a statement that reads whole rows under the alias t. */
@@ -124,6 +156,7 @@ qms_row_new(QmsTable *table)
 	row->nulls = palloc(table->ncols + 1);
 	memset(row->nulls, 'n', table->ncols);
 	row->nulls[table->ncols] = '\0';
+	row->changed = 0;
 	return row;
 }
 
@@ -135,6 +168,7 @@ qms_row_copy(const QmsRow *from)
 
 	memcpy(row->values, from->values, sizeof(Datum) * from->table->ncols);
 	memcpy(row->nulls, from->nulls, from->table->ncols);
+	row->changed = from->changed;
 	return row;
 }
 
@@ -162,25 +196,68 @@ qms_row_fetch(QmsTable *table, int r, int first_column)
 	return row;
 }
 
+/*
+ * The row in column c, a whole row of the table as one value ("SELECT t FROM
+ * ... t"), of row r of the last result.  A statement of several levels starts
+ * and runs much faster with one column than with all of the table's.
+ */
+QmsRow *
+qms_row_fetch_whole(QmsTable *table, int r, int c)
+{
+	QmsRow	   *row = qms_row_new(table);
+	bool		isnull;
+	HeapTupleHeader header = DatumGetHeapTupleHeader(qms_spi_datum(r, c, &isnull));
+	TupleDesc	desc = lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(header),
+											  HeapTupleHeaderGetTypMod(header));
+	Datum	   *values = palloc(sizeof(Datum) * desc->natts);
+	bool	   *nulls = palloc(sizeof(bool) * desc->natts);
+	HeapTupleData tuple;
+	int			i;
+
+	Assert(!isnull);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = header;
+	heap_deform_tuple(&tuple, desc, values, nulls);
+	for (i = 0; i < table->ncols; i++)
+	{
+		row->values[i] = values[table->attnums[i] - 1];
+		row->nulls[i] = nulls[table->attnums[i] - 1] ? 'n' : ' ';
+	}
+	ReleaseTupleDesc(desc);
+	pfree(values);
+	pfree(nulls);
+	return row;
+}
+
+/* Run an insert (of all columns) or an update (of those in the set) of one row. */
 static void
-run_whole_row(QmsPlan *plan, const QmsRow *row)
+run_row(QmsPlan *plan, QmsRow *row, uint64 columns)
 {
 	QmsTable   *table = row->table;
+	bool		first = plan->plan == NULL;
 	QmsParams	params;
+	int			i;
 
-	if (plan->plan == NULL)
+	params.n = 0;
+	for (i = 0; i < table->ncols; i++)
 	{
-		plan->nargs = table->ncols;
-		memcpy(plan->argtypes, table->types, sizeof(Oid) * table->ncols);
+		if ((columns & BIT(i)) == 0)
+			continue;
+		if (first)
+			plan->argtypes[params.n] = table->types[i];
+		params.values[params.n] = row->values[i];
+		params.nulls[params.n] = row->nulls[i];
+		params.n++;
 	}
-	params.n = table->ncols;
-	memcpy(params.values, row->values, sizeof(Datum) * table->ncols);
-	memcpy(params.nulls, row->nulls, table->ncols + 1);
+	plan->nargs = params.n;
 	if (qms_spi_run(plan, &params) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("a row of \"%s\" changed while it was worked on", table->name),
 				 errhint("Try the call again.")));
+	row->changed = 0;
 }
 
 void
@@ -189,15 +266,26 @@ qms_row_insert(QmsRow *row)
 	StaticAssertStmt(QMS_MAX_ARGS >= 64, "whole rows must fit into QmsParams");
 	if (row->table->insert.sql == NULL)
 		write_insert(row->table);
-	run_whole_row(&row->table->insert, row);
+	run_row(&row->table->insert, row, PG_UINT64_MAX);
 }
 
+/* Write the columns that were set since the row was read. */
 void
 qms_row_update(QmsRow *row)
 {
-	if (row->table->update.sql == NULL)
-		write_update(row->table);
-	run_whole_row(&row->table->update, row);
+	QmsTable   *table = row->table;
+	uint64		key = BIT(table->nkey) - 1;
+	uint64		changed = row->changed & ~key;
+
+	if (changed != 0)
+		run_row(update_plan(table, changed), row, key | changed);
+}
+
+/* What was written of a copy of this row has to be written of it as well, when it is stored. */
+void
+qms_row_supersede(QmsRow *row, const QmsRow *copy)
+{
+	row->changed |= copy->changed;
 }
 
 bool
@@ -253,6 +341,7 @@ qms_row_set_null(QmsRow *row, int c)
 {
 	row->values[c] = (Datum) 0;
 	row->nulls[c] = 'n';
+	row->changed |= BIT(c);
 }
 
 void
@@ -260,6 +349,7 @@ qms_row_set_datum(QmsRow *row, int c, Datum value)
 {
 	row->values[c] = value;
 	row->nulls[c] = ' ';
+	row->changed |= BIT(c);
 }
 
 /* 0 is null. */
@@ -268,6 +358,7 @@ qms_row_set_id(QmsRow *row, int c, int64 id)
 {
 	row->values[c] = Int64GetDatum(id);
 	row->nulls[c] = id == 0 ? 'n' : ' ';
+	row->changed |= BIT(c);
 }
 
 void
@@ -293,6 +384,7 @@ qms_row_set_time(QmsRow *row, int c, TimestampTz value)
 {
 	row->values[c] = TimestampTzGetDatum(value);
 	row->nulls[c] = value == QMS_NO_TIME ? 'n' : ' ';
+	row->changed |= BIT(c);
 }
 
 void
@@ -324,4 +416,5 @@ qms_row_copy_value(QmsRow *to, int c, const QmsRow *from, int from_c)
 {
 	to->values[c] = from->values[from_c];
 	to->nulls[c] = from->nulls[from_c];
+	to->changed |= BIT(c);
 }

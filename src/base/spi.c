@@ -215,10 +215,22 @@ qms_spi_run(QmsPlan *plan, QmsParams *params)
 								   params ? params->nulls : NULL, false, 0), nestlevel);
 }
 
+/* Run a SELECT with a snapshot of the caller's. */
+uint64
+qms_spi_look_at(QmsPlan *plan, QmsParams *params, Snapshot snapshot)
+{
+	int			nestlevel = make_ready(plan);
+
+	Assert((params ? params->n : 0) == plan->nargs);
+	return finish(SPI_execute_snapshot(plan->plan, params ? params->values : NULL,
+									   params ? params->nulls : NULL, snapshot,
+									   InvalidSnapshot, true, false, 0), nestlevel);
+}
+
 /*
- * Run a SELECT with a snapshot of this very moment, also inside REPEATABLE
- * READ: for the configuration, and for what is asked under a lock, where the
- * lock and not the transaction's beginning says what holds.
+ * ... with one of this very moment, also inside REPEATABLE READ: for the
+ * configuration, and for what is asked under a lock, where the lock and not the
+ * transaction's beginning says what holds.
  */
 uint64
 qms_spi_look(QmsPlan *plan, QmsParams *params)

@@ -133,6 +133,19 @@ qms_doorbell_was_rung(void)
 }
 
 /*
+ * The publisher has failed and will look again by itself: until then the bell
+ * counts as rung, so nobody wakes it.
+ */
+void
+qms_doorbell_put_off(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	if (bell != NULL)
+		pg_atomic_write_u32(&bell->rung, 1);
+}
+
+/*
  * Ring.  The transaction is visible already when its callbacks run, so the
  * publisher's next snapshot sees it.  A latch of a process that has gone is
  * somebody else's now, which wakes him for nothing.

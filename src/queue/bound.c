@@ -76,6 +76,7 @@ typedef struct BoundSlot
 	int			nentries;
 	BoundEntry	entries[MAX_ENTRIES];
 	QmsBuckets	buckets;		/* atomics, not under the spinlock; see bucket.c */
+	QmsLog		log;			/* under a spinlock of its own; see roll.c */
 } BoundSlot;
 
 static int	queue_slots = 1024;
@@ -197,6 +198,8 @@ find_slot(int64 queue_id)
 		pg_atomic_init_u32(&slot->buckets.state, 0);
 		for (i = 0; i < QMS_BUCKETS; i++)
 			pg_atomic_init_u32(&slot->buckets.cells[i], 0);
+		MemSet(&slot->log, 0, sizeof(QmsLog));
+		SpinLockInit(&slot->log.mutex);
 	}
 	LWLockRelease(slots_lock);
 	if (slot != NULL)
@@ -244,6 +247,14 @@ qms_bound_buckets(int64 queue_id)
 	BoundSlot  *slot = find_slot(queue_id);
 
 	return slot ? &slot->buckets : NULL;
+}
+
+QmsLog *
+qms_bound_log(int64 queue_id)
+{
+	BoundSlot  *slot = find_slot(queue_id);
+
+	return slot ? &slot->log : NULL;
 }
 
 /*

@@ -33,21 +33,51 @@ qms_guard_declare_end(int64 ticket_id, QmsState final)
 	declared_below = GetCurrentSubTransactionId();
 }
 
-static Datum
-column(TriggerData *trigger, HeapTuple tuple, const char *name)
+/* What the trigger looks at of a row. */
+typedef struct Looked
 {
-	int			attnum = SPI_fnumber(trigger->tg_relation->rd_att, name);
+	int64		ticket_id;
+	int64		queue_id;
+	int64		sort_key;
+	QmsState	state;
+} Looked;
+
+/* Read it; where the columns are is looked up once. */
+static Looked
+look_at(TriggerData *trigger, HeapTuple tuple)
+{
+	static const char *const names[] = {"ticket_id", "queue_id", "sort_key", "state"};
+	static Oid	relid = InvalidOid;
+	static AttrNumber columns[lengthof(names)];
+	TupleDesc	desc = trigger->tg_relation->rd_att;
+	Datum		values[lengthof(names)];
+	Looked		looked;
+	text	   *state;
+	char		buffer[NAMEDATALEN];
 	bool		isnull;
-	Datum		value;
+	int			i;
 
-	value = heap_getattr(tuple, attnum, trigger->tg_relation->rd_att, &isnull);
-	return isnull ? (Datum) 0 : value;
-}
-
-static QmsState
-state_of(TriggerData *trigger, HeapTuple tuple)
-{
-	return qms_state_by_name(TextDatumGetCString(column(trigger, tuple, "state")));
+	if (relid != RelationGetRelid(trigger->tg_relation))
+	{
+		for (i = 0; i < lengthof(names); i++)
+			columns[i] = SPI_fnumber(desc, names[i]);
+		relid = RelationGetRelid(trigger->tg_relation);
+	}
+	for (i = 0; i < lengthof(names); i++)
+	{
+		values[i] = heap_getattr(tuple, columns[i], desc, &isnull);
+		if (isnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_NOT_NULL_VIOLATION),
+					 errmsg("%s of a ticket must not be null", names[i])));
+	}
+	looked.ticket_id = DatumGetInt64(values[0]);
+	looked.queue_id = DatumGetInt64(values[1]);
+	looked.sort_key = DatumGetInt64(values[2]);
+	state = DatumGetTextPP(values[3]);
+	text_to_cstring_buffer(state, buffer, sizeof(buffer));
+	looked.state = qms_state_by_name(buffer);
+	return looked;
 }
 
 static pg_attribute_noreturn() void
@@ -61,18 +91,16 @@ refuse_delete(const char *what)
 }
 
 static void
-check_delete(TriggerData *trigger)
+check_delete(const Looked *old)
 {
-	HeapTuple	old = trigger->tg_trigtuple;
-	int64		ticket_id = DatumGetInt64(column(trigger, old, "ticket_id"));
 	QmsState	final = declared_final;
 
-	if (ticket_id != declared_ticket || declared_in != MyProc->lxid ||
+	if (old->ticket_id != declared_ticket || declared_in != MyProc->lxid ||
 		declared_below != GetCurrentSubTransactionId())
 		refuse_delete("DELETE");
 	/* Once only, also when what follows fails. */
 	qms_guard_declare_end(0, QMS_STATES);
-	qms_state_check(state_of(trigger, old), final, ticket_id);
+	qms_state_check(old->state, final, old->ticket_id);
 }
 
 /*
@@ -80,26 +108,24 @@ check_delete(TriggerData *trigger)
  * beginning must not hide him, and the counts are others.
  */
 static void
-note_waiting(TriggerData *trigger, HeapTuple old, HeapTuple new)
+note_waiting(const Looked *old, const Looked *new)
 {
-	bool		was = old != NULL && state_of(trigger, old) == QMS_WAITING;
-	bool		is = new != NULL && state_of(trigger, new) == QMS_WAITING;
-	int64		old_queue = was ? DatumGetInt64(column(trigger, old, "queue_id")) : 0;
-	int64		new_queue = is ? DatumGetInt64(column(trigger, new, "queue_id")) : 0;
-	int64		old_key = was ? DatumGetInt64(column(trigger, old, "sort_key")) : 0;
-	int64		new_key = is ? DatumGetInt64(column(trigger, new, "sort_key")) : 0;
+	bool		was = old != NULL && old->state == QMS_WAITING;
+	bool		is = new != NULL && new->state == QMS_WAITING;
 
-	if (was == is && old_queue == new_queue && old_key == new_key)
+	if (was == is && (!was || (old->queue_id == new->queue_id && old->sort_key == new->sort_key)))
 		return;
 	if (was)
 	{
-		qms_bucket_note(old_queue, old_key, -1);
+		qms_bucket_note(old->queue_id, old->sort_key, -1);
+		qms_roll_note(old->queue_id, old->ticket_id, old->sort_key, -1);
 		qms_bound_left();
 	}
 	if (is)
 	{
-		qms_bucket_note(new_queue, new_key, 1);
-		qms_bound_register(new_queue, new_key);
+		qms_bucket_note(new->queue_id, new->sort_key, 1);
+		qms_roll_note(new->queue_id, new->ticket_id, new->sort_key, 1);
+		qms_bound_register(new->queue_id, new->sort_key);
 	}
 }
 
@@ -109,8 +135,8 @@ Datum
 qms_guard_ticket(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	HeapTuple	new;
-	QmsState	to;
+	Looked		old;
+	Looked		new;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -118,22 +144,25 @@ qms_guard_ticket(PG_FUNCTION_ARGS)
 				 errmsg("guard_ticket() must be called as a trigger")));
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		refuse_delete("TRUNCATE");
-	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 	{
-		check_delete(trigger);
-		note_waiting(trigger, trigger->tg_trigtuple, NULL);
+		new = look_at(trigger, trigger->tg_trigtuple);
+		note_waiting(NULL, &new);
 		return PointerGetDatum(trigger->tg_trigtuple);
 	}
-	new = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_newtuple : trigger->tg_trigtuple;
-	to = state_of(trigger, new);
-	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+	old = look_at(trigger, trigger->tg_trigtuple);
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 	{
-		int64		ticket_id = DatumGetInt64(column(trigger, new, "ticket_id"));
-
-		if (ticket_id != DatumGetInt64(column(trigger, trigger->tg_trigtuple, "ticket_id")))
-			refuse_delete("changing its id");
-		qms_state_check(state_of(trigger, trigger->tg_trigtuple), to, ticket_id);
+		check_delete(&old);
+		note_waiting(&old, NULL);
+		return PointerGetDatum(trigger->tg_trigtuple);
 	}
-	note_waiting(trigger, TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ? trigger->tg_trigtuple : NULL, new);
-	return PointerGetDatum(new);
+	new = look_at(trigger, trigger->tg_newtuple);
+	if (new.ticket_id != old.ticket_id)
+		refuse_delete("changing its id");
+	/* A word that is no state at all is for the table's own check. */
+	if (new.state != QMS_STATES)
+		qms_state_check(old.state, new.state, new.ticket_id);
+	note_waiting(&old, &new);
+	return PointerGetDatum(trigger->tg_newtuple);
 }

@@ -289,18 +289,29 @@ answer_join(QmsCall *call, const QmsTicket *ticket, const QmsPlace *place, bool 
 	return qms_answer_tuple(call, values, nulls);
 }
 
+/* The live place that a subject has in the queue, or NULL. */
+static QmsTicket *
+place_of_subject(QmsCall *call, const JoinRequest *request)
+{
+	int64		ticket_id = qms_line_subject(request->queue_id, request->subject);
+	bool		ended;
+	QmsTicket  *ticket = ticket_id ? qms_ticket_read(call, ticket_id, &ended) : NULL;
+
+	/* It may have ended since. */
+	return ticket != NULL && !ended ? ticket : NULL;
+}
+
 /*
  * The subject has a place already: the same answer again.  Its token goes only
  * to staff and applications: anybody could name somebody else's subject.
  */
 static Datum
-answer_existing(QmsCall *call, QmsQueue *queue, int64 ticket_id)
+answer_existing(QmsCall *call, QmsQueue *queue, const QmsTicket *ticket)
 {
-	bool		ended;
-	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
 	QmsPlace	place;
 
-	qms_place_of(queue, qms_row_int64(ticket, T_sort_key), ticket_id, call->now, &place);
+	qms_place_of(queue, qms_row_int64(ticket, T_sort_key), qms_row_int64(ticket, T_ticket_id),
+				 call->now, &place);
 	return answer_join(call, ticket, &place, qms_gate_is_staff(call));
 }
 
@@ -345,7 +356,7 @@ QMS_FUNCTION(join_queue, QMS_ACT_JOIN, QMS_MUTATES)
 	QmsTicket  *ticket;
 	QmsPlace	place;
 	QmsJson		json;
-	int64		existing;
+	QmsTicket  *existing;
 
 	read_request(call, &request);
 	queue = qms_line_enter(call, request.queue_id, true);
@@ -357,8 +368,8 @@ QMS_FUNCTION(join_queue, QMS_ACT_JOIN, QMS_MUTATES)
 				 errmsg("queue %lld needs a subject", (long long) queue->queue_id),
 				 errdetail("Its setting subject_required gives each subject one place."),
 				 errhint("Give subject => a text that names the person.")));
-	existing = qms_line_subject(request.queue_id, request.subject);
-	if (existing != 0)
+	existing = place_of_subject(call, &request);
+	if (existing != NULL)
 		return answer_existing(call, queue, existing);
 	if (request.visit_id != 0)
 	{

@@ -10,10 +10,13 @@
  */
 #include "queue/queue.h"
 
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/array.h"
+#include "utils/fmgroids.h"
+#include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
 /* How long the head of the line is waited for while its customer changes it. */
@@ -34,105 +37,171 @@ typedef struct Found
 	bool		waiting;		/* somebody waits there, whoever may call him */
 	int64		first_key;		/* of the first one that waits */
 	int64		first_id;
-	QmsTicket  *ticket;			/* locked, or NULL */
-	QmsHead		head;			/* only looked at; ticket_id 0: none */
+	QmsHead		head;			/* the first one that this counter may call, locked or not; ticket_id 0: none */
+	QmsTicket  *ticket;			/* the one that was taken, locked; or NULL */
 } Found;
 
+/* The scan that is running, for qms_internal.may_call(). */
+static const Picker *picking = NULL;
+static Found *seen = NULL;
+
 /*
- * $1 queue, $2..$3 keys from (incl.) and to (excl.), $4 class, $5 counter,
- * $6 staff, $7 skills, $8 now, $9 skipped visits.  A wanted counter or clerk is
- * waited for until wanted_until, and only while it is open.
+ * The statement of a scan: $1 queue, $2 key to begin at (or to be at), $3
+ * class.  One walk along the index finds the first one who waits, the first
+ * one who may be called here and, with TAKE, the first of these who is free:
+ * may_call() is asked for each row on the way, before it is locked.
  */
-#define LINE(more) \
-	"FROM qms.ticket t WHERE t.queue_id = $1 AND t.state = 'waiting' " more \
-	"AND t.sort_key >= $2 AND t.sort_key < $3 "
-#define MAY_CALL \
-	"AND (t.wanted_counter_id IS NULL OR t.wanted_counter_id = $5 OR t.wanted_until <= $8 OR NOT EXISTS (" \
-	" SELECT FROM qms.staff_session w WHERE w.counter_id = t.wanted_counter_id AND w.closed_at IS NULL)) " \
-	"AND (t.wanted_staff_id IS NULL OR t.wanted_staff_id = $6 OR t.wanted_until <= $8 OR NOT EXISTS (" \
-	" SELECT FROM qms.staff_session w WHERE w.staff_id = t.wanted_staff_id AND w.closed_at IS NULL)) " \
-	"AND (t.requires_skill IS NULL OR t.requires_skill <@ $7) " \
-	"AND t.visit_id <> ALL ($9) "
-#define ORDERED "ORDER BY t.sort_key, t.ticket_id LIMIT 1"
-#define ANY_CLASS "AND ($4::int8 IS NULL OR true) "
-#define ONE_CLASS "AND t.by_class AND t.customer_class_id = $4 "
-#define ARGUMENTS INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, TEXTARRAYOID, TIMESTAMPTZOID, INT8ARRAYOID
+#define SCAN(what, line, key, lock) \
+	"SELECT " what " FROM qms.ticket t WHERE t.queue_id = $1 AND t.state = 'waiting' AND t.sort_key " key " $2 " line \
+	"AND qms_internal.may_call(t.sort_key, t.ticket_id, t.visit_id, t.customer_class_id, t.effective_arrival, " \
+	"t.wanted_counter_id, t.wanted_staff_id, t.wanted_until, t.requires_skill) " \
+	"ORDER BY t.sort_key, t.ticket_id LIMIT 1" lock
+#define TAKE(line, key) SCAN("t", line, key, " FOR NO KEY UPDATE SKIP LOCKED")
+#define PEEK(line, key) SCAN("1", line, key, "")
+#define ONE_CLASS "AND t.by_class AND t.customer_class_id = $3 "
 
-/* One row always: the first who waits, and the one who is taken, as whole row. */
-#define TAKE(line) \
-	"SELECT h.sort_key, h.ticket_id, %s FROM (VALUES (1)) one " \
-	"LEFT JOIN LATERAL (SELECT t.sort_key, t.ticket_id " line ORDERED ") h ON true " \
-	"LEFT JOIN LATERAL (SELECT t.* " line MAY_CALL ORDERED " FOR NO KEY UPDATE SKIP LOCKED) t ON true"
-#define PEEK(line) \
-	"SELECT h.sort_key, h.ticket_id, p.ticket_id, p.sort_key, p.customer_class_id, p.effective_arrival " \
-	"FROM (VALUES (1)) one " \
-	"LEFT JOIN LATERAL (SELECT t.sort_key, t.ticket_id " line ORDERED ") h ON true " \
-	"LEFT JOIN LATERAL (SELECT t.ticket_id, t.sort_key, t.customer_class_id, t.effective_arrival " \
-	line MAY_CALL ORDERED ") p ON true"
+/* By: only looking or taking; of all classes or of one; from a key on or at it. */
+static QmsPlan plans[2][2][2] = {
+	{
+		{QMS_PLAN(PEEK("", ">="), INT8OID, INT8OID), QMS_PLAN(PEEK("", "="), INT8OID, INT8OID)},
+		{QMS_PLAN(PEEK(ONE_CLASS, ">="), INT8OID, INT8OID, INT8OID), QMS_PLAN(PEEK(ONE_CLASS, "="), INT8OID, INT8OID, INT8OID)}
+	},
+	{
+		{QMS_PLAN(TAKE("", ">="), INT8OID, INT8OID), QMS_PLAN(TAKE("", "="), INT8OID, INT8OID)},
+		{QMS_PLAN(TAKE(ONE_CLASS, ">="), INT8OID, INT8OID, INT8OID), QMS_PLAN(TAKE(ONE_CLASS, "="), INT8OID, INT8OID, INT8OID)}
+	}
+};
 
-static QmsPlan take_any = QMS_PLAN(NULL, ARGUMENTS);
-static QmsPlan take_class = QMS_PLAN(NULL, ARGUMENTS);
-static QmsPlan peek_any = QMS_PLAN(PEEK(LINE(ANY_CLASS)), ARGUMENTS);
-static QmsPlan peek_class = QMS_PLAN(PEEK(LINE(ONE_CLASS)), ARGUMENTS);
-
-static ArrayType *
-id_array(const int64 *ids, int n)
+/* Is a counter, or a staff member's one, open in the snapshot of the scan? */
+static bool
+is_open(bool staff, int64 id)
 {
-	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
-	int			i;
+	static QmsPlan by_counter = QMS_PLAN(
+										 "SELECT 1 FROM qms.staff_session WHERE counter_id = $1 AND closed_at IS NULL", INT8OID);
+	static QmsPlan by_staff = QMS_PLAN(
+									   "SELECT 1 FROM qms.staff_session WHERE staff_id = $1 AND closed_at IS NULL", INT8OID);
+	QmsParams	params = {0};
+	bool		open;
 
-	for (i = 0; i < n; i++)
-		elements[i] = Int64GetDatum(ids[i]);
-	return construct_array(elements, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not connect to SPI")));
+	qms_param_int64(&params, id);
+	open = qms_spi_look_at(staff ? &by_staff : &by_counter, &params, GetActiveSnapshot()) > 0;
+	SPI_finish();
+	return open;
 }
 
-/* Look at, or take from, one stretch of the line. */
-static void
-scan(Picker *picker, const QmsSource *source, int64 from, int64 to, bool take, Found *found)
+/* Somebody who wants a counter or clerk is left to it until wanted_until, and only while it is open. */
+static bool
+wants_another(FunctionCallInfo fcinfo, int argument, int64 here, bool staff)
 {
-	QmsParams	params = {0};
-	QmsPlan    *plan;
-	bool		by_class = source->customer_class_id != 0;
-
-	if (take)
-		plan = qms_table_plan(&qms_ticket_table, by_class ? &take_class : &take_any,
-							  by_class ? TAKE(LINE(ONE_CLASS)) : TAKE(LINE(ANY_CLASS)));
-	else
-		plan = by_class ? &peek_class : &peek_any;
-	qms_param_int64(&params, source->queue_id);
-	qms_param_int64(&params, from);
-	qms_param_int64(&params, to);
-	qms_param_id(&params, source->customer_class_id);
-	qms_param_int64(&params, qms_row_int64(picker->session, S_counter_id));
-	qms_param_id(&params, qms_row_int64(picker->session, S_staff_id));
-	qms_param_pointer(&params, qms_row_pointer(picker->session, S_skills));
-	qms_param_time(&params, picker->call->now);
-	qms_param_pointer(&params, id_array(picker->skipped, picker->nskipped));
-	qms_spi_run(plan, &params);
-
-	memset(found, 0, sizeof(*found));
-	found->waiting = !qms_spi_isnull(0, 0);
-	found->first_key = qms_spi_int64(0, 0);
-	found->first_id = qms_spi_int64(0, 1);
-	if (qms_spi_isnull(0, 2))
-		return;
-	if (take)
-		found->ticket = qms_row_fetch(&qms_ticket_table, 0, 2);
-	else
-	{
-		found->head.queue_id = source->queue_id;
-		found->head.weight = source->weight;
-		found->head.ticket_id = qms_spi_int64(0, 2);
-		found->head.sort_key = qms_spi_int64(0, 3);
-		found->head.customer_class_id = qms_spi_int64(0, 4);
-		found->head.effective_arrival = qms_spi_time(0, 5);
-	}
+	if (PG_ARGISNULL(argument) || PG_GETARG_INT64(argument) == here)
+		return false;
+	if (!PG_ARGISNULL(7) && PG_GETARG_TIMESTAMPTZ(7) <= picking->call->now)
+		return false;
+	return is_open(staff, PG_GETARG_INT64(argument));
 }
 
 static bool
-is_nobody(const Found *found)
+lacks_skill(FunctionCallInfo fcinfo)
 {
-	return found->ticket == NULL && found->head.ticket_id == 0;
+	return !PG_ARGISNULL(8) &&
+		!DatumGetBool(OidFunctionCall2Coll(F_ARRAYCONTAINED, C_COLLATION_OID, PG_GETARG_DATUM(8),
+										   PointerGetDatum(qms_row_pointer(picking->session, S_skills))));
+}
+
+PG_FUNCTION_INFO_V1(qms_may_call);
+
+/* Asked for each row of a scan, in the order of the line: what is it, and may the counter call it? */
+Datum
+qms_may_call(PG_FUNCTION_ARGS)
+{
+	QmsHead    *head;
+	int			i;
+
+	if (picking == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("may_call() must be called by a pick")));
+	if (!seen->waiting)
+	{
+		seen->waiting = true;
+		seen->first_key = PG_GETARG_INT64(0);
+		seen->first_id = PG_GETARG_INT64(1);
+	}
+	if (wants_another(fcinfo, 5, qms_row_int64(picking->session, S_counter_id), false) ||
+		wants_another(fcinfo, 6, qms_row_int64(picking->session, S_staff_id), true) ||
+		lacks_skill(fcinfo))
+		PG_RETURN_BOOL(false);
+	for (i = 0; i < picking->nskipped; i++)
+	{
+		if (picking->skipped[i] == PG_GETARG_INT64(2))
+			PG_RETURN_BOOL(false);
+	}
+	head = &seen->head;
+	if (head->ticket_id == 0)
+	{
+		head->sort_key = PG_GETARG_INT64(0);
+		head->ticket_id = PG_GETARG_INT64(1);
+		head->customer_class_id = PG_GETARG_INT64(3);
+		head->effective_arrival = PG_GETARG_TIMESTAMPTZ(4);
+	}
+	PG_RETURN_BOOL(true);
+}
+
+/* Look at, or take from, the line at a key or from it on. */
+static void
+scan(Picker *picker, const QmsSource *source, int64 key, bool only_there, bool take, Found *found)
+{
+	bool		by_class = source->customer_class_id != 0;
+	QmsPlan    *plan = &plans[take][by_class][only_there];
+	QmsParams	params;
+	uint64		n = 0;
+
+	params.n = 0;
+	qms_param_int64(&params, source->queue_id);
+	qms_param_int64(&params, key);
+	if (by_class)
+		qms_param_int64(&params, source->customer_class_id);
+	memset(found, 0, sizeof(*found));
+	picking = picker;
+	seen = found;
+	PG_TRY();
+	{
+		n = qms_spi_run(plan, &params);
+	}
+	PG_FINALLY();
+	{
+		picking = NULL;
+		seen = NULL;
+	}
+	PG_END_TRY();
+	found->head.queue_id = source->queue_id;
+	found->head.weight = source->weight;
+	if (take && n > 0)
+		found->ticket = qms_row_fetch_whole(&qms_ticket_table, 0, 0);
+}
+
+static bool
+is_nobody(const Found *found, bool take)
+{
+	return take ? found->ticket == NULL : found->head.ticket_id == 0;
+}
+
+/* Whoever an earlier look at the same source saw stands before. */
+static void
+join_looks(Found *found, const Found *earlier)
+{
+	if (earlier->waiting)
+	{
+		found->waiting = true;
+		found->first_key = earlier->first_key;
+		found->first_id = earlier->first_id;
+	}
+	if (earlier->head.ticket_id != 0)
+		found->head = earlier->head;
 }
 
 static int
@@ -156,19 +225,18 @@ search(Picker *picker, const QmsSource *source, bool take, Found *found)
 	int64		still[QMS_MAX_EXCEPTIONS];
 	int			nstill = 0;
 	int			i;
-	Found		first = {0};
+	Found		earlier = {0};
 
 	qms_bound_read(source->queue_id, &bound);
 	qsort(bound.exceptions, bound.nexceptions, sizeof(int64), compare_keys);
 	for (i = 0; i < bound.nexceptions; i++)
 	{
-		scan(picker, source, bound.exceptions[i], bound.exceptions[i] + 1, take, found);
+		scan(picker, source, bound.exceptions[i], true, take, found);
 		/* Of one class we see too little to say that nobody waits. */
 		if (found->waiting || source->customer_class_id != 0)
 			still[nstill++] = bound.exceptions[i];
-		if (!first.waiting && found->waiting)
-			first = *found;
-		if (!is_nobody(found))
+		join_looks(found, &earlier);
+		if (!is_nobody(found, take))
 		{
 			/* Those behind were not looked at; those before are done. */
 			while (++i < bound.nexceptions)
@@ -176,18 +244,15 @@ search(Picker *picker, const QmsSource *source, bool take, Found *found)
 			qms_bound_raise(source->queue_id, &bound, bound.from, still, nstill);
 			return;
 		}
+		earlier = *found;
 	}
-	scan(picker, source, bound.from, PG_INT64_MAX, take, found);
+	scan(picker, source, bound.from, false, take, found);
 	if (source->customer_class_id == 0)
 		qms_bound_raise(source->queue_id, &bound, found->waiting ? found->first_key : PG_INT64_MAX,
 						still, nstill);
-	if (first.waiting)
-	{
-		found->first_key = first.first_key;
-		found->first_id = first.first_id;
-	}
-	if (is_nobody(found) && bound.from != PG_INT64_MIN)
-		scan(picker, source, PG_INT64_MIN, PG_INT64_MAX, take, found);
+	join_looks(found, &earlier);
+	if (is_nobody(found, take) && bound.from != PG_INT64_MIN)
+		scan(picker, source, PG_INT64_MIN, false, take, found);
 }
 
 /*
@@ -214,19 +279,22 @@ wait_for_head(int64 ticket_id, bool *changing)
 	return false;
 }
 
-/* The first one that this counter may call, if he stands before the one found; else 0. */
+/*
+ * The first one that this counter may call, if he stands before the one found;
+ * else 0.  Who has been called meanwhile stands there no more.
+ */
 static int64
-who_is_ahead(Picker *picker, const QmsSource *source, const Found *found)
+who_is_ahead(const Found *found)
 {
-	Found		peeked;
+	int64		ahead = found->head.ticket_id;
 
-	search(picker, source, false, &peeked);
-	if (peeked.head.ticket_id == 0 || found->ticket == NULL)
-		return peeked.head.ticket_id;
-	if (peeked.head.ticket_id == qms_row_int64(found->ticket, T_ticket_id) ||
-		peeked.head.sort_key > qms_row_int64(found->ticket, T_sort_key))
+	if (ahead == 0)
 		return 0;
-	return peeked.head.ticket_id;
+	if (found->ticket != NULL &&
+		(ahead == qms_row_int64(found->ticket, T_ticket_id) ||
+		 found->head.sort_key > qms_row_int64(found->ticket, T_sort_key)))
+		return 0;
+	return qms_ticket_is_waiting(ahead) ? ahead : 0;
 }
 
 /* Take from a source; if the head of the line is busy with itself, give it a moment. */
@@ -245,12 +313,8 @@ take_from(Picker *picker, const QmsSource *source, Found *found, QmsPick *pick)
 			found->first_key == qms_row_int64(found->ticket, T_sort_key))
 			break;
 	}
-	if (found->ticket != NULL && found->first_id == qms_row_int64(found->ticket, T_ticket_id))
-		return;
-	if (!found->waiting)
-		return;
-	/* Somebody stands before: whom this counter may not call, whom another calls, or busy. */
-	ahead = who_is_ahead(picker, source, found);
+	/* Somebody may stand before: one whom another calls, or busy. */
+	ahead = who_is_ahead(found);
 	if (ahead == 0)
 		return;
 	if (wait_for_head(ahead, &pick->passed_in_change))
@@ -262,9 +326,10 @@ take_from(Picker *picker, const QmsSource *source, Found *found, QmsPick *pick)
 		if (again.ticket != NULL &&
 			(found->ticket == NULL ||
 			 qms_row_int64(again.ticket, T_sort_key) <= qms_row_int64(found->ticket, T_sort_key)))
-			*found = again;
+			found->ticket = again.ticket;
 		/* Behind the one who was busy there may have been others whom another calls. */
-		ahead = who_is_ahead(picker, source, found);
+		found->head = again.head;
+		ahead = who_is_ahead(found);
 	}
 	pick->passed = ahead;
 }

@@ -2,9 +2,10 @@
  * place.c
  *		Where somebody stands in the line, and how long he may have to wait.
  *
- * People ahead are counted one by one up to 1,000, from the remembered
- * beginning of the line; beyond that they come from counts per bucket of
- * sort_key (bucket.c), and the answer says that it is not exact.
+ * People ahead are told exactly up to 1,000: from what this backend remembers of
+ * the line (roll.c), else counted one by one from the remembered beginning of
+ * the line.  Beyond that they come from counts per bucket of sort_key
+ * (bucket.c), and the answer says that it is not exact.
  *
  * Wait figures: k = people ahead + 1, m the mean service time, s the open
  * counters; the wait is Gamma with mean k m / s and shape k (exact for
@@ -88,6 +89,11 @@ count_people(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now, 
 	/* When there are clearly more than are counted, counting them would be in vain. */
 	if (estimate <= 2 * COUNT_LIMIT)
 	{
+		if (qms_roll_ahead(queue->queue_id, sort_key, ticket_id, now, &place->people_ahead))
+		{
+			place->exact = place->people_ahead <= COUNT_LIMIT;
+			return;
+		}
 		qms_bound_read(queue->queue_id, &bound);
 		place->people_ahead = count_exceptions(queue->queue_id, &bound, sort_key, ticket_id) +
 			count_ahead(queue->queue_id, bound.from, sort_key, ticket_id, COUNT_LIMIT + 1);

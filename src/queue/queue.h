@@ -10,6 +10,7 @@
 #include "events/events.h"
 
 #include "port/atomics.h"
+#include "storage/spin.h"
 
 /* ---- The columns of qms.ticket, in the order of QmsRow; the key comes first. ---- */
 #define QMS_TICKET_COLUMNS(X) \
@@ -125,6 +126,29 @@ extern QmsBuckets *qms_bound_buckets(int64 queue_id);
 extern void qms_bucket_note(int64 queue_id, int64 sort_key, int by);
 extern int64 qms_bucket_ahead(int64 queue_id, int64 sort_key, TimestampTz now, bool count);
 
+/* ---- roll.c: exactly who waits, while they are few ---- */
+#define QMS_LOG_SIZE 256
+
+typedef struct QmsLogEntry
+{
+	int64		sort_key;
+	int64		ticket_id;
+	TransactionId xid;
+	int32		change;			/* +1: begins to wait, -1: stops */
+} QmsLogEntry;
+
+typedef struct QmsLog
+{
+	slock_t		mutex;
+	TransactionId lost_until;	/* valid: entries up to it may be missing */
+	uint64		next;			/* serial of the next entry */
+	QmsLogEntry entries[QMS_LOG_SIZE];
+} QmsLog;
+
+extern QmsLog *qms_bound_log(int64 queue_id);
+extern void qms_roll_note(int64 queue_id, int64 ticket_id, int64 sort_key, int change);
+extern bool qms_roll_ahead(int64 queue_id, int64 sort_key, int64 ticket_id, TimestampTz now, int64 *ahead);
+
 /* ---- ticket.c: rows of tickets, legs and history ---- */
 typedef QmsRow QmsTicket;
 
@@ -140,6 +164,7 @@ typedef enum QmsTicketCondition
 	QMS_IF_HELD_FOR_OTHER
 } QmsTicketCondition;
 
+extern bool qms_ticket_is_waiting(int64 ticket_id);
 extern QmsTicket *qms_ticket_lock_if(QmsTicketCondition condition, int64 ticket_id);
 extern QmsTicket *qms_ticket_read(QmsCall *call, int64 ticket_id, bool *ended);
 extern QmsState qms_ticket_state(const QmsTicket *ticket);

@@ -37,13 +37,12 @@ qms_counter_needed(QmsCall *call, int64 counter_id)
 QmsSession *
 qms_session_read(QmsCall *call, int64 counter_id)
 {
-	static QmsPlan plan = QMS_PLAN(NULL, INT8OID);
+	static QmsPlan plan = QMS_PLAN("SELECT t FROM qms.staff_session t WHERE t.counter_id = $1 AND t.closed_at IS NULL",
+								   INT8OID);
 	QmsParams	params = {0};
 
-	qms_table_plan(&qms_session_table, &plan,
-				   "SELECT %s FROM qms.staff_session t WHERE t.counter_id = $1 AND t.closed_at IS NULL");
 	qms_param_int64(&params, counter_id);
-	return qms_spi_run(&plan, &params) == 0 ? NULL : qms_row_fetch(&qms_session_table, 0, 0);
+	return qms_spi_run(&plan, &params) == 0 ? NULL : qms_row_fetch_whole(&qms_session_table, 0, 0);
 }
 
 QmsSession *

@@ -34,7 +34,8 @@ qms_ticket_new(void)
 
 /*
  * A ticket, open or past, in the columns of history; NULL if there is none.  One
- * statement, so that a ticket that ends meanwhile is seen once.  The caller
+ * statement, so that a ticket that ends meanwhile is seen once, and as of now,
+ * also for whoever comes from a lock in REPEATABLE READ.  The caller
  * still has to check whose it is.
  */
 QmsTicket *
@@ -52,7 +53,7 @@ qms_ticket_read(QmsCall *call, int64 ticket_id, bool *ended)
 												qms_table_select_list(&qms_ticket_table),
 												qms_table_select_list(&qms_history_table)));
 	qms_param_int64(&params, ticket_id);
-	if (qms_spi_run(&plan, &params) == 0)
+	if (qms_spi_look(&plan, &params) == 0)
 		return NULL;
 	ticket = qms_row_fetch(&qms_history_table, 0, 0);
 	*ended = !qms_row_isnull(ticket, T_ended_at);
@@ -82,15 +83,13 @@ already_ended(const QmsTicket *past)
 QmsTicket *
 qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce)
 {
-	static QmsPlan plan = QMS_PLAN(NULL, INT8OID);
+	static QmsPlan plan = QMS_PLAN("SELECT t FROM qms.ticket t WHERE t.ticket_id = $1 FOR NO KEY UPDATE", INT8OID);
 	QmsParams	params = {0};
 	QmsTicket  *ticket;
 
 	qms_visit_lock_of(ticket_id);
 	if (announce)
 		qms_lock(QMS_LOCK_TICKET, ticket_id, true);
-	qms_table_plan(&qms_ticket_table, &plan,
-				   "SELECT %s FROM qms.ticket t WHERE t.ticket_id = $1 FOR NO KEY UPDATE");
 	qms_param_int64(&params, ticket_id);
 	if (qms_spi_run(&plan, &params) == 0)
 	{
@@ -108,7 +107,7 @@ qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce)
 					 errhint("Try the call again.")));
 		already_ended(ticket);
 	}
-	ticket = qms_row_fetch(&qms_ticket_table, 0, 0);
+	ticket = qms_row_fetch_whole(&qms_ticket_table, 0, 0);
 	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
 					"ticket", ticket_id);
 	return ticket;
@@ -118,21 +117,26 @@ qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce)
 QmsTicket *
 qms_ticket_lock_if(QmsTicketCondition condition, int64 ticket_id)
 {
-	static const char *const formats[] = {
-		[QMS_IF_OPEN] = "SELECT %s FROM qms.ticket t WHERE t.ticket_id = $1 FOR NO KEY UPDATE",
-		[QMS_IF_WAITING] = "SELECT %s FROM qms.ticket t WHERE t.ticket_id = $1 AND t.state = 'waiting' FOR NO KEY UPDATE",
-		[QMS_IF_HELD_FOR_OTHER] = "SELECT %s FROM qms.ticket t WHERE t.ticket_id = $1 AND t.hold_kind = 'other_ticket' FOR NO KEY UPDATE"
-	};
 	static QmsPlan plans[] = {
-		[QMS_IF_OPEN] = QMS_PLAN(NULL, INT8OID),
-		[QMS_IF_WAITING] = QMS_PLAN(NULL, INT8OID),
-		[QMS_IF_HELD_FOR_OTHER] = QMS_PLAN(NULL, INT8OID)
+		[QMS_IF_OPEN] = QMS_PLAN("SELECT t FROM qms.ticket t WHERE t.ticket_id = $1 FOR NO KEY UPDATE", INT8OID),
+		[QMS_IF_WAITING] = QMS_PLAN("SELECT t FROM qms.ticket t WHERE t.ticket_id = $1 AND t.state = 'waiting' FOR NO KEY UPDATE", INT8OID),
+		[QMS_IF_HELD_FOR_OTHER] = QMS_PLAN("SELECT t FROM qms.ticket t WHERE t.ticket_id = $1 AND t.hold_kind = 'other_ticket' FOR NO KEY UPDATE", INT8OID)
 	};
 	QmsParams	params = {0};
 
-	qms_table_plan(&qms_ticket_table, &plans[condition], formats[condition]);
 	qms_param_int64(&params, ticket_id);
-	return qms_spi_run(&plans[condition], &params) == 0 ? NULL : qms_row_fetch(&qms_ticket_table, 0, 0);
+	return qms_spi_run(&plans[condition], &params) == 0 ? NULL : qms_row_fetch_whole(&qms_ticket_table, 0, 0);
+}
+
+/* Does it still wait, for all that is committed by now? */
+bool
+qms_ticket_is_waiting(int64 ticket_id)
+{
+	static QmsPlan plan = QMS_PLAN("SELECT 1 FROM qms.ticket WHERE ticket_id = $1 AND state = 'waiting'", INT8OID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, ticket_id);
+	return qms_spi_run(&plan, &params) > 0;
 }
 
 QmsState

@@ -129,6 +129,7 @@ walk_state(QmsTicket *ticket, QmsState target)
 		qms_ticket_clear_hold(step);
 		qms_row_set_null(step, T_counter_id);
 		qms_row_set_text(step, T_state, qms_state_name(QMS_WAITING));
+		qms_row_supersede(ticket, step);
 		qms_row_update(step);
 	}
 }

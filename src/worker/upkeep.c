@@ -77,7 +77,8 @@ note_pruned(void)
 {
 	static QmsPlan plan = QMS_PLAN_NOARGS(
 										  "UPDATE qms_internal.publisher SET pruned_position = greatest(pruned_position, "
-										  "coalesce((SELECT position - 1 FROM qms_internal.event_position ORDER BY position LIMIT 1), last_position))");
+										  "coalesce((SELECT position - 1 FROM qms_internal.event_position ORDER BY position LIMIT 1), "
+										  "(SELECT last_position FROM qms_internal.publisher_progress ORDER BY turn DESC LIMIT 1)))");
 
 	qms_spi_run(&plan, NULL);
 }

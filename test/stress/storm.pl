@@ -48,6 +48,7 @@ sub spawn
 		push @pids, $pid;
 		return;
 	}
+	open(STDERR, '>>', "$folder/stderr");
 	srand($option{seed} * 1000 + $n);
 	my $client = Storm::Client->new(name => $name, socket => $folder, user => $user, folder => $folder, end => $end,
 		allowed => $allowed{ $name =~ s/\d+$//r } // {});
@@ -128,6 +129,16 @@ sub print_counts
 		@{$sum}{ 'connections', 'asked again', 'repeated', 'two at once' });
 }
 
+# The first lines of a file, without the usual ones.
+sub print_lines
+{
+	my ($path, $usual) = @_;
+
+	open(my $file, '<', $path) or return;
+	my @lines = grep { $_ !~ $usual } <$file>;
+	print "   problem: $_" foreach @lines[ 0 .. ($#lines < 39 ? $#lines : 39) ];
+}
+
 $SIG{INT} = $SIG{TERM} = sub { kill('TERM', @pids); exit 1 };
 print "seed $option{seed}, $option{sessions} sessions, $option{seconds} s\n";
 spawn_all();
@@ -146,10 +157,7 @@ $killer->end_prepared();
 my $sum = add_up();
 print_counts($sum, time() - $begin);
 printf("   killed: %s\n", join(', ', map { ($killer->{count}{$_} // 0) . " by $_" } sort keys %every));
-if (-s "$folder/problems")
-{
-	open(my $file, '<', "$folder/problems") or die $!;
-	my @lines = <$file>;
-	print "   problem: $_" foreach @lines[ 0 .. ($#lines < 39 ? $#lines : 39) ];
-}
+print_lines("$folder/problems", qr/^$/);
+# libpq says itself that a connection is ended.
+print_lines("$folder/stderr", qr/terminating connection|The postmaster has commanded|In a moment you should|^$/);
 exit($failed || $sum->{problems} ? 1 : 0);

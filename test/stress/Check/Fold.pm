@@ -124,11 +124,27 @@ sub event
 	$self->check_numbers($event, $before, $after);
 	$self->check_key($event, $after);
 	$self->follow_orders($event, $before, $after);
-	# What it was before this event, and before all that the same transaction did to it.
-	$after->{before} = $before;
-	$after->{action} = $before && $before->{xid} == $event->{xid} ? $before->{action} : $before;
-	delete @{$before}{qw(before action)} if $before;
+	$self->remember($event, $before, $after);
 	$self->{ticket}{$id} = $after;
+}
+
+# For undo: what it was before this event, and before all that the same transaction did to it.  Recalls
+# belong to their call.
+sub remember
+{
+	my ($self, $event, $before, $after) = @_;
+
+	if ($event->{kind} eq 'ticket.recalled')
+	{
+		@{$after}{qw(before action undoable)} = @{$before}{qw(before action undoable)} if $before;
+	}
+	else
+	{
+		$after->{before} = $before;
+		$after->{action} = $before && $before->{xid} == $event->{xid} ? $before->{action} : $before;
+		$after->{undoable} = $event->{event_id};
+	}
+	delete @{$before}{qw(before action)} if $before;
 }
 
 sub check_step
@@ -167,8 +183,8 @@ sub check_undo
 	my @wrong;
 
 	return if $before->{partial} && !$was;
-	push @wrong, 'names event ' . ($undone // 'null') . ", the last one was $before->{event}"
-	  if !defined $undone || $undone != $before->{event};
+	push @wrong, 'names event ' . ($undone // 'null') . ', the last one was ' . ($before->{undoable} // 'null')
+	  if !defined $undone || $undone != ($before->{undoable} // 0);
 	if ($was)
 	{
 		foreach my $what (qw(state queue branch number key arrival class service priority))

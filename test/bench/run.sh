@@ -1,0 +1,372 @@
+#!/bin/bash
+# run.sh [--quick] [--only NAME[,NAME...]] [--seconds N]: what `make bench` runs.
+# Names: join call status flat snapshot single release.  Everything by default, some of it in less
+# detail with --quick.  N: measured seconds of one round of one side (default 2, quick 1).
+#
+# Each figure of join and call is a ratio: calls of qms a second over those of one prepared statement
+# written by hand that makes the same durable changes to tables of the same shape and indexes.  The
+# two sides take turns within one run, and the median of the rounds' ratios counts.  After each round
+# the rows that both sides wrote are counted.
+#
+# Installs qms (as root or with sudo), then runs a server of its own, as postgres when the caller is
+# root, on a unix socket in a folder that is removed at the end.  PG_CONFIG=... chooses PostgreSQL.
+set -u -o pipefail
+export LC_ALL=C.UTF-8
+here=$(cd "$(dirname "$0")" && pwd) || exit 1
+unset $(compgen -v | grep -E '^PG[A-Z]' | grep -v '^PG_CONFIG$') MAKEFLAGS MFLAGS MAKELEVEL
+
+die() {
+	echo "run.sh: $*" >&2
+	exit 1
+}
+usage() {
+	sed -n '2,4s/^# //p' "$here/run.sh" >&2
+	exit 2
+}
+quick= only=all seconds= inside=
+while [ $# -gt 0 ]; do
+	case $1 in
+		--quick) quick=yes ;;
+		--only) only=${2:-}; shift ;;
+		--seconds) seconds=${2:-}; shift ;;
+		--inside) inside=${2:-}; shift ;;	# second half of ourselves, as the server's user
+		*) usage ;;
+	esac
+	shift || usage
+done
+[[ ${seconds:=$([ -n "$quick" ] && echo 1 || echo 2)} =~ ^[1-9][0-9]*$ ]] || usage
+for name in ${only//,/ }; do
+	case $name in
+		all | join | call | status | flat | snapshot | single | release) ;;
+		*) usage ;;
+	esac
+done
+[ -n "$only" ] || usage
+if [ -z "${PG_CONFIG:-}" ]; then
+	PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
+	[ -x "$PG_CONFIG" ] || PG_CONFIG=pg_config
+fi
+export PG_CONFIG
+
+# ---- First half: build, install, make the folder, go on as a user that may run a server ----
+if [ -z "$inside" ]; then
+	cd "$here/../.." || exit 1
+	bash test/lib/install_deps.sh bench || die "packages are missing"
+	make -s -j2 all || die "the build failed"
+	sudo=()
+	[ -w "$("$PG_CONFIG" --pkglibdir)" ] || sudo=(sudo)
+	"${sudo[@]}" make -s install PG_CONFIG="$PG_CONFIG" >/dev/null || die "make install failed"
+	work=$(mktemp -d /tmp/qms-bench.XXXXXX) || die "no room in /tmp"
+	trap 'rm -rf "$work"' EXIT
+	trap 'trap "" INT TERM; wait; exit 130' INT TERM
+	cp "$here"/* "$work/" || exit 1
+	cc -O2 -shared -fPIC -o "$work/slow_fsync.so" "$work/slow_fsync.c" -ldl || die "no slow_fsync.so"
+	runner=()
+	if [ "$(id -u)" -eq 0 ]; then
+		id -u postgres >/dev/null 2>&1 || die "no user postgres to run the server as"
+		chown -R postgres: "$work"
+		runner=(setpriv --reuid=postgres --regid=postgres --init-groups env HOME="$work")
+	fi
+	"${runner[@]}" bash "$work/run.sh" --inside "$work" --only "$only" --seconds "$seconds" ${quick:+--quick}
+	exit
+fi
+
+# ---- Second half ----
+work=$inside
+cd "$work" || exit 1
+bin=$("$PG_CONFIG" --bindir)
+export PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PGCONNECT_TIMEOUT=10
+rounds=3
+failed=0 loaded= holder= slow= people=0
+
+sql() { "$bin/psql" -XAtq -v ON_ERROR_STOP=1 "$@"; }
+start() {
+	LD_PRELOAD=${slow:+$work/slow_fsync.so} "$bin/pg_ctl" -D data -w -t 60 -l server.log start >/dev/null ||
+		{ tail -n 20 server.log; die "the server does not start"; }
+}
+stop() { "$bin/pg_ctl" -D data -w -m "${1:-fast}" stop >/dev/null 2>&1; }
+let_go() {
+	[ -z "$holder" ] || { exec 7>&-; wait "$holder" 2>/dev/null; holder=; }
+}
+finish() {
+	trap '' INT TERM EXIT
+	let_go
+	stop immediate
+	exit "$1"
+}
+trap 'finish 130' INT TERM
+trap 'finish $?' EXIT
+
+make_cluster() {
+	"$bin/initdb" -D data -A trust -U postgres -E UTF8 --locale=C.UTF-8 >initdb.log 2>&1 ||
+		{ cat initdb.log; die "initdb failed"; }
+	cat >>data/postgresql.conf <<-CONF
+		listen_addresses = ''
+		unix_socket_directories = '$work'
+		shared_preload_libraries = 'qms'
+		max_connections = 150
+		shared_buffers = 512MB
+		max_wal_size = 8GB
+		checkpoint_timeout = 1h
+		fsync = on
+		synchronous_commit = on
+		wal_sync_method = fdatasync
+		jit = off
+	CONF
+	start
+	sql -f setup.sql >/dev/null || die "the set-up failed"
+	read -r org branch q0 c0 class release_queue application \
+		<<<"$(sql -F ' ' -c 'SELECT * FROM bench.ids')"
+	for side in qms hand; do
+		sed 's|:q0 + :client_id / 4|:q0|' join_$side.sql >single_$side.sql
+	done
+	for name in join call; do
+		for side in qms hand; do
+			sed 's|/\* request \(.*\) \*/|\1|; s|/\* request||; s|^) \*/$|)|' $name"_$side.sql" >$name"_request_$side.sql"
+		done
+	done
+}
+
+# load PEOPLE CLIENTS: that many waiting, in the queues of that many clients.
+load() {
+	local want="$1 $2"
+	[ "$loaded" != "$want" ] || return 0
+	sql -v n="$1" -v nq=$(($2 < 4 ? 1 : $2 / 4)) -f load.sql >/dev/null || die "loading failed"
+	stop
+	start
+	loaded=$want
+	people=$1
+}
+
+# A snapshot that lives until let_go.
+hold_snapshot() {
+	local pipe=$work/hold
+	rm -f "$pipe"
+	mkfifo "$pipe"
+	"$bin/psql" -XAtq -f "$pipe" >hold.out 2>&1 &
+	holder=$!
+	exec 7>"$pipe"
+	echo 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM bench.ids;' >&7
+	until grep -q 1 hold.out 2>/dev/null; do sleep 0.05; done
+}
+
+# Rows of a side that a round adds to: events, tickets, numbers, requests, calls.
+counts() {
+	local internal=qms_internal
+	[ "$1" = qms ] || internal=bench
+	[ "$1" = qms ] || set -- bench
+	sql -F ' ' -c "SELECT (SELECT count(*) FROM $1.event WHERE kind IN ('ticket.joined', 'ticket.called')),
+		(SELECT count(*) FROM $1.ticket), (SELECT coalesce(sum(last_number), 0) FROM $internal.queue_number),
+		(SELECT count(*) FROM $internal.request), (SELECT sum(tickets_called) FROM $1.staff_session)"
+}
+
+# Puts everybody back, so that each round begins with the same line.
+restore() {
+	local s
+	for s in qms bench; do
+		sql -c "WITH t AS (
+				UPDATE $s.ticket SET state = 'waiting', counter_id = NULL, staff_session_id = NULL, called_at = NULL,
+					sort_key = sort_key + $((people * 1000 + 1000000))
+				WHERE state IN ('called', 'serving'))
+			UPDATE $s.staff_session SET current_ticket_id = NULL WHERE current_ticket_id IS NOT NULL" \
+			-c "UPDATE $s.ticket SET state = 'on_hold', hold_kind = 'parked' WHERE state = 'waiting' AND ticket_id > $people"
+	done || die "could not restore"
+}
+
+# one SCRIPT CLIENTS: one round; sets rate, p50, p99 (ms), transactions.
+one() {
+	local script=$1 clients=$2 warm=1 every=0
+	[ "$clients" -lt 50 ] || warm=2
+	[[ $script != call_* ]] || every=8
+	rm -f log.*
+	"$bin/pgbench" -n -M prepared -f "$script.sql" -c "$clients" -j $((clients < 2 ? 1 : 2)) -T $((seconds + warm)) \
+		-D i=0 -D q0="$q0" -D c0="$c0" -D org="$org" -D branch="$branch" -D class="$class" \
+		-D release_queue="$release_queue" -D application="$application" -D span=$((people * 1000 + 1000000)) \
+		--random-seed=42 -l --log-prefix=log >pgbench.out 2>&1 </dev/null ||
+		{ cat pgbench.out; die "pgbench failed: $script"; }
+	transactions=$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' pgbench.out)
+	# The first seconds fill caches and make plans; in call scripts every 8th puts people back.
+	read -r rate p50 p99 <<<"$(cat log.* | awk -v warm=$warm -v every=$every '
+		{ end = $5 + $6 / 1e6; if (!first || end < first) first = end
+		  if (every && $2 % every == 0) next
+		  n++; took[n] = $3; at[n] = end }
+		END { for (i = 1; i <= n; i++) if (at[i] >= first + warm) print took[i] }' | sort -n | awk -v clients="$clients" '
+		{ took[NR] = $1; sum += $1 }
+		END { if (NR) printf("%.1f %.3f %.3f\n", clients * 1e6 / (sum / NR), took[int((NR + 1) / 2)] / 1000,
+			took[int((NR - 1) * 0.99) + 1] / 1000) }')"
+	[ -n "${rate:-}" ] || die "no figures from $script"
+}
+
+median() { printf '%s\n' "$@" | sort -n | awk '{ v[NR] = $1 } END { printf "%s\n", NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
+
+# Did a round change as many rows as it ran transactions?
+check() {
+	local script=$1 side=$2 before=($3) after=($4) want=(0 0 0 0 0) i
+	want[0]=$transactions
+	case $script in
+		join*) want[1]=$transactions want[2]=$transactions ;;
+		single*) want[1]=$transactions want[2]=$transactions ;;
+		release*) want[1]=$transactions ;;
+		call*) want[4]=$transactions ;;
+	esac
+	[[ $script != *_request* ]] || want[3]=$transactions
+	for i in 0 1 2 3 4; do
+		[ $((after[i] - before[i])) -eq "${want[i]}" ] && continue
+		echo "   $script $side: count $i changed by $((after[i] - before[i])), not ${want[i]}" >&2
+		failed=1
+		same=no
+	done
+}
+
+# compare SCRIPT CLIENTS WORDS...: both sides in turn; one line of the table.
+compare() {
+	local script=$1 clients=$2 r side before rates_qms=() rates_hand=() ratios=() p99_qms=() p99_hand=() same=yes
+	shift 2
+	for ((r = 1; r <= rounds; r++)); do
+		for side in $( ((r % 2)) && echo qms hand || echo hand qms); do
+			before=$(counts $side)
+			one "${script}_$side" "$clients"
+			check "$script" "$side" "$before" "$(counts $side)"
+			if [ $side = qms ]; then rates_qms+=("$rate"); p99_qms+=("$p99"); else rates_hand+=("$rate"); p99_hand+=("$p99"); fi
+		done
+		restore
+		ratios+=("$(awk "BEGIN { printf \"%.3f\", ${rates_qms[-1]} / ${rates_hand[-1]} }")")
+	done
+	printf '| %-12s | %7s | %7s | %-22s | %8.0f | %8.0f | %5.2f | %5.2f-%.2f | %6.2f / %.2f | %s |\n' "${script%_request}" "$people" "$clients" "${*:-}" \
+		"$(median "${rates_qms[@]}")" "$(median "${rates_hand[@]}")" "$(median "${ratios[@]}")" \
+		"$(printf '%s\n' "${ratios[@]}" | sort -n | head -n 1)" "$(printf '%s\n' "${ratios[@]}" | sort -n | tail -n 1)" \
+		"$(median "${p99_qms[@]}")" "$(median "${p99_hand[@]}")" "$same"
+}
+table() {
+	echo
+	echo "$1"
+	echo
+	echo "| what         | waiting | clients | dimension              |    qms/s |   hand/s | ratio | min-max   | p99 ms qms / hand | same changes |"
+	echo "|---|---|---|---|---|---|---|---|---|---|"
+}
+wanted() { [ "$only" = all ] || [[ ,$only, == *,$1,* ]]; }
+
+# ---- What is measured ----
+
+# ratios PEOPLE CLIENTS WORDS...: join and call with so many waiting, one line each.
+ratios() {
+	local clients=$2 what
+	load "$1" "$2"
+	shift 2
+	# Calls leave the line as long as it was, joins do not.
+	for what in call join; do
+		! wanted $what || compare $what "$clients" "$*"
+	done
+}
+measure_ratios() {
+	local clients what
+	table "join_queue and call_next beside one statement by hand"
+	for clients in 1 16; do
+		ratios 100000 $clients
+		for what in call join; do
+			wanted $what || continue
+			compare ${what}_request $clients request_id
+			[ -z "$quick" ] || continue
+			hold_snapshot
+			compare $what $clients old snapshot
+			let_go
+		done
+		ratios 1000 $clients
+		[ -n "$quick" ] || ratios 1000000 $clients
+	done
+	if [ -z "$quick" ]; then
+		ratios 1000 100
+		ratios 100000 100
+	fi
+	slow=yes loaded=
+	for clients in 1 16 100; do
+		[ -n "$quick" ] && [ $clients -ne 16 ] || ratios 100000 $clients 2 ms fsync
+	done
+	slow= loaded=
+}
+
+# One counter queue alone, 16 clients: its numbers have no gaps, so one commit waits for another.
+measure_single() {
+	table "16 clients joining one counter queue"
+	load 1000 1
+	compare single 16
+	slow=yes loaded=
+	load 1000 1
+	compare single 16 2 ms fsync
+	slow= loaded=
+}
+measure_release() {
+	table "100 clients joining one waiting room (target 10,000/s at 2 ms fsync)"
+	slow=yes loaded=
+	load 1000 1
+	compare release 100 2 ms fsync
+	slow= loaded=
+}
+
+# One side alone: latencies by the number of people waiting.
+measure_flat() {
+	local script=$1 r n rates p50s p99s
+	echo
+	echo "$2"
+	echo
+	echo "| waiting | per second | p50 ms | p99 ms |"
+	echo "|---|---|---|---|"
+	for n in 1000 10000 100000 ${quick:-1000000}; do
+		[ "$n" != yes ] || continue
+		loaded=
+		load $n 1
+		[ "$script" != status_qms ] || sql -c "INSERT INTO bench.token SELECT i, j.token
+			FROM generate_series(1, 100) i, LATERAL qms.join_queue($q0 + 0 * i) j"
+		rates=() p50s=() p99s=()
+		for ((r = 1; r <= rounds; r++)); do
+			one "$script" 1
+			rates+=("$rate") p50s+=("$p50") p99s+=("$p99")
+			[ "$script" = status_qms ] || restore
+		done
+		printf '| %7s | %6.0f | %6.3f | %6.3f |\n' $n "$(median "${rates[@]}")" "$(median "${p50s[@]}")" "$(median "${p99s[@]}")"
+	done
+}
+
+# call_next with and without an old snapshot, in turn; each holds it for its whole round.
+measure_snapshot() {
+	local r side with=() without=() hand_with=() hand_without=() keep=$seconds
+	loaded=
+	load 100000 4
+	seconds=$((seconds * 2))
+	for ((r = 1; r <= rounds; r++)); do
+		for side in qms hand; do
+			one call_$side 4
+			[ $side = qms ] && without+=("$rate") || hand_without+=("$rate")
+			restore
+			hold_snapshot
+			one call_$side 4
+			[ $side = qms ] && with+=("$rate") || hand_with+=("$rate")
+			let_go
+			restore
+		done
+	done
+	seconds=$keep
+	echo
+	echo "call_next, 4 clients at one queue, a snapshot held by somebody else for the whole round (target: within 10 %)"
+	echo
+	echo "| side | without, per second | with | with / without |"
+	echo "|---|---|---|---|"
+	printf '| qms | %.0f | %.0f | %.2f |\n' "$(median "${without[@]}")" "$(median "${with[@]}")" \
+		"$(awk "BEGIN { print $(median "${with[@]}") / $(median "${without[@]}") }")"
+	printf '| by hand | %.0f | %.0f | %.2f |\n' "$(median "${hand_without[@]}")" "$(median "${hand_with[@]}")" \
+		"$(awk "BEGIN { print $(median "${hand_with[@]}") / $(median "${hand_without[@]}") }")"
+}
+
+make_cluster
+echo "PostgreSQL $(sql -c 'SHOW server_version'), $(nproc) cores, fsync $(
+	"$bin/pg_test_fsync" -s 1 -f "$work/fsync.test" 2>/dev/null | awk '$1 == "fdatasync" { print $(NF - 1), "us"; exit }'), load $(cut -d ' ' -f 1-3 /proc/loadavg), $(date -u +%F), seconds a round: $seconds, rounds: $rounds"
+if wanted join || wanted call; then measure_ratios; fi
+! wanted snapshot || measure_snapshot
+! wanted flat || measure_flat call_qms "call_next, 1 client, by the length of the line"
+! wanted status || measure_flat status_qms "ticket_status of the last 100 in line, 1 client, by the length of the line"
+! wanted single || measure_single
+! wanted release || measure_release
+echo
+echo "took $SECONDS s"
+[ "$failed" -eq 0 ] || { echo "the two sides did not make the same changes"; exit 1; }
+exit 0
