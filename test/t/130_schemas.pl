@@ -117,7 +117,8 @@ foreach my $run (@runs)
 	$sees->(qr/^state is read$/m, 'begins anew in another epoch (QM901)');
 	$first = $join->();
 	$sees->(qr/^ticket\.joined $first waiting /m, 'goes on there');
-	ask('UPDATE qms_internal.publisher SET last_position = last_position + 5, pruned_position = last_position + 5');
+	ask(q{WITH later AS (UPDATE qms_internal.publisher_progress SET last_position = last_position + 5 RETURNING last_position)
+		UPDATE qms_internal.publisher SET pruned_position = (SELECT last_position FROM later)});
 	$join->();
 	$sees->(qr/^state is read$/m, 'begins anew after its position was dropped (QM902)');
 	$first = $join->();
