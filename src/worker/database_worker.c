@@ -23,6 +23,7 @@
 #include "utils/snapmgr.h"
 
 #define MAX_BACKOFF_MS 300000
+#define LONGEST_NAP_MS 60000L
 
 static QmsWorkerStart mine;
 static QmsWorkerSlot *my_slot = NULL;
@@ -42,6 +43,8 @@ leave(int code, Datum arg)
 {
 	if (mine.kind == QMS_PUBLISHER)
 		qms_doorbell_detach();
+	if (mine.kind == QMS_SCHEDULER)
+		qms_doorbell_stop_listening();
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
 	if (my_slot->pid == MyProcPid)
 	{
@@ -127,6 +130,7 @@ become_owner(void)
 		is_ours = false;
 		qms_partition_forget();
 		qms_inval_watch();
+		qms_scheduler_forget();
 	}
 	qms_config_refresh();
 }
@@ -169,24 +173,32 @@ qms_worker_call(void)
 	return call;
 }
 
-/* Sleep until a moment of the real clock, or until woken. */
+/*
+ * Sleep until a moment of the real clock, or until woken.  The time that a latch
+ * waits stands still with a suspended machine and knows nothing of a clock that
+ * is set forward; so long sleeps are taken in naps, and after each the clock is
+ * looked at, nothing else.
+ */
 void
 qms_worker_sleep(TimestampTz until)
 {
-	long		timeout = -1;
+	int			events = 0;
 
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
 	my_slot->last_run_at = GetCurrentTimestamp();
 	my_slot->next_due_at = until;
 	LWLockRelease(qms_worker_shared->lock);
-	if (until != DT_NOEND)
+	while ((events & WL_LATCH_SET) == 0)
 	{
-		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
-		/* A long sleep in two naps costs nothing and survives a clock that is set back. */
-		timeout = Min(Max(timeout, 0), 3600000L);
+		long		timeout = -1;
+
+		if (until != DT_NOEND)
+			timeout = Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until), LONGEST_NAP_MS);
+		events = WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+						   timeout, PG_WAIT_EXTENSION);
+		if (until <= GetCurrentTimestamp())
+			break;
 	}
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
-					 timeout, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
@@ -336,8 +348,7 @@ work(TimestampTz (*turn) (void))
 		MemoryContextReset(turn_context);
 		if (failed)
 			wait_for_retry(next);
-		else if (next <= GetCurrentTimestamp())
-			CHECK_FOR_INTERRUPTS();
+		/* Also when more is due already: a reload of the settings is noticed there. */
 		else if (go_on())
 			qms_worker_sleep(next);
 	}

@@ -108,6 +108,7 @@ extern TimestampTz qms_publisher_turn(void);
 extern void qms_publisher_start(void);
 extern void qms_publisher_stop(void);
 extern TimestampTz qms_scheduler_turn(void);
+extern void qms_scheduler_forget(void);
 extern QmsDatabaseState qms_adoption_state(char *reason, Size size);
 extern bool qms_adoption_is_ours(void);
 
