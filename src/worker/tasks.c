@@ -116,6 +116,7 @@ run_hold(QmsTaskRun *run, int64 ticket_id)
 {
 	QmsTicket  *ticket;
 	TimestampTz due;
+	QmsJson		json;
 
 	qms_visit_lock_of(ticket_id);
 	ticket = qms_ticket_lock_if(QMS_IF_OPEN, ticket_id);
@@ -130,7 +131,9 @@ run_hold(QmsTaskRun *run, int64 ticket_id)
 	qms_row_set_text(ticket, T_hold_kind, "other_ticket");
 	qms_row_set_null(ticket, T_resume_at);
 	qms_ticket_store(ticket);
-	qms_ticket_event(run->call, ticket, "ticket.held", NULL, 0);
+	qms_json_begin(&json);
+	qms_json_text(&json, "hold_kind", "other_ticket");
+	qms_ticket_event(run->call, ticket, "ticket.held", qms_json_end(&json), 0);
 }
 
 /* ---- the end of a service day: who is left over goes home ---- */
