@@ -745,7 +745,8 @@ COMMENT ON COLUMN qms.role_bindings.created_at IS 'When the row was made.';
 
 /* The stream. */
 COMMENT ON TABLE qms_internal.event_position IS 'Positions of published events, by day (UTC) of publication; kept for 24 hours and as long as a consumer needs them.';
-COMMENT ON TABLE qms_internal.publisher IS 'How far the publisher of this database is. Never dumped.';
+COMMENT ON TABLE qms_internal.publisher IS 'Epoch of the stream of this database, and what it does not give. Never dumped.';
+COMMENT ON TABLE qms_internal.publisher_progress IS 'How far the publisher of this database is: the row of the highest turn. Never dumped.';
 COMMENT ON COLUMN qms.published_event.epoch IS 'Epoch of the position.';
 COMMENT ON COLUMN qms.published_event.position IS 'Position in the stream; grows without end, gaps are possible.';
 COMMENT ON COLUMN qms.published_event.event_id IS 'Id of the event.';
@@ -785,9 +786,10 @@ COMMENT ON COLUMN qms_internal.publisher.epoch IS 'Epoch of the stream.';
 COMMENT ON COLUMN qms_internal.publisher.run_id IS 'Run of the server in which the epoch was last settled.';
 COMMENT ON COLUMN qms_internal.publisher.timeline IS 'WAL timeline of that run.';
 COMMENT ON COLUMN qms_internal.publisher.clean IS 'The publisher ended cleanly.';
-COMMENT ON COLUMN qms_internal.publisher.snapshot IS 'Everything visible in it has been published.';
-COMMENT ON COLUMN qms_internal.publisher.target IS 'While a large batch is cut up: the snapshot it goes to.';
-COMMENT ON COLUMN qms_internal.publisher.last_event_id IS 'While a large batch is cut up: the last event of it that has its position.';
+COMMENT ON COLUMN qms_internal.publisher_progress.turn IS 'Counts the batches.';
+COMMENT ON COLUMN qms_internal.publisher_progress.snapshot IS 'Everything visible in it has been published.';
+COMMENT ON COLUMN qms_internal.publisher_progress.target IS 'While a large batch is cut up: the snapshot it goes to.';
+COMMENT ON COLUMN qms_internal.publisher_progress.last_event_id IS 'While a large batch is cut up: the last event of it that has its position.';
 COMMENT ON COLUMN qms_internal.publisher.floor_event_id IS 'Events up to this one are never published: they came with a restored database.';
-COMMENT ON COLUMN qms_internal.publisher.last_position IS 'The last position given.';
+COMMENT ON COLUMN qms_internal.publisher_progress.last_position IS 'The last position given.';
 COMMENT ON COLUMN qms_internal.publisher.pruned_position IS 'Positions up to this one have been dropped.';

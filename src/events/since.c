@@ -126,6 +126,13 @@ owner_of(const Channel *channel, int64 *organization_id, int64 *branch_id)
 	*branch_id = qms_spi_int64(0, 1);
 }
 
+/* What is about the whole organization is not for the administrator of some of its branches. */
+static bool
+administers_all(const QmsPrincipal *who)
+{
+	return who->kind == QMS_SUPERUSER || (who->kind == QMS_ADMIN && who->nbranches == 0);
+}
+
 /* May the caller read this channel? */
 static void
 check_channel(QmsCall *call, const Channel *channel)
@@ -138,7 +145,10 @@ check_channel(QmsCall *call, const Channel *channel)
 	owner_of(channel, &organization_id, &branch_id);
 	qms_gate_branch(call, organization_id, branch_id, name, channel->id);
 	if (channel->kind == CH_ADMIN)
-		allowed = call->who->kind == QMS_SUPERUSER || call->who->kind == QMS_ADMIN;
+		allowed = administers_all(call->who);
+	/* An application sees its own waiting rooms, not those of another one. */
+	if (channel->kind == CH_APPLICATION && call->who->kind == QMS_APPLICATION)
+		allowed = call->who->id == channel->id;
 	if (channel->kind == CH_QUEUE && !allowed)
 	{
 		QmsQueue   *queue = qms_config_queue(channel->id);
@@ -158,7 +168,8 @@ static void
 read_state(StreamState *state)
 {
 	static QmsPlan plan = QMS_PLAN_NOARGS(
-										  "SELECT epoch, last_position, pruned_position FROM qms_internal.publisher");
+										  "SELECT p.epoch, r.last_position, p.pruned_position FROM qms_internal.publisher p, "
+										  "LATERAL (SELECT last_position FROM qms_internal.publisher_progress ORDER BY turn DESC LIMIT 1) r");
 
 	if (qms_spi_run(&plan, NULL) == 0)
 		ereport(ERROR,
@@ -319,6 +330,18 @@ typedef struct Consumer
 	char	   *epoch;
 } Consumer;
 
+/* A consumer reads all events of an organization. */
+static void
+check_consumers(QmsCall *call)
+{
+	if (!administers_all(call->who))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for consumers"),
+				 errdetail("A consumer reads the events of the whole organization; the caller administers some of its branches."),
+				 errhint("Read staff:<branch> with qms.events_since().")));
+}
+
 /*
  * A consumer of the caller's organization.
  *
@@ -332,6 +355,7 @@ find_consumer(QmsCall *call, const char *name, Consumer *consumer)
 								   "WHERE name = $1 AND ($2 IS NULL OR organization_id = $2) FOR NO KEY UPDATE", TEXTOID, INT8OID);
 	QmsParams	params = {0};
 
+	check_consumers(call);
 	qms_param_text(&params, name);
 	qms_param_id(&params, call->who->organization_id);
 	if (qms_spi_run(&plan, &params) == 0)
@@ -360,6 +384,7 @@ QMS_FUNCTION(create_consumer, QMS_ACT_SETUP, QMS_MUTATES)
 	bool		nulls[8];
 	int			i;
 
+	check_consumers(call);
 	if (organization_id == 0)
 		organization_id = call->who->organization_id;
 	if (organization_id != 0)

@@ -39,6 +39,24 @@ qms_adoption_state(char *reason, Size size)
 	return QMS_DB_DORMANT;
 }
 
+/*
+ * Was it set up or adopted here?  An empty database was not yet, and whether it
+ * is about to be filled by people or by a restore nobody knows: no worker does
+ * anything in it.  Once true it stays so.
+ */
+bool
+qms_adoption_is_ours(void)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT 1 FROM qms_internal.instance WHERE system_identifier = $1 AND database_oid = $2",
+								   INT8OID, OIDOID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, (int64) GetSystemIdentifier());
+	qms_param_datum(&params, ObjectIdGetDatum(MyDatabaseId));
+	return qms_spi_run(&plan, &params) > 0;
+}
+
 /* Identity sequences must be beyond what is there; a dump brings them, a copy of tables does not. */
 static void
 advance_sequences(void)
@@ -89,16 +107,28 @@ skip_overdue(QmsCall *call)
 
 QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
 {
+	/*
+	 * Nobody is writing events any more when the floor is read: one with a lower
+	 * id that commits later would never be published.
+	 */
+	static QmsPlan writers = QMS_PLAN_NOARGS("LOCK TABLE qms.event IN SHARE MODE");
 	static QmsPlan clear = QMS_PLAN_NOARGS("DELETE FROM qms_internal.instance");
+	/* A dump brings the positions of its origin along; ours begin with 1 again. */
+	static QmsPlan positions = QMS_PLAN_NOARGS("DELETE FROM qms_internal.event_position");
 	static QmsPlan write = QMS_PLAN(
 									"INSERT INTO qms_internal.instance (system_identifier, database_oid, created_at) VALUES ($1, $2, $3)",
 									INT8OID, OIDOID, TIMESTAMPTZOID);
+	static QmsPlan progress = QMS_PLAN_NOARGS(
+										  "WITH old AS (DELETE FROM qms_internal.publisher_progress RETURNING turn, last_position) "
+										  "INSERT INTO qms_internal.publisher_progress (turn, snapshot, last_position) "
+										  "SELECT coalesce(pg_catalog.max(turn), 0) + 1, pg_catalog.pg_current_snapshot(), "
+										  "coalesce(pg_catalog.max(last_position), 0) FROM old RETURNING last_position");
 	static QmsPlan publisher = QMS_PLAN(
-										"INSERT INTO qms_internal.publisher AS p (epoch, snapshot, floor_event_id) "
-										"VALUES ($1, pg_catalog.pg_current_snapshot(), (SELECT coalesce(max(event_id), 0) FROM qms.event)) "
-										"ON CONFLICT (only_row) DO UPDATE SET epoch = excluded.epoch, snapshot = excluded.snapshot, target = NULL, "
-										"last_event_id = 0, floor_event_id = excluded.floor_event_id, run_id = 0, clean = false, "
-										"pruned_position = p.last_position", TEXTOID);
+										"INSERT INTO qms_internal.publisher (epoch, floor_event_id) "
+										"VALUES ($1, (SELECT coalesce(max(event_id), 0) FROM qms.event)) "
+										"ON CONFLICT (only_row) DO UPDATE SET epoch = excluded.epoch, "
+										"floor_event_id = excluded.floor_event_id, run_id = 0, clean = false, "
+										"pruned_position = $2", TEXTOID, INT8OID);
 	bool		run_overdue = qms_arg_bool(call, 0, false);
 	QmsParams	params = {0};
 	QmsParams	epoch = {0};
@@ -109,12 +139,16 @@ QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate a random number")));
 	qms_lock(QMS_LOCK_SETUP, 0, true);
+	qms_spi_run(&writers, NULL);
 	qms_spi_run(&clear, NULL);
+	qms_spi_run(&positions, NULL);
 	qms_param_int64(&params, (int64) GetSystemIdentifier());
 	qms_param_datum(&params, ObjectIdGetDatum(MyDatabaseId));
 	qms_param_time(&params, call->now);
 	qms_spi_run(&write, &params);
 	qms_param_text(&epoch, psprintf("%012llx", (unsigned long long) (random & UINT64CONST(0xffffffffffff))));
+	qms_spi_run(&progress, NULL);
+	qms_param_int64(&epoch, qms_spi_int64(0, 0));
 	qms_spi_run(&publisher, &epoch);
 	advance_sequences();
 	check_numbers();

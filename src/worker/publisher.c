@@ -52,11 +52,21 @@ new_epoch(void)
 	return psprintf("%012llx", (unsigned long long) (random & UINT64CONST(0xffffffffffff)));
 }
 
+static pg_attribute_noreturn() void
+state_is_missing(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QMS_NOT_ADOPTED),
+			 errmsg("the state of the publisher is missing"),
+			 errhint("Call qms.adopt_database().")));
+}
+
 /*
  * Which epoch?  The stored one goes on if this is the same run of the server (a
  * publisher that was restarted), or if the last run ended cleanly on the same
  * timeline.  After a crash, a promotion or a recovery to a point in time it is a
- * new one: positions of the old one may have been lost and given again.
+ * new one: positions of the old one may have been lost and given again.  It is
+ * settled when the transaction has committed, not before.
  */
 static void
 settle_epoch(void)
@@ -73,10 +83,7 @@ settle_epoch(void)
 	bool		same;
 
 	if (qms_spi_run(&read, NULL) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_QMS_NOT_ADOPTED),
-				 errmsg("the state of the publisher is missing"),
-				 errhint("Call qms.adopt_database().")));
+		state_is_missing();
 	stored = qms_spi_text(0, 0);
 	same = qms_spi_int64(0, 1) == run_id || (qms_spi_bool(0, 3) && qms_spi_int32(0, 2) == timeline);
 	if (!same)
@@ -85,7 +92,13 @@ settle_epoch(void)
 	qms_param_int64(&params, run_id);
 	qms_param_int32(&params, timeline);
 	qms_spi_run(&write, &params);
-	epoch_is_settled = true;
+
+	/*
+	 * That the last end is a clean one no more must be on disk before a position
+	 * is shown: else a crash takes back both, and gives the position again under
+	 * the same epoch.
+	 */
+	ForceSyncCommit();
 }
 
 void
@@ -131,22 +144,26 @@ forget_pending(void)
  * Ids of the events to publish, in order, into memory.  If a batch was cut up by
  * the end of a publisher, its rest: what its target sees beyond the last event.
  * Else what the snapshot of this statement sees and the previous one did not;
- * it becomes the target.
+ * it becomes the target.  Of a transaction that is still open nothing is looked
+ * at, however many events it has written.
  */
 static void
 find_events(void)
 {
 	static QmsPlan plan = QMS_PLAN_NOARGS(
-										  "WITH p AS MATERIALIZED (SELECT coalesce(s.target, pg_catalog.pg_current_snapshot()) AS target, "
-										  "  greatest(s.last_event_id, s.floor_event_id) AS after, "
-										  "  ARRAY(SELECT pg_catalog.pg_snapshot_xip(s.snapshot)) AS xip, "
-										  "  pg_catalog.pg_snapshot_xmax(s.snapshot) AS xmax FROM qms_internal.publisher s), "
+										  "WITH s AS MATERIALIZED (SELECT snapshot, coalesce(target, pg_catalog.pg_current_snapshot()) AS target, "
+										  "  target IS NOT NULL AS is_cut, last_event_id "
+										  "  FROM qms_internal.publisher_progress ORDER BY turn DESC LIMIT 1), "
+										  "p AS MATERIALIZED (SELECT s.target, s.is_cut, greatest(s.last_event_id, f.floor_event_id) AS after, "
+										  "  ARRAY(SELECT x FROM pg_catalog.pg_snapshot_xip(s.snapshot) x "
+										  "    WHERE pg_catalog.pg_visible_in_snapshot(x, s.target)) AS xip, "
+										  "  pg_catalog.pg_snapshot_xmax(s.snapshot) AS xmax FROM s, qms_internal.publisher f), "
 										  "found AS (SELECT e.event_id FROM p JOIN qms.event e ON e.xid = ANY (p.xip) "
 										  "  WHERE e.event_id > p.after AND pg_catalog.pg_visible_in_snapshot(e.xid, p.target) "
 										  "  UNION ALL SELECT e.event_id FROM p JOIN qms.event e ON e.xid >= p.xmax "
 										  "  WHERE e.event_id > p.after AND pg_catalog.pg_visible_in_snapshot(e.xid, p.target)) "
 										  "SELECT p.target::text, (SELECT pg_catalog.array_agg(f.event_id ORDER BY f.event_id) FROM found f), "
-										  "  (SELECT s.target IS NOT NULL FROM qms_internal.publisher s) FROM p");
+										  "  p.is_cut FROM p");
 	Datum		ids;
 	Datum	   *elements;
 	bool	   *nulls;
@@ -154,7 +171,8 @@ find_events(void)
 	int			i;
 
 	forget_pending();
-	qms_spi_run(&plan, NULL);
+	if (qms_spi_run(&plan, NULL) == 0)
+		state_is_missing();
 	ids = qms_spi_datum(0, 1, &isnull);
 	/* Nothing new is not worth a write, but the end of a cut batch is. */
 	if (isnull && !qms_spi_bool(0, 2))
@@ -185,11 +203,14 @@ static int64
 store_progress(int n, char **epoch)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "UPDATE qms_internal.publisher SET "
-								   "snapshot = CASE WHEN $4 THEN $1::pg_catalog.pg_snapshot ELSE snapshot END, "
-								   "target = CASE WHEN $4 THEN NULL ELSE $1::pg_catalog.pg_snapshot END, "
-								   "last_event_id = CASE WHEN $4 THEN 0 ELSE $2 END, last_position = last_position + $3 "
-								   "RETURNING last_position - $3, epoch", TEXTOID, INT8OID, INT8OID, BOOLOID);
+								   "WITH old AS (DELETE FROM qms_internal.publisher_progress WHERE turn = "
+								   "  (SELECT turn FROM qms_internal.publisher_progress ORDER BY turn DESC LIMIT 1) RETURNING *) "
+								   "INSERT INTO qms_internal.publisher_progress (turn, snapshot, target, last_event_id, last_position) "
+								   "SELECT turn + 1, CASE WHEN $4 THEN $1::pg_catalog.pg_snapshot ELSE snapshot END, "
+								   "  CASE WHEN $4 THEN NULL ELSE $1::pg_catalog.pg_snapshot END, "
+								   "  CASE WHEN $4 THEN 0 ELSE $2 END, last_position + $3 FROM old "
+								   "RETURNING last_position - $3, (SELECT epoch FROM qms_internal.publisher)",
+								   TEXTOID, INT8OID, INT8OID, BOOLOID);
 	QmsParams	params = {0};
 	bool		complete = next_pending + n == npending;
 
@@ -197,7 +218,11 @@ store_progress(int n, char **epoch)
 	qms_param_int64(&params, n == 0 ? 0 : pending[next_pending + n - 1]);
 	qms_param_int64(&params, n);
 	qms_param_bool(&params, complete);
-	qms_spi_run(&plan, &params);
+	if (qms_spi_run(&plan, &params) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("the progress of the publisher was changed by somebody else"),
+				 errhint("It is read again.")));
 	*epoch = qms_spi_text(0, 1);
 	return qms_spi_int64(0, 0);
 }
@@ -246,10 +271,10 @@ note_batch(void)
 TimestampTz
 qms_publisher_turn(void)
 {
-	/* Asked before the snapshot: whoever rings afterwards is not missed. */
-	bool		rung = qms_doorbell_was_rung();
 	TimestampTz wake = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SAFETY_LOOK_MS);
 
+	/* Answered before the snapshot: whoever rings afterwards is not missed. */
+	(void) qms_doorbell_was_rung();
 	PG_TRY();
 	{
 		qms_worker_begin();
@@ -265,13 +290,14 @@ qms_publisher_turn(void)
 		if (target != NULL)
 			publish_batch();
 		qms_worker_commit();
+		epoch_is_settled = true;
 	}
 	PG_CATCH();
 	{
 		/* What was in memory may not fit what is stored: read it again next time. */
 		forget_pending();
-		if (rung)
-			qms_doorbell_ring();
+		/* The next look comes when the pause after a failure is over; no commit ends it. */
+		qms_doorbell_put_off();
 		PG_RE_THROW();
 	}
 	PG_END_TRY();

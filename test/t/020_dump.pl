@@ -16,7 +16,7 @@ chomp(my $bin = `${\ ($ENV{PG_CONFIG} || 'pg_config')} --bindir`);
 my $tables = q{
 	SELECT string_agg(c.oid::regclass::text, ' ' ORDER BY c.oid::regclass::text)
 	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-	WHERE n.nspname IN ('qms', 'qms_internal') AND c.relkind IN ('r', 'p') AND c.oid NOT IN ('qms_internal.instance'::regclass, 'qms_internal.publisher'::regclass)};
+	WHERE n.nspname IN ('qms', 'qms_internal') AND c.relkind IN ('r', 'p') AND c.oid NOT IN ('qms_internal.instance'::regclass, 'qms_internal.publisher'::regclass, 'qms_internal.publisher_progress'::regclass)};
 
 sub contents
 {

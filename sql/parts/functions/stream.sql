@@ -30,7 +30,7 @@ COMMENT ON TYPE qms.stream_state IS 'Where the stream of this database is.';
 CREATE FUNCTION qms.events_since(channel text, after_position bigint, max_rows int DEFAULT 1000, epoch text DEFAULT NULL)
 RETURNS SETOF qms.published_event LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_events_since';
-COMMENT ON FUNCTION qms.events_since IS 'Events of a channel published after a position, in order of position. Channels: display:<branch>, display:<branch>:<zone>, queue:<queue>, system:<organization> (public); visit:<visit>, staff:<branch>, application:<application> (staff); admin:<organization> (admins). epoch: the epoch that after_position is of. Errors: QM901 another epoch, QM902 position no longer kept, QM101, 42501.';
+COMMENT ON FUNCTION qms.events_since IS 'Events of a channel published after a position, in order of position. Channels: display:<branch>, display:<branch>:<zone>, queue:<queue>, system:<organization> (public); visit:<visit>, staff:<branch>, application:<application> (staff; an application its own); admin:<organization> (whoever administers the whole organization). epoch: the epoch that after_position is of. Errors: QM901 another epoch, QM902 position no longer kept, QM101, 42501.';
 
 CREATE FUNCTION qms.stream_position()
 RETURNS qms.stream_state LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -40,22 +40,22 @@ COMMENT ON FUNCTION qms.stream_position IS 'Epoch and last position of the strea
 CREATE FUNCTION qms.create_consumer(name text, organization_id bigint DEFAULT NULL, from_oldest boolean DEFAULT false, request_id uuid DEFAULT NULL)
 RETURNS qms.event_consumer LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_create_consumer';
-COMMENT ON FUNCTION qms.create_consumer IS 'A durable place in the stream of an organization (null, superusers only: of all). It begins at the end of the stream, or with from_oldest at the oldest event that is kept; nothing it has not read is dropped. Callers: admins. Errors: 23505, QM101.';
+COMMENT ON FUNCTION qms.create_consumer IS 'A durable place in the stream of an organization (null, superusers only: of all). It begins at the end of the stream, or with from_oldest at the oldest event that is kept; nothing it has not read is dropped. Callers: superusers and whoever administers the whole organization. Errors: 23505, QM101, 42501.';
 
 CREATE FUNCTION qms.delete_consumer(name text, request_id uuid DEFAULT NULL)
 RETURNS void LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_delete_consumer';
-COMMENT ON FUNCTION qms.delete_consumer IS 'Removes a consumer. Callers: admins. Errors: QM101.';
+COMMENT ON FUNCTION qms.delete_consumer IS 'Removes a consumer. Callers: superusers and whoever administers the whole organization. Errors: QM101, 42501.';
 
 CREATE FUNCTION qms.consumer_read(name text, max_rows int DEFAULT 1000)
 RETURNS SETOF qms.published_event LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_consumer_read';
-COMMENT ON FUNCTION qms.consumer_read IS 'The next events of a consumer; the same ones until consumer_advance. Callers: admins. Errors: QM101, QM901, QM902.';
+COMMENT ON FUNCTION qms.consumer_read IS 'The next events of a consumer; the same ones until consumer_advance. Callers: superusers and whoever administers the whole organization. Errors: QM101, 42501, QM901, QM902.';
 
 CREATE FUNCTION qms.consumer_advance(name text, up_to bigint DEFAULT NULL)
 RETURNS bigint LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_consumer_advance';
-COMMENT ON FUNCTION qms.consumer_advance IS 'The consumer has worked on everything up to a position; never goes back. up_to null: go to the end of the present epoch, after the state was read anew because of QM901 or QM902. Answers the position. Callers: admins. Errors: QM101, QM901, 22023.';
+COMMENT ON FUNCTION qms.consumer_advance IS 'The consumer has worked on everything up to a position; never goes back. up_to null: go to the end of the present epoch, after the state was read anew because of QM901 or QM902. Answers the position. Callers: superusers and whoever administers the whole organization. Errors: QM101, 42501, QM901, 22023.';
 
 CREATE FUNCTION qms.adopt_database(run_overdue boolean DEFAULT false)
 RETURNS void LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

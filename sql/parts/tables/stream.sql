@@ -22,11 +22,21 @@ CREATE TABLE qms_internal.publisher (
 	run_id bigint NOT NULL DEFAULT 0,
 	timeline int NOT NULL DEFAULT 0,
 	clean boolean NOT NULL DEFAULT false,
+	floor_event_id bigint NOT NULL DEFAULT 0,
+	pruned_position bigint NOT NULL DEFAULT 0
+);
+INSERT INTO qms_internal.publisher (epoch) VALUES (pg_catalog.substr(pg_catalog.md5(pg_catalog.gen_random_uuid()::text), 1, 12));
+
+/*
+ * What changes with each batch.  A row that is updated leaves all its old versions
+ * in the way of everybody while one old transaction is open; so each batch has a
+ * new row, deletes the one before, and readers begin at the highest turn.
+ */
+CREATE TABLE qms_internal.publisher_progress (
+	turn bigint PRIMARY KEY,
 	snapshot pg_snapshot NOT NULL,
 	target pg_snapshot,
 	last_event_id bigint NOT NULL DEFAULT 0,
-	floor_event_id bigint NOT NULL DEFAULT 0,
-	last_position bigint NOT NULL DEFAULT 0,
-	pruned_position bigint NOT NULL DEFAULT 0
-) WITH (fillfactor = 20);
-INSERT INTO qms_internal.publisher (epoch, snapshot) VALUES (pg_catalog.substr(pg_catalog.md5(pg_catalog.gen_random_uuid()::text), 1, 12), pg_catalog.pg_current_snapshot());
+	last_position bigint NOT NULL DEFAULT 0
+);
+INSERT INTO qms_internal.publisher_progress (turn, snapshot) VALUES (1, pg_catalog.pg_current_snapshot());
