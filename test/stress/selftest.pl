@@ -29,14 +29,17 @@ my $pair = q{
 # Somebody whose first wait was long, without limits on who may call him, while a counter called by turn
 # in his queue: seconds on both sides.
 my $passed = q{
-	(SELECT j.ticket_id FROM qms.event j
-		LEFT JOIN qms.event n ON n.ticket_id = j.ticket_id AND n.version = 2
-		LEFT JOIN qms.service s ON s.service_id = (j.data->>'service_id')::bigint
-		JOIN qms.event c ON c.queue_id = j.queue_id AND c.kind = 'ticket.called' AND c.data->>'policy' = 'fifo'
-			AND c.at > j.at + interval '%1$s s' AND c.at < coalesce(n.at, 'infinity') - interval '%1$s s'
+	(SELECT l.ticket_id
+		FROM (SELECT j.ticket_id, j.queue_id, j.at, coalesce(n.at, (SELECT max(at) FROM qms.event)) AS until
+			FROM qms.event j
+			LEFT JOIN qms.event n ON n.ticket_id = j.ticket_id AND n.version = 2
+			LEFT JOIN qms.service s ON s.service_id = (j.data->>'service_id')::bigint
+			WHERE j.kind = 'ticket.joined' AND j.state = 'waiting' AND j.visit_id = j.ticket_id
+				AND coalesce(s.requires_skill, '{}') = '{}'
+			ORDER BY coalesce(n.at, 'infinity') = 'infinity' DESC, n.at - j.at DESC LIMIT 300) l
+		JOIN qms.event c ON c.queue_id = l.queue_id AND c.kind = 'ticket.called' AND c.data->>'policy' = 'fifo'
+			AND c.at > l.at + interval '%1$s s' AND c.at < l.until - interval '%1$s s'
 			AND NOT (c.data ? 'passed_ticket_id') AND c.visit_id = c.ticket_id
-	WHERE c.event_id < 10000 AND j.event_id < 10000 AND j.kind = 'ticket.joined' AND j.state = 'waiting' AND j.visit_id = j.ticket_id
-		AND coalesce(s.requires_skill, '{}') = '{}'
 	ORDER BY c.event_id LIMIT 1)};
 
 # What is done, and the invariant that must be broken then.

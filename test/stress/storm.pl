@@ -158,6 +158,7 @@ my $sum = add_up();
 print_counts($sum, time() - $begin);
 printf("   killed: %s\n", join(', ', map { ($killer->{count}{$_} // 0) . " by $_" } sort keys %every));
 print_lines("$folder/problems", qr/^$/);
-# libpq says itself that a connection is ended.
-print_lines("$folder/stderr", qr/terminating connection|The postmaster has commanded|In a moment you should|^$/);
+# libpq says itself that a connection is ended, DBI that it had a statement.
+print_lines("$folder/stderr",
+	qr/terminating connection|The postmaster has commanded|In a moment you should|invalidates \d+ active statement|^$/);
 exit($failed || $sum->{problems} ? 1 : 0);

@@ -27,7 +27,8 @@ my %kinds = (
 	'ticket.serving' => [ [qw(waiting called)], ['serving'] ],
 	'ticket.completed' => [ [qw(serving admitted)], ['completed'] ],
 	'ticket.no_show' => [ [qw(called booked)], ['no_show'] ],
-	'ticket.held' => [ [qw(waiting called serving)], ['on_hold'] ],
+	# Whose hold is over while the person is at a counter is on hold for that instead.
+	'ticket.held' => [ [qw(waiting called serving on_hold)], ['on_hold'] ],
 	'ticket.resumed' => [ ['on_hold'], ['waiting'] ],
 	'ticket.arrived' => [ [qw(on_hold booked)], ['waiting'] ],
 	'ticket.requeued' => [ ['called'], ['waiting'] ],

@@ -79,7 +79,8 @@ sub make_profiles
 sub make_counters
 {
 	my ($site, $organization_id, $branch) = @_;
-	my @profiles = (make_profiles($branch), undef, undef);
+	my $auto = make('create_counter_profile', branch_id => $branch->{branch_id}, name => 'by itself', auto_call => 't')->{counter_profile_id};
+	my @profiles = (make_profiles($branch), $auto, undef);
 
 	foreach my $i (0 .. 11)
 	{
@@ -114,8 +115,8 @@ sub make_organization
 			[ 'Passports', { defer_limit => 1, undo_window => '2 s' }, 3, 4 ],
 			[ 'Cash', { max_number => 60, wrap => JSON::PP::true, recall_limit => 1 }, 5, 6 ]),
 		make_branch($site, $organization_id, 'North', 'Europe/Lisbon', \@services,
-			[ 'General', { max_waiting => 12, recall_gap => '1 s' }, 0, 3 ],
-			[ 'Permits', { max_number => 150, wrap => JSON::PP::true }, 1, 5, 7 ],
+			[ 'General', { max_waiting => 12, recall_gap => '1 s', heartbeat_timeout => '6 s' }, 0, 3 ],
+			[ 'Permits', { max_number => 150, wrap => JSON::PP::true, no_show_after => '4 s' }, 1, 5, 7 ],
 			[ 'Express', { priority_step => '2 s' }, 2, 4, 6 ]));
 	$site->{services} = \@services;
 	make_counters($site, $organization_id, $_) foreach @branches;
