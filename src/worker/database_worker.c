@@ -399,6 +399,9 @@ qms_database_worker_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(mine.database, InvalidOid, 0);
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+	/* What ALTER DATABASE ... SET says of transactions is meant for people. */
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
+	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	/* Whoever holds a lock for long makes a turn fail, visibly; he does not hold up a shutdown. */
 	SetConfigOption("lock_timeout", "5s", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname(psprintf("qms %s %s", qms_worker_kind_name(mine.kind), QMS_VERSION));

@@ -272,6 +272,7 @@ TimestampTz
 qms_publisher_turn(void)
 {
 	TimestampTz wake = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SAFETY_LOOK_MS);
+	bool		looks = target == NULL;
 
 	/* Answered before the snapshot: whoever rings afterwards is not missed. */
 	(void) qms_doorbell_was_rung();
@@ -303,5 +304,6 @@ qms_publisher_turn(void)
 	PG_END_TRY();
 	if (target != NULL)
 		note_batch();
-	return pending != NULL ? 0 : wake;
+	/* Who rang while a cut batch was being published has been heard, but not looked for yet. */
+	return pending != NULL || !looks ? 0 : wake;
 }

@@ -104,6 +104,9 @@ qms_worker_status(PG_FUNCTION_ARGS)
 	{
 		if (copy[i].database == InvalidOid || (!all && copy[i].database != MyDatabaseId))
 			continue;
+		/* One that cannot be looked at says why; else it would be "probing" for ever. */
+		if (copy[i].state == QMS_DB_UNKNOWN && copy[i].workers[QMS_PROBE].failures > 0)
+			put_worker(set, &copy[i], QMS_PROBE);
 		put_worker(set, &copy[i], QMS_PUBLISHER);
 		put_worker(set, &copy[i], QMS_SCHEDULER);
 	}

@@ -18,7 +18,7 @@ INSERT INTO qms.ticket (ticket_id, organization_id, branch_id, queue_id, custome
 	quoted_p10, quoted_p50, quoted_p90, quoted_n, quoted_s)
 SELECT g, :org, :branch, :q0 + g % :nq, :class, g,
 	('ZZ' || chr(65 + g / 900000) || lpad((g % 900000 + 1)::text, 6, '0'))::qms.ticket_number,
-	current_date, 'waiting', a.at, (extract(epoch FROM a.at) * 1000000)::bigint - 946684800000000, a.at, a.at, g * 7919,
+	current_date, 'waiting', a.at, (extract(epoch FROM a.at) * 1000000)::bigint - 946684800000000, a.at, a.at, g::bigint * 7919,
 	'00:10', '00:20', '00:30', g, 4
 FROM generate_series(1, :n) g, LATERAL (SELECT date_trunc('second', now()) - (:n - g + 1) * interval '1 ms' AS at) a;
 INSERT INTO bench.ticket SELECT * FROM qms.ticket;

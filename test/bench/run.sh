@@ -173,18 +173,25 @@ restore() {
 	done || die "could not restore"
 }
 
-# one SCRIPT CLIENTS: one round; sets rate, p50, p99 (ms), transactions.
+# Ticks of CPU of the server's children that have ended.
+ticks() { awk '{ sub(/.*\) /, ""); print $14 + $15 }' "/proc/$(head -n 1 data/postmaster.pid)/stat"; }
+
+# one SCRIPT CLIENTS: one round; sets rate, p50, p99 (ms), transactions, cpu (us of the server's a transaction).
 one() {
-	local script=$1 clients=$2 warm=1 every=0
+	local script=$1 clients=$2 warm=1 every=0 before
 	[ "$clients" -lt 50 ] || warm=2
 	[[ $script != call_* ]] || every=8
 	rm -f log.*
+	before=$(ticks)
 	"$bin/pgbench" -n -M prepared -f "$script.sql" -c "$clients" -j $((clients < 2 ? 1 : 2)) -T $((seconds + warm)) \
 		-D i=0 -D q0="$q0" -D c0="$c0" -D org="$org" -D branch="$branch" -D class="$class" \
 		-D release_queue="$release_queue" -D application="$application" -D span=$((people * 1000 + 1000000)) \
 		--random-seed=42 -l --log-prefix=log >pgbench.out 2>&1 </dev/null ||
 		{ cat pgbench.out; die "pgbench failed: $script"; }
+	sleep 0.1
+	cpu=$(($(ticks) - before))
 	transactions=$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' pgbench.out)
+	cpu=$(awk "BEGIN { print $cpu * 1e6 / $(getconf CLK_TCK) / ($transactions + 1) }")
 	# The first seconds fill caches and make plans; in call scripts every 8th puts people back.
 	read -r rate p50 p99 <<<"$(cat log.* | awk -v warm=$warm -v every=$every '
 		{ end = $5 + $6 / 1e6; if (!first || end < first) first = end
@@ -221,28 +228,34 @@ check() {
 # compare SCRIPT CLIENTS WORDS...: both sides in turn; one line of the table.
 compare() {
 	local script=$1 clients=$2 r side before rates_qms=() rates_hand=() ratios=() p99_qms=() p99_hand=() same=yes
+	local cpu_qms cpu_hand cpus=()
 	shift 2
 	for ((r = 1; r <= rounds; r++)); do
 		for side in $( ((r % 2)) && echo qms hand || echo hand qms); do
 			before=$(counts $side)
 			one "${script}_$side" "$clients"
 			check "$script" "$side" "$before" "$(counts $side)"
-			if [ $side = qms ]; then rates_qms+=("$rate"); p99_qms+=("$p99"); else rates_hand+=("$rate"); p99_hand+=("$p99"); fi
+			if [ $side = qms ]; then
+				rates_qms+=("$rate") p99_qms+=("$p99") cpu_qms=$cpu
+			else
+				rates_hand+=("$rate") p99_hand+=("$p99") cpu_hand=$cpu
+			fi
 		done
 		restore
+		cpus+=("$(awk "BEGIN { printf \"%.3f\", $cpu_hand / ($cpu_qms + 1e-9) }")")
 		ratios+=("$(awk "BEGIN { printf \"%.3f\", ${rates_qms[-1]} / ${rates_hand[-1]} }")")
 	done
-	printf '| %-12s | %7s | %7s | %-22s | %8.0f | %8.0f | %5.2f | %5.2f-%.2f | %6.2f / %.2f | %s |\n' "${script%_request}" "$people" "$clients" "${*:-}" \
+	printf '| %-12s | %7s | %7s | %-22s | %8.0f | %8.0f | %5.2f | %5.2f-%.2f | %5.2f | %6.2f / %.2f | %s |\n' "${script%_request}" "$people" "$clients" "${*:-}" \
 		"$(median "${rates_qms[@]}")" "$(median "${rates_hand[@]}")" "$(median "${ratios[@]}")" \
-		"$(printf '%s\n' "${ratios[@]}" | sort -n | head -n 1)" "$(printf '%s\n' "${ratios[@]}" | sort -n | tail -n 1)" \
+		"$(printf '%s\n' "${ratios[@]}" | sort -n | head -n 1)" "$(printf '%s\n' "${ratios[@]}" | sort -n | tail -n 1)" "$(median "${cpus[@]}")" \
 		"$(median "${p99_qms[@]}")" "$(median "${p99_hand[@]}")" "$same"
 }
 table() {
 	echo
 	echo "$1"
 	echo
-	echo "| what         | waiting | clients | dimension              |    qms/s |   hand/s | ratio | min-max   | p99 ms qms / hand | same changes |"
-	echo "|---|---|---|---|---|---|---|---|---|---|"
+	echo "| what         | waiting | clients | dimension              |    qms/s |   hand/s | ratio | min-max   | CPU ratio | p99 ms qms / hand | same changes |"
+	echo "|---|---|---|---|---|---|---|---|---|---|---|"
 }
 wanted() { [ "$only" = all ] || [[ ,$only, == *,$1,* ]]; }
 

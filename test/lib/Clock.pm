@@ -56,22 +56,25 @@ sub settle
 		my $now = $self->ask('SELECT clock_timestamp(); SELECT pg_reload_conf()') =~ s/\nt$//r;
 
 		Qms::poll(sub {
-			$self->ask("SELECT coalesce(bool_and(last_run_at > '$now'), false) FROM qms.worker_status WHERE worker = 'scheduler'") eq 't';
+			$self->ask("SELECT coalesce(bool_and(last_run_at > '$now'), false) FROM qms.worker_status WHERE worker = 'scheduler' AND database = 'postgres'") eq 't';
 		}, 60) or die "the scheduler does not come to rest";
 	}
 	return;
 }
 
-# Does nothing happen, neither statements nor turns?  The scheduler's transactions in a second.
+# Does it come to rest: no turn in half a second, however often we have to look for one?
 sub idle
 {
 	my ($self) = @_;
-	my $count = q{SELECT last_run_at FROM qms.worker_status WHERE worker = 'scheduler'};
+	my $last = q{SELECT last_run_at, done FROM qms.worker_status WHERE worker = 'scheduler' AND database = 'postgres'};
 
 	$self->settle;
-	my $before = $self->ask($count);
-	$self->ask('SELECT pg_sleep(0.5)');
-	return $before eq $self->ask($count);
+	return Qms::poll(sub {
+		my $before = $self->ask($last);
+
+		$self->ask('SELECT pg_sleep(0.5)');
+		return $before eq $self->ask($last);
+	}, 15);
 }
 
 1;

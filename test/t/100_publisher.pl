@@ -169,6 +169,13 @@ cmp_ok($errors, '<=', 6, "and not written for every commit ($errors times)");
 $ask->(q{ALTER TABLE qms_internal.not_there RENAME TO publisher_progress});
 all_published('after a failure');
 
+# Settings of the database that are meant for people do not stop it.
+$ask->(q{ALTER DATABASE postgres SET default_transaction_read_only = on;
+	ALTER DATABASE postgres SET default_transaction_isolation = 'serializable';
+	SELECT pg_terminate_backend(pid) FROM qms.worker_status WHERE worker = 'publisher' AND pid > 0});
+$ask->(q{SET default_transaction_read_only = off; SELECT iso.join('r')});
+all_published('under strange settings');
+
 $_->end foreach $reader, $open, $listener;
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP:|terminated by signal/, 'a quiet log');
 $node->stop;

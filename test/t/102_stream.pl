@@ -189,8 +189,36 @@ Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.events_since('staff:' || iso
 is(as('admin', $read), 'ticket.joined B005', 'and reads on');
 is(as('admin', "SELECT qms.delete_consumer('mail'); SELECT * FROM qms.consumer_read('mail')"), 'QM101', 'deleted');
 
-# A consumer keeps its positions: days that have passed are dropped up to where it is.
-$ask->(q{DELETE FROM qms.event_consumer WHERE name <> 'theirs'});
+# A consumer keeps its positions: days that have passed are dropped, but not what it has not read.
+sub day
+{
+	my ($moment) = @_;
+	$ask->("ALTER SYSTEM SET qms.mock_now = '$moment'");
+	$ask->('SELECT pg_reload_conf()');
+	Qms::wait_for($node, 'SHOW qms.mock_now', "it is $moment", $moment);
+	return;
+}
+my $days = q{SELECT count(DISTINCT published_at::date) FROM qms_internal.event_position};
+$ask->(q{DELETE FROM qms.event_consumer WHERE name <> 'theirs'; SELECT qms.consumer_advance('theirs')});
+foreach my $day (1 .. 4)
+{
+	day("2098-03-0$day 12:00:00+00");
+	$ask->(q{SELECT iso.join('r')});
+	Qms::wait_for($node, "SELECT EXISTS (SELECT FROM qms_internal.event_position WHERE published_at::date = '2098-03-0$day')", "day $day is published");
+}
+day('2098-03-04 14:00:00+00');
+my $pruned_to = 'SELECT pruned_position FROM qms.stream_position()';
+my $place = $ask->(q{SELECT position FROM qms.event_consumer WHERE name = 'theirs'});
+# The hourly look drops one day at a time: everything before the event that the consumer reads next.
+foreach my $hour (15 .. 18) { day("2098-03-04 $hour:30:00+00") }
+Qms::wait_for($node, $pruned_to, 'dropped up to where the consumer is', $place);
+# (More than the four joins: each night the scheduler ends what is left over.)
+is(as('super', "SELECT count(*) = (SELECT count(*) FROM qms.event WHERE branch_id = iso.id('branch') AND at >= '2098-03-01') AND count(*) >= 4
+	FROM qms.events_since('staff:' || iso.id('branch'), $place)"), 't', 'nothing that it has not read');
+$ask->(q{SELECT qms.consumer_advance('theirs')});
+foreach my $hour (19 .. 23) { day("2098-03-04 $hour:30:00+00") }
+Qms::wait_for($node, $days, 'when it has read, a day and what is of the day before stay', '2');
+is(as('super', "SELECT * FROM qms.events_since('staff:' || iso.id('branch'), $place)"), 'QM902', 'what is dropped is said to be');
 
 $node->stop;
 done_testing();

@@ -73,7 +73,7 @@ $ask->(q{SELECT iso.call('one'), qms.hold_ticket(iso.id('A002'), 'x', 'away', no
 	qms.hold_ticket(iso.id('A003'), 'x', 'away', now() + interval '1 h')});
 Qms::wait_for($node, q{SELECT iso.events('A001') = 'joined called no_show*' AND iso.events('A002') = 'joined held resumed*'},
 	'on the real clock: a no-show and a resume');
-Qms::wait_for($node, q{SELECT next_due_at > now() + interval '10 s' FROM qms.worker_status WHERE worker = 'scheduler'},
+Qms::wait_for($node, q{SELECT next_due_at > now() + interval '10 s' FROM qms.worker_status WHERE worker = 'scheduler' AND database = 'postgres'},
 	'and a long sleep after it');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP:|terminated by signal|ERROR/, 'a quiet log');
 

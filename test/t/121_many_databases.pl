@@ -80,8 +80,12 @@ my @lines = substr(slurp_file($node->logfile), $offset) =~ /(WARNING:  qms could
 is(scalar(@lines), 1, 'one log line');
 like($lines[0] // '', qr/qms needs $needed:.*raise max_worker_processes \(now 12\)/s, 'which names the slots needed');
 $node->adjust_conf('postgresql.conf', 'max_worker_processes', $needed);
+$ask->('ALTER TABLE qms_internal.instance RENAME TO nowhere', 'db11');
 $node->restart;
-Qms::wait_for($node, $running, 'with that many all run', 2 * $databases);
+Qms::wait_for($node, $running, 'a database that cannot be probed does not stop the others', 2 * $databases - 2);
+ok(Qms::poll(sub { $error->('db11', 'probe') =~ /relation "qms_internal.instance" does not exist/ }), 'the status says why');
+$ask->('ALTER TABLE qms_internal.nowhere RENAME TO instance', 'db11');
+Qms::wait_for($node, $running, 'with that many slots all run', 2 * $databases);
 is($ask->(q{SELECT state FROM qms.worker_status WHERE worker = 'launcher'}, 'db1'), 'active', 'and the status says so');
 $node->stop;
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP:|terminated by signal/, 'a quiet log');

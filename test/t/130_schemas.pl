@@ -32,6 +32,7 @@ sub faults
 command_ok([ 'psql', '-X', '-d', $node->connstr('postgres'), '-f', 'test/fixtures/events.sql' ], 'every kind of event is made');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.no_show' AND actor_kind = 'system'}, 'the scheduler has ended a call');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.resumed' AND actor_kind = 'system'}, 'the scheduler has ended a hold');
+Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.held' AND actor_kind = 'system'}, 'and another one, of somebody who is at a counter');
 ask(q{SELECT FROM qms.create_consumer('all', from_oldest => true)});
 Qms::wait_for($node, q{SELECT (SELECT count(*) FROM qms.consumer_read('all', 10000)) = (SELECT count(*) FROM qms.event)}, 'everything is published');
 
@@ -117,7 +118,8 @@ foreach my $run (@runs)
 	$sees->(qr/^state is read$/m, 'begins anew in another epoch (QM901)');
 	$first = $join->();
 	$sees->(qr/^ticket\.joined $first waiting /m, 'goes on there');
-	ask('UPDATE qms_internal.publisher SET last_position = last_position + 5, pruned_position = last_position + 5');
+	ask(q{WITH later AS (UPDATE qms_internal.publisher_progress SET last_position = last_position + 5 RETURNING last_position)
+		UPDATE qms_internal.publisher SET pruned_position = (SELECT last_position FROM later)});
 	$join->();
 	$sees->(qr/^state is read$/m, 'begins anew after its position was dropped (QM902)');
 	$first = $join->();

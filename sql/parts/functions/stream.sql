@@ -73,7 +73,7 @@ SELECT d.datname::text AS database, s.worker, s.state, s.pid, s.started_at, s.la
 FROM qms_internal.worker_status() s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.database_oid;
 COMMENT ON VIEW qms.worker_status IS 'The background workers of this database (superusers: of all): launcher, publisher, scheduler. Empty without shared_preload_libraries.';
 COMMENT ON COLUMN qms.worker_status.database IS 'Database; null for the launcher.';
-COMMENT ON COLUMN qms.worker_status.worker IS 'launcher, publisher or scheduler.';
+COMMENT ON COLUMN qms.worker_status.worker IS 'launcher, publisher or scheduler; probe while it cannot be found out whether the extension is there.';
 COMMENT ON COLUMN qms.worker_status.state IS 'Of the database: probing, active, dormant (see dormant_reason), no extension; of the launcher: active, too few slots (raise max_worker_processes).';
 COMMENT ON COLUMN qms.worker_status.pid IS 'Process id; null when it does not run.';
 COMMENT ON COLUMN qms.worker_status.started_at IS 'When it started.';
