@@ -113,6 +113,14 @@ my @damages = (
 		"UPDATE qms.ticket SET subject = 'twin' WHERE ticket_id = ANY (($pair)::bigint[])" ],
 	[ 'a leg is gone', 'leg: one for each transfer',
 		'DELETE FROM qms.ticket_leg WHERE ticket_id = (SELECT max(ticket_id) FROM qms.ticket_leg)' ],
+	[ 'an event was published twice', 'stream: one position per event',
+		'UPDATE qms_internal.event_position SET event_id = (SELECT max(event_id) FROM qms_internal.event_position)
+			WHERE position = (SELECT max(position) - 1 FROM qms_internal.event_position)' ],
+	[ 'an event was published before the one before it', 'stream: in the order of changes',
+		"UPDATE qms_internal.event_position SET position = position + 1000000
+			WHERE event_id = (SELECT event_id FROM qms.event WHERE ticket_id = $ended AND version = 2)" ],
+	[ 'an event was never published', 'stream: no committed event left out',
+		'DELETE FROM qms_internal.event_position WHERE event_id = (SELECT min(event_id) FROM qms.event)' ],
 	[ 'held for another ticket that is not called', 'visit: held only while called elsewhere',
 		"UPDATE qms.ticket SET state = 'on_hold', hold_kind = 'other_ticket', held_at = now() WHERE ticket_id = $waiting" ],
 	[ 'somebody was passed over', 'order: nobody passed by turn',

@@ -159,6 +159,23 @@ my @statements = (
 			FROM (SELECT request_id, count(DISTINCT xid) AS effects FROM qms.event
 				WHERE request_id IS NOT NULL AND at > now() - interval '47 hours' GROUP BY request_id) e
 			LEFT JOIN (SELECT request_id, count(*) AS rows FROM qms_internal.request GROUP BY request_id) r USING (request_id)) a} ],
+	[ 'stream: one position per event', q{
+		SELECT count(*), count(*) FILTER (WHERE n > 1), min(id) FILTER (WHERE n > 1)
+		FROM (SELECT event_id AS id, count(*) AS n FROM qms_internal.event_position GROUP BY event_id
+			UNION ALL SELECT position, count(*) FROM qms_internal.event_position GROUP BY position) a} ],
+	[ 'stream: in the order of changes', q{
+		SELECT count(*), count(*) FILTER (WHERE bad), min(event_id) FILTER (WHERE bad)
+		FROM (SELECT e.event_id, e.version <= lag(e.version) OVER (PARTITION BY e.ticket_id ORDER BY p.position) AS bad
+			FROM qms_internal.event_position p JOIN qms.event e USING (event_id)
+			WHERE e.version IS NOT NULL) a} ],
+	# What the publisher says it has seen, as far back as positions are surely kept.
+	[ 'stream: no committed event left out', q{
+		SELECT count(*), count(*) FILTER (WHERE p.event_id IS NULL), min(e.event_id) FILTER (WHERE p.event_id IS NULL)
+		FROM qms.event e CROSS JOIN qms_internal.publisher f
+			CROSS JOIN (SELECT snapshot FROM qms_internal.publisher_progress ORDER BY turn DESC LIMIT 1) s
+			LEFT JOIN qms_internal.event_position p ON p.event_id = e.event_id
+		WHERE e.event_id > f.floor_event_id AND e.at > now() - interval '20 hours'
+			AND pg_visible_in_snapshot(e.xid, s.snapshot)} ],
 	[ 'event: one of a version', q{
 		SELECT count(*), count(*) FILTER (WHERE n > 1), min(ticket_id) FILTER (WHERE n > 1)
 		FROM (SELECT ticket_id, version, count(*) AS n FROM qms.event WHERE version IS NOT NULL GROUP BY ticket_id, version) a} ],

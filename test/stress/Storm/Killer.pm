@@ -26,16 +26,17 @@ sub connection
 		{ RaiseError => 0, PrintError => 0, PrintWarn => 0 });
 }
 
-# Any session but ours, rather one at work.
+# Any session but ours, rather one at work; now and then a worker of qms.
 sub victim
 {
 	my ($self) = @_;
 	my $dbh = $self->connection() or return;
+	my $type = rand() < 0.1 ? 'qms%' : 'client backend';
 
 	return $dbh->selectrow_array(q{
 		SELECT pid FROM pg_stat_activity
-		WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND datname = 'stress'
-		ORDER BY state = 'active' DESC, random() LIMIT 1});
+		WHERE backend_type LIKE ? AND pid <> pg_backend_pid() AND coalesce(datname, 'stress') = 'stress'
+		ORDER BY state = 'active' DESC, random() LIMIT 1}, {}, $type);
 }
 
 sub terminate
@@ -71,6 +72,25 @@ sub end_prepared
 	my $dbh = $self->connection() or return;
 
 	$dbh->do("ROLLBACK PREPARED '$_'") foreach @{ $dbh->selectcol_arrayref('SELECT gid FROM pg_prepared_xacts') };
+}
+
+# all_published(folder, seconds): has the publisher, after the last crash, published every event by then?
+sub all_published
+{
+	my ($folder, $seconds) = @_;
+	my $end = time() + $seconds;
+	my $dbh = DBI->connect("dbi:Pg:host=$folder;dbname=stress", 'postgres', '', { RaiseError => 1, PrintError => 1 });
+	my $left;
+
+	do
+	{
+		sleep 0.1;
+		($left) = $dbh->selectrow_array(q{
+			SELECT count(*) FROM qms.event e
+			WHERE NOT EXISTS (SELECT FROM qms_internal.event_position p WHERE p.event_id = e.event_id)});
+	} while ($left > 0 && time() < $end);
+	print "$left events are not published\n" if $left;
+	return !$left;
 }
 
 sub work
