@@ -97,12 +97,22 @@ check_numbers(void)
 static void
 skip_overdue(QmsCall *call)
 {
-	static QmsPlan plan = QMS_PLAN(
-								   "UPDATE qms.ticket SET resume_at = NULL WHERE resume_at <= $1", TIMESTAMPTZOID);
-	QmsParams	params = {0};
+	static QmsPlan plans[] = {
+		/* holds last until somebody ends them */
+		QMS_PLAN("UPDATE qms.ticket SET resume_at = NULL WHERE resume_at <= $1", TIMESTAMPTZOID),
+		/* who is called, and who is heard of, begins to be waited for now */
+		QMS_PLAN("UPDATE qms.ticket SET last_recall_at = $1 WHERE state = 'called'", TIMESTAMPTZOID),
+		QMS_PLAN("UPDATE qms_internal.ticket_seen SET seen_at = $1", TIMESTAMPTZOID)
+	};
+	int			i;
 
-	qms_param_time(&params, call->now);
-	qms_spi_run(&plan, &params);
+	for (i = 0; i < lengthof(plans); i++)
+	{
+		QmsParams	params = {0};
+
+		qms_param_time(&params, call->now);
+		qms_spi_run(&plans[i], &params);
+	}
 }
 
 QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
