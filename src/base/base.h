@@ -10,6 +10,7 @@
 
 #include "executor/spi.h"
 #include "utils/jsonb.h"
+#include "utils/relcache.h"
 #include "utils/timestamp.h"
 
 /* A moment that is not there; no real time is that early. */
@@ -173,6 +174,7 @@ extern bool qms_partition_drop_one(QmsPartitioned which, TimestampTz before);
 extern void qms_inval_watch(void);
 extern uint64 qms_inval_generation(void);
 extern void qms_inval_sessions(void);
+extern void (*qms_inval_hook) (Relation rel);
 
 /* ---- json.c: objects written key by key ---- */
 typedef struct QmsJson

@@ -20,6 +20,9 @@ static const char *const watched_names[] = {
 	"opening_hours", "closure", "signing_key", "staff_session"
 };
 
+/* Whoever wants to hear of changes of the configuration in the transaction that makes them. */
+void		(*qms_inval_hook) (Relation rel) = NULL;
+
 static Oid	watched[lengthof(watched_names)];
 static uint64 generation = 1;
 
@@ -94,5 +97,7 @@ qms_configuration_changed(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("configuration_changed() must be called as a trigger")));
 	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
+	if (qms_inval_hook != NULL)
+		qms_inval_hook(((TriggerData *) fcinfo->context)->tg_relation);
 	return PointerGetDatum(NULL);
 }

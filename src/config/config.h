@@ -28,6 +28,7 @@ typedef struct QmsQueueSettings
 	int64		join_from;		/* before opening */
 	bool		requires_arrival;
 	int64		last_ticket_before; /* closing */
+	int64		expire_after_closing;	/* -1: at the end of the day only */
 	int64		wanted_fallback;	/* how long a wanted counter or clerk is waited for */
 	int64		priority_step;	/* credit of one step of priority */
 	bool		is_public;
@@ -180,6 +181,7 @@ extern Jsonb *qms_settings_merge(const Jsonb *old, const Jsonb *changes);
 /* hours.c */
 extern void qms_hours_check_open(QmsQueue *queue, TimestampTz now);
 extern bool qms_hours_is_open(QmsQueue *queue, TimestampTz now, TimestampTz *closes_at, TimestampTz *next_open);
+extern TimestampTz qms_hours_closing(QmsQueue *queue, TimestampTz at);
 extern DateADT qms_service_day(const QmsQueue *queue, TimestampTz now);
 extern pg_tz *qms_zone_by_name(const char *name);
 

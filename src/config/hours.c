@@ -288,6 +288,19 @@ qms_hours_is_open(QmsQueue *queue, TimestampTz now, TimestampTz *closes_at, Time
 	return true;
 }
 
+/*
+ * The closing time of who came at a moment: the end of the opening he came in,
+ * or of the next one if it was closed.  DT_NOEND if there is none.
+ */
+TimestampTz
+qms_hours_closing(QmsQueue *queue, TimestampTz at)
+{
+	TimestampTz opens;
+	TimestampTz closes;
+
+	return open_after(hours_of(queue), queue->zone, at, &opens, &closes) ? closes : DT_NOEND;
+}
+
 static const char *const weekdays[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
 
 /* "Monday, 2030-01-07, 08:00" */

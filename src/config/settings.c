@@ -46,6 +46,8 @@ static const QmsSettingKey keys[] = {
 			"Who joined from afar is called only after he has arrived."),
 	SETTING("last_ticket_before", last_ticket_before, QMS_SET_DURATION, QMS_BOTH_KINDS, "duration", "0 s", 0, SECS_PER_DAY,
 			"How long before closing the last ticket is given."),
+	SETTING("expire_after_closing", expire_after_closing, QMS_SET_DURATION, QMS_BOTH_KINDS, "duration", NULL, 0, SECS_PER_DAY,
+			"Who still waits that long after the closing time he came before goes home; none: when a new day begins."),
 	SETTING("wanted_fallback", wanted_fallback, QMS_SET_DURATION, QMS_COUNTER_KIND, "duration", "15 min", 0, SECS_PER_DAY,
 			"How long a ticket waits for the counter or clerk it wants before anybody may call it."),
 	SETTING("priority_step", priority_step, QMS_SET_DURATION, QMS_BOTH_KINDS, "duration", "5 min", 0, SECS_PER_DAY,
@@ -344,6 +346,8 @@ set_default(const QmsSettingKey *key, QmsQueueSettings *out)
 
 	if (key->kind == QMS_SET_TIME)
 		*(TimestampTz *) ((char *) out + key->offset) = QMS_NO_TIME;
+	if (key->kind == QMS_SET_DURATION)
+		*(int64 *) ((char *) out + key->offset) = -1;
 	if (key->default_value == NULL)
 		return;
 	v.type = key->kind == QMS_SET_INT ? jbvNumeric : key->kind == QMS_SET_BOOL ? jbvBool : jbvString;

@@ -14,6 +14,7 @@
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
+#include "storage/spin.h"
 
 typedef struct Doorbell
 {
@@ -23,13 +24,20 @@ typedef struct Doorbell
 	pg_atomic_uint32 scheduler; /* its procno plus 1, while it wants to hear of every commit */
 } Doorbell;
 
+typedef struct DoorbellShared
+{
+	slock_t		claiming;
+	Doorbell	bells[QMS_MAX_DATABASES];
+} DoorbellShared;
+
+static DoorbellShared *shared = NULL;
 static Doorbell *doorbells = NULL;
 static bool wrote_events = false;
 
 Size
 qms_doorbell_size(void)
 {
-	return mul_size(sizeof(Doorbell), QMS_MAX_DATABASES);
+	return sizeof(DoorbellShared);
 }
 
 void
@@ -38,7 +46,10 @@ qms_doorbell_start(void)
 	bool		found;
 	int			i;
 
-	doorbells = ShmemInitStruct("qms doorbells", qms_doorbell_size(), &found);
+	shared = ShmemInitStruct("qms doorbells", qms_doorbell_size(), &found);
+	doorbells = shared->bells;
+	if (!found)
+		SpinLockInit(&shared->claiming);
 	for (i = 0; !found && i < QMS_MAX_DATABASES; i++)
 	{
 		pg_atomic_init_u32(&doorbells[i].database, InvalidOid);
@@ -61,20 +72,41 @@ find_doorbell(Oid database)
 	return NULL;
 }
 
+/*
+ * The doorbell of this database, taken if it has none: publisher and scheduler
+ * may come in any order, and one may go and come again while the other stays.
+ * So leaving only takes the name off, and a doorbell without names is free.
+ */
+static Doorbell *
+claim_doorbell(void)
+{
+	Doorbell   *bell;
+	int			i;
+
+	if (doorbells == NULL)
+		return NULL;
+	SpinLockAcquire(&shared->claiming);
+	bell = find_doorbell(MyDatabaseId);
+	for (i = 0; bell == NULL && i < QMS_MAX_DATABASES; i++)
+	{
+		Doorbell   *candidate = &doorbells[i];
+
+		if (pg_atomic_read_u32(&candidate->procno) != 0 || pg_atomic_read_u32(&candidate->scheduler) != 0)
+			continue;
+		bell = candidate;
+		pg_atomic_write_u32(&bell->rung, 0);
+		pg_atomic_write_u32(&bell->database, MyDatabaseId);
+	}
+	SpinLockRelease(&shared->claiming);
+	return bell;
+}
+
 /* The publisher of this database is at home; false if there is no place left. */
 bool
 qms_doorbell_attach(void)
 {
-	Doorbell   *bell = find_doorbell(MyDatabaseId);
-	int			i;
+	Doorbell   *bell = claim_doorbell();
 
-	for (i = 0; bell == NULL && doorbells != NULL && i < QMS_MAX_DATABASES; i++)
-	{
-		uint32		expected = InvalidOid;
-
-		if (pg_atomic_compare_exchange_u32(&doorbells[i].database, &expected, MyDatabaseId))
-			bell = &doorbells[i];
-	}
 	if (bell == NULL)
 		return false;
 	pg_atomic_write_u32(&bell->procno, MyProc->pgprocno + 1);
@@ -87,10 +119,8 @@ qms_doorbell_detach(void)
 {
 	Doorbell   *bell = find_doorbell(MyDatabaseId);
 
-	if (bell == NULL)
-		return;
-	pg_atomic_write_u32(&bell->procno, 0);
-	pg_atomic_write_u32(&bell->database, InvalidOid);
+	if (bell != NULL)
+		pg_atomic_write_u32(&bell->procno, 0);
 }
 
 /* Has it been rung since the last look?  Asked by the publisher, before its snapshot. */
@@ -138,16 +168,25 @@ qms_doorbell_ring(void)
 
 /*
  * The scheduler sleeps until its next due moment.  Commits that bring an earlier
- * one, or somebody for a counter that calls by itself, must wake it: it listens
- * as long as there is anything that could.
+ * one, or somebody for a counter that calls by itself, must wake it.
  */
+bool
+qms_doorbell_listen(void)
+{
+	Doorbell   *bell = claim_doorbell();
+
+	if (bell != NULL)
+		pg_atomic_write_u32(&bell->scheduler, MyProc->pgprocno + 1);
+	return bell != NULL;
+}
+
 void
-qms_doorbell_listen(bool listen)
+qms_doorbell_stop_listening(void)
 {
 	Doorbell   *bell = find_doorbell(MyDatabaseId);
 
 	if (bell != NULL)
-		pg_atomic_write_u32(&bell->scheduler, listen ? MyProc->pgprocno + 1 : 0);
+		pg_atomic_write_u32(&bell->scheduler, 0);
 }
 
 static void

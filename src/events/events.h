@@ -44,7 +44,8 @@ extern void qms_doorbell_detach(void);
 extern bool qms_doorbell_was_rung(void);
 extern void qms_doorbell_put_off(void);
 extern void qms_doorbell_ring(void);
-extern void qms_doorbell_listen(bool listen);
+extern bool qms_doorbell_listen(void);
+extern void qms_doorbell_stop_listening(void);
 extern void qms_doorbell_note(void);
 
 #endif							/* QMS_EVENTS_H */

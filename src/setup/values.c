@@ -28,23 +28,28 @@ interval_text(const Interval *value)
 	return pstrdup(buffer);
 }
 
+/* text[], and cidr[], whose elements are stored alike: an array of strings. */
 static void
 write_text_array(QmsJson *json, const char *key, Datum value)
 {
+	ArrayType  *array = DatumGetArrayTypeP(value);
 	StringInfoData list;
+	Oid			output;
+	bool		varlena;
 	Datum	   *elements;
 	bool	   *nulls;
 	int			n;
 	int			i;
 
-	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	getTypeOutputInfo(ARR_ELEMTYPE(array), &output, &varlena);
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT, &elements, &nulls, &n);
 	initStringInfo(&list);
 	appendStringInfoChar(&list, '[');
 	for (i = 0; i < n; i++)
 	{
 		if (i > 0)
 			appendStringInfoChar(&list, ',');
-		escape_json(&list, TextDatumGetCString(elements[i]));
+		escape_json(&list, OidOutputFunctionCall(output, elements[i]));
 	}
 	appendStringInfoChar(&list, ']');
 	qms_json_jsonb(json, key, DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(list.data))));
@@ -112,6 +117,7 @@ write_value(QmsJson *json, const char *key, Oid type, Datum value)
 			qms_json_jsonb(json, key, DatumGetJsonbP(value));
 			break;
 		case TEXTARRAYOID:
+		case CIDRARRAYOID:
 			write_text_array(json, key, value);
 			break;
 		case INT8ARRAYOID:

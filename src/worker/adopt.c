@@ -39,6 +39,24 @@ qms_adoption_state(char *reason, Size size)
 	return QMS_DB_DORMANT;
 }
 
+/*
+ * Was it set up or adopted here?  An empty database was not yet, and whether it
+ * is about to be filled by people or by a restore nobody knows: no worker does
+ * anything in it.  Once true it stays so.
+ */
+bool
+qms_adoption_is_ours(void)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT 1 FROM qms_internal.instance WHERE system_identifier = $1 AND database_oid = $2",
+								   INT8OID, OIDOID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, (int64) GetSystemIdentifier());
+	qms_param_datum(&params, ObjectIdGetDatum(MyDatabaseId));
+	return qms_spi_run(&plan, &params) > 0;
+}
+
 /* Identity sequences must be beyond what is there; a dump brings them, a copy of tables does not. */
 static void
 advance_sequences(void)
@@ -89,7 +107,14 @@ skip_overdue(QmsCall *call)
 
 QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
 {
+	/*
+	 * Nobody is writing events any more when the floor is read: one with a lower
+	 * id that commits later would never be published.
+	 */
+	static QmsPlan writers = QMS_PLAN_NOARGS("LOCK TABLE qms.event IN SHARE MODE");
 	static QmsPlan clear = QMS_PLAN_NOARGS("DELETE FROM qms_internal.instance");
+	/* A dump brings the positions of its origin along; ours begin with 1 again. */
+	static QmsPlan positions = QMS_PLAN_NOARGS("DELETE FROM qms_internal.event_position");
 	static QmsPlan write = QMS_PLAN(
 									"INSERT INTO qms_internal.instance (system_identifier, database_oid, created_at) VALUES ($1, $2, $3)",
 									INT8OID, OIDOID, TIMESTAMPTZOID);
@@ -114,7 +139,9 @@ QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate a random number")));
 	qms_lock(QMS_LOCK_SETUP, 0, true);
+	qms_spi_run(&writers, NULL);
 	qms_spi_run(&clear, NULL);
+	qms_spi_run(&positions, NULL);
 	qms_param_int64(&params, (int64) GetSystemIdentifier());
 	qms_param_datum(&params, ObjectIdGetDatum(MyDatabaseId));
 	qms_param_time(&params, call->now);

@@ -23,11 +23,13 @@
 #include "utils/snapmgr.h"
 
 #define MAX_BACKOFF_MS 300000
+#define LONGEST_NAP_MS 60000L
 
 static QmsWorkerStart mine;
 static QmsWorkerSlot *my_slot = NULL;
 static QmsDatabaseSlot *my_database = NULL;
 static MemoryContext turn_context = NULL;
+static bool is_ours = false;	/* the database was set up or adopted here */
 
 QmsWorkerSlot *
 qms_worker_mine(void)
@@ -41,12 +43,15 @@ leave(int code, Datum arg)
 {
 	if (mine.kind == QMS_PUBLISHER)
 		qms_doorbell_detach();
+	if (mine.kind == QMS_SCHEDULER)
+		qms_doorbell_stop_listening();
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
 	if (my_slot->pid == MyProcPid)
 	{
 		my_slot->pid = 0;
 		my_slot->procno = 0;
-		if (code != 0)
+		/* Stopped by somebody who needs the database: no failure, however often. */
+		if (code != 0 && my_database->blocked_by == 0)
 		{
 			int			delay = Min(1000 << Min(my_slot->failures, 8), MAX_BACKOFF_MS);
 
@@ -54,6 +59,9 @@ leave(int code, Datum arg)
 			my_slot->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
 		}
 	}
+	/* The slot of a database that was dropped or excluded can be given away now. */
+	if (my_database->excluded)
+		qms_worker_shared->rescan = true;
 	LWLockRelease(qms_worker_shared->lock);
 	qms_worker_wake_launcher();
 }
@@ -64,9 +72,10 @@ arrive(void)
 {
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
 	my_database = qms_worker_database(mine.database, false);
-	if (my_database == NULL || my_database->blocked_by != 0)
+	if (my_database == NULL || my_database->blocked_by != 0 || my_database->workers[mine.kind].pid > 0)
 	{
-		if (my_database != NULL)
+		/* One that is there already came from a start that was taken for lost. */
+		if (my_database != NULL && my_database->workers[mine.kind].pid <= 0)
 			my_database->workers[mine.kind].pid = 0;
 		LWLockRelease(qms_worker_shared->lock);
 		return false;
@@ -118,8 +127,10 @@ become_owner(void)
 	SetUserIdAndSecContext(get_role_oid("qms_owner", false), SECURITY_LOCAL_USERID_CHANGE);
 	if (qms_spi_check_installation())
 	{
+		is_ours = false;
 		qms_partition_forget();
 		qms_inval_watch();
+		qms_scheduler_forget();
 	}
 	qms_config_refresh();
 }
@@ -162,24 +173,32 @@ qms_worker_call(void)
 	return call;
 }
 
-/* Sleep until a moment of the real clock, or until woken. */
+/*
+ * Sleep until a moment of the real clock, or until woken.  The time that a latch
+ * waits stands still with a suspended machine and knows nothing of a clock that
+ * is set forward; so long sleeps are taken in naps, and after each the clock is
+ * looked at, nothing else.
+ */
 void
 qms_worker_sleep(TimestampTz until)
 {
-	long		timeout = -1;
+	int			events = 0;
 
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
 	my_slot->last_run_at = GetCurrentTimestamp();
 	my_slot->next_due_at = until;
 	LWLockRelease(qms_worker_shared->lock);
-	if (until != DT_NOEND)
+	while ((events & WL_LATCH_SET) == 0)
 	{
-		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
-		/* A long sleep in two naps costs nothing and survives a clock that is set back. */
-		timeout = Min(Max(timeout, 0), 3600000L);
+		long		timeout = -1;
+
+		if (until != DT_NOEND)
+			timeout = Min(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until), LONGEST_NAP_MS);
+		events = WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
+						   timeout, PG_WAIT_EXTENSION);
+		if (until <= GetCurrentTimestamp())
+			break;
 	}
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (timeout >= 0 ? WL_TIMEOUT : 0),
-					 timeout, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
@@ -196,19 +215,31 @@ probe(void)
 	QmsDatabaseState state = QMS_DB_ABSENT;
 	char		reason[QMS_ERROR_SIZE] = "";
 	char	   *name;
+	uint32		changes;
+	bool		current;
 
+	LWLockAcquire(qms_worker_shared->lock, LW_SHARED);
+	changes = my_database->changes;
+	LWLockRelease(qms_worker_shared->lock);
 	qms_worker_begin();
 	name = MemoryContextStrdup(turn_context, get_database_name(MyDatabaseId));
 	if (qms_worker_extension_is_here())
 		state = qms_adoption_state(reason, sizeof(reason));
 	qms_worker_commit();
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
-	if (my_database->state == QMS_DB_UNKNOWN)
+	/* Has something been committed meanwhile?  What we saw may be out of date: another probe. */
+	current = my_database->changes == changes && my_database->state == QMS_DB_UNKNOWN;
+	if (current)
 		my_database->state = state;
 	strlcpy(my_database->dormant_reason, reason, QMS_ERROR_SIZE);
 	my_slot->failures = 0;
+	if (state != QMS_DB_ACTIVE)
+	{
+		qms_worker_wake(my_database, QMS_PUBLISHER);
+		qms_worker_wake(my_database, QMS_SCHEDULER);
+	}
 	LWLockRelease(qms_worker_shared->lock);
-	if (state == QMS_DB_DORMANT)
+	if (state == QMS_DB_DORMANT && current)
 		ereport(WARNING,
 				(errcode(ERRCODE_QMS_NOT_ADOPTED),
 				 errmsg("qms is dormant in database \"%s\"", name),
@@ -236,47 +267,121 @@ recover(MemoryContext context)
 	LWLockRelease(qms_worker_shared->lock);
 	FreeErrorData(error);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	/* Who woke us for this turn must not cut the pause short; signals are looked at before we sleep. */
-	ResetLatch(MyLatch);
 	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
 }
 
-/* The extension is gone: so are we, quietly. */
+/*
+ * The extension is gone: so are we, quietly.  It may have been made again since
+ * we looked, so a probe says what is there.
+ */
 void
 qms_worker_leave(void)
 {
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
-	if (my_database->state != QMS_DB_UNKNOWN)
-		my_database->state = QMS_DB_ABSENT;
+	if (my_database->state == QMS_DB_ACTIVE)
+		my_database->state = QMS_DB_UNKNOWN;
 	LWLockRelease(qms_worker_shared->lock);
 	proc_exit(0);
+}
+
+/*
+ * Nothing is done in a database that is not ours (yet).  Whoever makes it ours
+ * wakes us; a safety look all the same, rarely.
+ */
+static TimestampTz
+turn_if_ours(TimestampTz (*turn) (void))
+{
+	if (!is_ours)
+	{
+		qms_worker_begin();
+		if (!qms_worker_extension_is_here())
+		{
+			qms_worker_commit();
+			qms_worker_leave();
+		}
+		is_ours = qms_adoption_is_ours();
+		qms_worker_commit();
+	}
+	return is_ours ? turn() : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 600000);
+}
+
+static bool
+go_on(void)
+{
+	return !ShutdownRequestPending && may_stay();
+}
+
+/*
+ * Wait after a failure: commits that wake us do not shorten it, or each would
+ * bring the same failure again.  Only who says that something has changed does.
+ */
+static void
+wait_for_retry(TimestampTz until)
+{
+	while (go_on() && my_slot->failures > 0 && GetCurrentTimestamp() < until)
+		qms_worker_sleep(until);
 }
 
 /* Turn after turn, until told to stop or nobody wants us here. */
 static void
 work(TimestampTz (*turn) (void))
 {
-	TimestampTz next;
-
-	while (!ShutdownRequestPending && may_stay())
+	while (go_on())
 	{
+		volatile bool failed = false;
+		TimestampTz next;
+
 		PG_TRY();
 		{
-			next = turn();
+			next = turn_if_ours(turn);
 			my_slot->failures = 0;
 		}
 		PG_CATCH();
 		{
 			next = recover(turn_context);
+			failed = true;
 		}
 		PG_END_TRY();
 		MemoryContextSwitchTo(turn_context);
 		MemoryContextReset(turn_context);
-		if (next <= GetCurrentTimestamp())
-			CHECK_FOR_INTERRUPTS();
-		else if (!ShutdownRequestPending && may_stay())
+		if (failed)
+			wait_for_retry(next);
+		/* Also when more is due already: a reload of the settings is noticed there. */
+		else if (go_on())
 			qms_worker_sleep(next);
 	}
+}
+
+/* A worker that fails outside of its turns ends; say why in the status. */
+static void
+run_kind(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		switch (mine.kind)
+		{
+			case QMS_PROBE:
+				probe();
+				break;
+			case QMS_PUBLISHER:
+				qms_publisher_start();
+				work(qms_publisher_turn);
+				qms_publisher_stop();
+				break;
+			default:
+				work(qms_scheduler_turn);
+				break;
+		}
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		qms_worker_record_error(my_slot, CopyErrorData()->message);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 void
@@ -292,26 +397,14 @@ qms_database_worker_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(mine.database, InvalidOid, 0);
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("statement_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
+	/* Whoever holds a lock for long makes a turn fail, visibly; he does not hold up a shutdown. */
+	SetConfigOption("lock_timeout", "5s", PGC_SUSET, PGC_S_OVERRIDE);
 	/* What ALTER DATABASE ... SET says of transactions is meant for people. */
-	SetConfigOption("lock_timeout", "0", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("default_transaction_read_only", "off", PGC_SUSET, PGC_S_OVERRIDE);
 	pgstat_report_appname(psprintf("qms %s %s", qms_worker_kind_name(mine.kind), QMS_VERSION));
 	turn_context = AllocSetContextCreate(TopMemoryContext, "qms turn", ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(turn_context);
-	switch (mine.kind)
-	{
-		case QMS_PROBE:
-			probe();
-			break;
-		case QMS_PUBLISHER:
-			qms_publisher_start();
-			work(qms_publisher_turn);
-			qms_publisher_stop();
-			break;
-		default:
-			work(qms_scheduler_turn);
-			break;
-	}
+	run_kind();
 	proc_exit(0);
 }

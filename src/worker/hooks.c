@@ -5,46 +5,52 @@
  * CREATE EXTENSION calls a C function of ours, DROP EXTENSION passes the object
  * access hook; both are acted upon at commit only.  Commands that need a
  * database without other sessions stop our workers in it first, and let the
- * launcher start them again afterwards, whether the command succeeded or not.
+ * launcher start them again when their transaction ends, whether they succeeded
+ * or not.
  */
 #include "worker/worker.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
-#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
 
 #define STOP_TIMEOUT_MS 20000
 
 static object_access_hook_type prev_access_hook = NULL;
 static ProcessUtility_hook_type prev_utility_hook = NULL;
 static bool extension_changed = false;
-static Oid	blocked_database = InvalidOid;
-static bool blocked_to_end = false; /* of the transaction */
+static List *blocked = NIL;		/* databases that this transaction keeps our workers out of */
 
 static void unblock(void);
 
+/*
+ * Only now others see what the transaction did: a database that is new or gone,
+ * the extension made or dropped.  Its locks are still held, so a worker that is
+ * started right now waits a moment.
+ */
 static void
 end_transaction(XactEvent event, void *arg)
 {
-	/* A transaction that dropped or altered the extension is over. */
-	if ((event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE) &&
-		blocked_to_end)
-	{
-		blocked_to_end = false;
-		unblock();
-	}
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
+		return;
 	if (event == XACT_EVENT_COMMIT && extension_changed)
 		qms_worker_probe_again(MyDatabaseId);
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		extension_changed = false;
+	extension_changed = false;
+	unblock();
 }
 
 static void
@@ -67,6 +73,17 @@ qms_worker_extension_changed(void)
 	extension_changed = true;
 }
 
+/*
+ * Organizations have appeared or gone: the first one makes an empty database
+ * ours, or shows that it is being restored.
+ */
+static void
+see_configuration(Relation rel)
+{
+	if (strcmp(RelationGetRelationName(rel), "organization") == 0)
+		qms_worker_extension_changed();
+}
+
 static void
 see_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
 {
@@ -81,28 +98,28 @@ see_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *ar
 	}
 }
 
-/* Let the launcher start workers in the database again. */
+/* Let the launcher start workers in the databases again. */
 static void
 unblock(void)
 {
-	QmsDatabaseSlot *slot;
+	ListCell   *cell;
 
-	if (blocked_database == InvalidOid)
+	if (blocked == NIL)
 		return;
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
-	slot = qms_worker_database(blocked_database, false);
-	if (slot != NULL && slot->blocked_by == MyProcPid)
-		slot->blocked_by = 0;
+	foreach(cell, blocked)
+	{
+		QmsDatabaseSlot *slot = qms_worker_database(lfirst_oid(cell), false);
+
+		/* Several sessions may want the same database for themselves. */
+		if (slot != NULL && --slot->blockers <= 0)
+			slot->blockers = slot->blocked_by = 0;
+	}
 	qms_worker_shared->rescan = true;
 	LWLockRelease(qms_worker_shared->lock);
-	blocked_database = InvalidOid;
+	list_free(blocked);
+	blocked = NIL;
 	qms_worker_wake_launcher();
-}
-
-static void
-unblock_at_exit(int code, Datum arg)
-{
-	unblock();
 }
 
 /* Any worker of ours still there?  Those that are get SIGTERM. */
@@ -131,27 +148,33 @@ workers_are_there(Oid database)
 	return some;
 }
 
-/* Stop our workers in a database and keep them out until unblock(). */
+/* Stop our workers in a database and keep them out until the transaction ends. */
 static void
 block(Oid database)
 {
-	static bool registered = false;
+	MemoryContext old;
 	QmsDatabaseSlot *slot;
 	int			waited;
 
-	if (!registered)
-	{
-		before_shmem_exit(unblock_at_exit, 0);
-		registered = true;
-	}
+	if (list_member_oid(blocked, database))
+		return;
+	watch_transaction();
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	blocked = lappend_oid(blocked, database);
+	MemoryContextSwitchTo(old);
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
 	slot = qms_worker_database(database, true);
 	if (slot != NULL)
+	{
 		slot->blocked_by = MyProcPid;
+		slot->blockers++;
+	}
 	LWLockRelease(qms_worker_shared->lock);
 	if (slot == NULL)
+	{
+		blocked = list_delete_oid(blocked, database);
 		return;
-	blocked_database = database;
+	}
 	/* Nothing is promised beyond that; the command says then who is in the way. */
 	for (waited = 0; waited < STOP_TIMEOUT_MS && workers_are_there(database); waited += 10)
 	{
@@ -225,38 +248,67 @@ commits_prepared(Node *statement)
 		((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED;
 }
 
-/* The command, with our workers out of the database until it is over. */
+/* What was prepared may have made the extension; its session could not tell at PREPARE. */
 static void
-run_blocked(Oid database, PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-			ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
-			DestReceiver *dest, QueryCompletion *qc);
-
-static void
-run_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-			ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
-			DestReceiver *dest, QueryCompletion *qc)
+probe_if_absent(void)
 {
-	if (prev_utility_hook)
-		prev_utility_hook(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-	else
-		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	QmsDatabaseSlot *slot;
+	bool		active;
+
+	if (qms_worker_shared == NULL)
+		return;
+	LWLockAcquire(qms_worker_shared->lock, LW_SHARED);
+	slot = qms_worker_database(MyDatabaseId, false);
+	active = slot != NULL && slot->state == QMS_DB_ACTIVE;
+	if (active)
+		qms_worker_wake(slot, QMS_SCHEDULER);
+	LWLockRelease(qms_worker_shared->lock);
+	if (!active)
+		qms_worker_probe_again(MyDatabaseId);
 }
 
-static void
-run_blocked(Oid database, PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
-			ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
-			DestReceiver *dest, QueryCompletion *qc)
+/*
+ * May this user do it at all?  Who may not must not be able to stop the workers
+ * by trying; the command itself says what is missing.
+ */
+static bool
+may_command(Node *statement, Oid database)
 {
-	block(database);
-	PG_TRY();
-	{
-		run_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-	}
-	PG_FINALLY();
-	{
-		unblock();
-	}
-	PG_END_TRY();
+	bool		may = pg_database_ownercheck(database, GetUserId());
+	HeapTuple	tuple;
+
+	if (may || !IsA(statement, CreatedbStmt))
+		return may;
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	may = HeapTupleIsValid(tuple) && ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+	may = may && HeapTupleIsValid(tuple) && ((Form_pg_database) GETSTRUCT(tuple))->datistemplate;
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return may;
+}
+
+static bool
+may_change_extension(void)
+{
+	Oid			extension = get_extension_oid("qms", true);
+
+	return OidIsValid(extension) && pg_extension_ownercheck(extension, GetUserId());
+}
+
+/* Keep our workers out of the database that the command needs without them. */
+static void
+make_room(Node *statement)
+{
+	const char *name = database_of(statement);
+	Oid			database = name ? get_database_oid(name, true) : InvalidOid;
+
+	if (OidIsValid(database) && may_command(statement, database))
+		block(database);
+	if (changes_extension(statement) && may_change_extension())
+		block(MyDatabaseId);
 }
 
 static void
@@ -264,23 +316,20 @@ see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
 			DestReceiver *dest, QueryCompletion *qc)
 {
-	Node	   *statement = pstmt->utilityStmt;
-	bool		prepared = commits_prepared(statement);
-	const char *name = database_of(statement);
-	Oid			database = name && !RecoveryInProgress() ? get_database_oid(name, true) : InvalidOid;
+	bool		prepared = commits_prepared(pstmt->utilityStmt);
 
-	if (qms_worker_shared != NULL && !RecoveryInProgress() && !blocked_to_end && changes_extension(statement))
-	{
-		watch_transaction();
-		blocked_to_end = true;
-		block(MyDatabaseId);
-	}
-	if (qms_worker_shared == NULL || !OidIsValid(database))
-		run_utility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+	/* Not for statements of an aborted transaction, such as ROLLBACK. */
+	if (qms_worker_shared != NULL && IsTransactionState() && !RecoveryInProgress())
+		make_room(pstmt->utilityStmt);
+	if (prev_utility_hook)
+		prev_utility_hook(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	else
-		run_blocked(database, pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
+		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	if (prepared)
+	{
 		qms_doorbell_ring();
+		probe_if_absent();
+	}
 }
 
 void
@@ -290,4 +339,5 @@ qms_hooks_init(void)
 	object_access_hook = see_drop;
 	prev_utility_hook = ProcessUtility_hook;
 	ProcessUtility_hook = see_utility;
+	qms_inval_hook = see_configuration;
 }

@@ -31,6 +31,8 @@
 
 #define MAX_BACKOFF_SECONDS 300
 
+#define PROBE_PATIENCE_MS 5000
+
 static bool workers_enabled = true;
 static char *excluded_databases = NULL;
 static int	history_retention = 0;
@@ -126,7 +128,15 @@ scan_databases(void)
 	databases = list_databases();
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
 	foreach(cell, databases)
-		(void) qms_worker_database(lfirst_oid(cell), true);
+	{
+		QmsDatabaseSlot *slot = qms_worker_database(lfirst_oid(cell), true);
+
+		if (slot != NULL && slot->excluded)
+		{
+			slot->excluded = false;
+			slot->state = QMS_DB_UNKNOWN;
+		}
+	}
 	for (i = 0; i < QMS_MAX_DATABASES; i++)
 	{
 		QmsDatabaseSlot *slot = &qms_worker_shared->databases[i];
@@ -135,6 +145,7 @@ scan_databases(void)
 			continue;
 		/* Dropped or excluded: its workers go when they see it, then the slot is free. */
 		slot->state = QMS_DB_ABSENT;
+		slot->excluded = true;
 		qms_worker_wake(slot, QMS_PUBLISHER);
 		qms_worker_wake(slot, QMS_SCHEDULER);
 		if (slot->workers[QMS_PROBE].pid == 0 && slot->workers[QMS_PUBLISHER].pid == 0 &&
@@ -203,14 +214,72 @@ say_slots_are_missing(int databases)
 	qms_worker_shared->too_few_slots = true;
 }
 
+/* Start one worker if it is time; false if there is no slot for it. */
+static bool
+start_if_due(QmsDatabaseSlot *slot, QmsWorkerKind kind, TimestampTz now, TimestampTz *next)
+{
+	QmsWorkerSlot *worker = &slot->workers[kind];
+
+	if (!wants(slot, kind) || worker->pid != 0)
+		return true;
+	if (worker->not_before > now)
+	{
+		*next = Min(*next, worker->not_before);
+		return true;
+	}
+	if (!start_worker(slot->database, kind))
+	{
+		*next = Min(*next, TimestampTzPlusMilliseconds(now, 5000));
+		return false;
+	}
+	worker->pid = -1;			/* asked for; the worker puts its own here */
+	worker->started_at = now;
+	return true;
+}
+
+/*
+ * Probe one database after the other; false if there is no slot for it.  A probe
+ * that hangs, because its database is locked, holds the others up for a moment
+ * only.  *done tells whether every database that can be looked at has been: the
+ * workers are started then, so that who runs out of slots knows how many it takes.
+ */
+static bool
+start_probes(TimestampTz now, TimestampTz *next, bool *done)
+{
+	bool		good = true;
+	int			i;
+
+	*done = true;
+	for (i = 0; i < QMS_MAX_DATABASES && *done; i++)
+	{
+		QmsWorkerSlot *probe = &qms_worker_shared->databases[i].workers[QMS_PROBE];
+		TimestampTz patience = TimestampTzPlusMilliseconds(probe->started_at, PROBE_PATIENCE_MS);
+
+		if (probe->pid != 0 && patience > now)
+		{
+			*done = false;
+			*next = Min(*next, patience);
+		}
+	}
+	for (i = 0; i < QMS_MAX_DATABASES && *done; i++)
+	{
+		QmsDatabaseSlot *slot = &qms_worker_shared->databases[i];
+		bool		idle = slot->workers[QMS_PROBE].pid == 0;
+
+		good = start_if_due(slot, QMS_PROBE, now, next);
+		*done = good && !(idle && slot->workers[QMS_PROBE].pid != 0);
+	}
+	return good;
+}
+
 /* Start what is missing; answers when to look again. */
 static TimestampTz
 start_missing(void)
 {
 	TimestampTz next = DT_NOEND;
 	TimestampTz now = GetCurrentTimestamp();
-	bool		probing = false;
-	bool		failed = false;
+	bool		probed;
+	bool		good;
 	int			active = 0;
 	int			i;
 	int			kind;
@@ -218,41 +287,20 @@ start_missing(void)
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
 	for (i = 0; i < QMS_MAX_DATABASES; i++)
 	{
-		reap(&qms_worker_shared->databases[i].workers[QMS_PROBE]);
-		probing = probing || qms_worker_shared->databases[i].workers[QMS_PROBE].pid != 0;
+		for (kind = 0; kind < QMS_WORKER_KINDS; kind++)
+			reap(&qms_worker_shared->databases[i].workers[kind]);
 		active += qms_worker_shared->databases[i].state == QMS_DB_ACTIVE;
 	}
-	for (i = 0; i < QMS_MAX_DATABASES; i++)
+	good = start_probes(now, &next, &probed);
+	for (i = 0; i < QMS_MAX_DATABASES && probed; i++)
 	{
-		QmsDatabaseSlot *slot = &qms_worker_shared->databases[i];
-
-		for (kind = 0; kind < QMS_WORKER_KINDS; kind++)
-		{
-			QmsWorkerSlot *worker = &slot->workers[kind];
-
-			reap(worker);
-			if (!wants(slot, kind) || worker->pid != 0 || (kind == QMS_PROBE && probing))
-				continue;
-			if (worker->not_before > now)
-			{
-				next = Min(next, worker->not_before);
-				continue;
-			}
-			if (!start_worker(slot->database, kind))
-			{
-				failed = true;
-				next = Min(next, TimestampTzPlusMilliseconds(now, 5000));
-				continue;
-			}
-			worker->pid = -1;	/* asked for; the worker puts its own here */
-			worker->started_at = now;
-			probing = probing || kind == QMS_PROBE;
-		}
+		good = start_if_due(&qms_worker_shared->databases[i], QMS_PUBLISHER, now, &next) && good;
+		good = start_if_due(&qms_worker_shared->databases[i], QMS_SCHEDULER, now, &next) && good;
 	}
 	LWLockRelease(qms_worker_shared->lock);
-	if (failed)
+	if (!good)
 		say_slots_are_missing(active);
-	else
+	else if (probed)
 		qms_worker_shared->too_few_slots = false;
 	return next;
 }

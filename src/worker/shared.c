@@ -144,6 +144,7 @@ qms_worker_probe_again(Oid database)
 	if (slot != NULL)
 	{
 		slot->state = QMS_DB_UNKNOWN;
+		slot->changes++;
 		for (kind = 0; kind < QMS_WORKER_KINDS; kind++)
 		{
 			slot->workers[kind].not_before = 0;
@@ -151,6 +152,8 @@ qms_worker_probe_again(Oid database)
 			qms_worker_wake(slot, kind);
 		}
 	}
+	/* The launcher may not know of the database, or it may be an excluded one. */
+	qms_worker_shared->rescan = true;
 	LWLockRelease(qms_worker_shared->lock);
 	qms_worker_wake_launcher();
 }

@@ -9,12 +9,17 @@
 
 #define QMS_TASK_BATCH 100
 
+struct QmsTask;
+
 typedef struct QmsTaskRun
 {
+	const struct QmsTask *task;
 	QmsCall    *call;			/* of the running transaction */
 	MemoryContext result_context;	/* items live here */
 	int64	   *items;			/* ids that are due now */
 	int			nitems;
+	bool		more;			/* the batch is full: plan again at once */
+	uint64		generation;		/* of the configuration that the plan has seen */
 	TimestampTz next;			/* when the task is due again; DT_NOEND: when something happens */
 } QmsTaskRun;
 
@@ -22,10 +27,32 @@ typedef struct QmsTask
 {
 	const char *name;
 	bool		follows_events; /* look also whenever a transaction has written events */
+	bool		follows_configuration;	/* and when the configuration is another one */
 	void		(*plan) (QmsTaskRun *run);	/* finds items and next */
 	void		(*run) (QmsTaskRun *run, int64 item);	/* one of them, in a transaction */
 } QmsTask;
 
 extern const QmsTask qms_tasks[];	/* ends with a name of NULL */
+
+/* scheduler.c: for plans */
+extern void qms_task_add(QmsTaskRun *run, int64 item);
+extern int	qms_task_limit(const QmsTaskRun *run);
+extern void qms_task_next(QmsTaskRun *run, TimestampTz at);
+extern bool qms_task_with_queue(QmsTaskRun *run, int64 queue_id,
+								void (*function) (QmsTaskRun *run, QmsQueue *queue, void *arg), void *arg);
+
+/* closing.c */
+extern void qms_plan_day_ends(QmsTaskRun *run);
+extern void qms_run_day_end(QmsTaskRun *run, int64 ticket_id);
+extern void qms_plan_closings(QmsTaskRun *run);
+extern void qms_run_closing(QmsTaskRun *run, int64 ticket_id);
+
+/* upkeep.c */
+extern void qms_plan_partitions(QmsTaskRun *run);
+extern void qms_run_partitions(QmsTaskRun *run, int64 item);
+extern void qms_plan_retention(QmsTaskRun *run);
+extern void qms_run_retention(QmsTaskRun *run, int64 which);
+extern void qms_plan_requests(QmsTaskRun *run);
+extern void qms_run_requests(QmsTaskRun *run, int64 item);
 
 #endif							/* QMS_TASKS_H */

@@ -48,7 +48,10 @@ typedef struct QmsDatabaseSlot
 {
 	Oid			database;		/* InvalidOid: free */
 	QmsDatabaseState state;
-	pid_t		blocked_by;		/* a session that needs the database for itself; 0: none */
+	uint32		changes;		/* counts what may have changed the state */
+	bool		excluded;		/* by qms.excluded_databases, or dropped */
+	int			blockers;		/* sessions that need the database for themselves */
+	pid_t		blocked_by;		/* the last of them; 0: none */
 	char		dormant_reason[QMS_ERROR_SIZE];
 	QmsWorkerSlot workers[QMS_WORKER_KINDS];
 } QmsDatabaseSlot;
@@ -105,7 +108,9 @@ extern TimestampTz qms_publisher_turn(void);
 extern void qms_publisher_start(void);
 extern void qms_publisher_stop(void);
 extern TimestampTz qms_scheduler_turn(void);
+extern void qms_scheduler_forget(void);
 extern QmsDatabaseState qms_adoption_state(char *reason, Size size);
+extern bool qms_adoption_is_ours(void);
 
 /* hooks.c */
 extern void qms_hooks_init(void);

@@ -1,7 +1,8 @@
 # Board.pm: shows what happens: a picture redrawn in place on a terminal, lines otherwise.
 #
-# What everybody may see (numbers called, how many wait and how long) is read as role display,
-# the rest of the queues as the reception, and the log, which is a table, as the superuser.
+# What happens comes from the stream: LISTEN is the doorbell, events_since tells, both as the
+# reception.  How many wait and how long, which everybody may see, is asked as role display, the
+# rest of the queues as the reception; what an event does not say of its ticket, as the superuser.
 package Board;
 
 use strict;
@@ -36,9 +37,10 @@ sub new
 	my ($class, $office, $option) = @_;
 	my $self = bless {
 		office => $office, option => $option, words => $words{ $option->{lang} },
-		seen => {}, last => 0, log => [], drawn => 0, listed => 0, trouble => [] }, $class;
+		log => [], drawn => 0, listed => 0, trouble => [] }, $class;
 
 	$self->{$_} = Office::connect($office, $_) foreach qw(display reception postgres);
+	$self->{stream} = Office::connect($office, 'reception');
 	my $locale = $ENV{LC_ALL} || $ENV{LC_CTYPE} || $ENV{LANG} || '';
 	$self->{utf8} = $locale =~ /utf-?8/i;
 	$self->{picture} = -t STDOUT && !$option->{plain} && ($ENV{TERM} || 'dumb') ne 'dumb';
@@ -50,8 +52,9 @@ sub new
 	}
 	$self->{clerk} = { map { @$_ } @{ $self->{reception}->selectall_arrayref(
 				q{SELECT staff_id, split_part(display_name, ' ', 1) FROM qms.staff_members}) } };
-	my ($last) = $self->{postgres}->selectrow_array('SELECT coalesce(max(event_id), 0) FROM qms.event');
-	$self->{last} = $last;
+	$self->{stream}->do('LISTEN qms');
+	@$self{qw(epoch position)} = $self->{stream}->selectrow_array('SELECT epoch, last_position FROM qms.stream_position()');
+	$self->{look} = 0;
 	if ($self->{picture})
 	{
 		$SIG{WINCH} = sub { $self->{size} = undef; $self->{drawn} = 0 };
@@ -119,11 +122,12 @@ sub wall_clock
 	return sprintf '%02d:%02d', $minutes / 60 % 24, $minutes % 60;
 }
 
-# An event of qms.event as somebody would tell it.
+# An event of the stream as somebody would tell it.
 sub sentence
 {
 	my ($self, $event) = @_;
 	my $data = $event->{data} ? from_json($event->{data}) : {};
+	my $clerk = $event->{actor_kind} eq 'staff' ? $self->{clerk}{ $event->{actor_id} } : undef;
 	my $counter = $self->{counter}{ $event->{counter_id} || $data->{from_counter_id} || 0 };
 	my $queue = $self->{queue}{ $event->{queue_id} || 0 };
 	my $at = $counter ? $self->name($counter, 'en') : '';
@@ -145,17 +149,17 @@ sub sentence
 	return ('dim', "is served at $at") if $kind eq 'ticket.serving';
 	return ('good', "done at $at") if $kind eq 'ticket.completed';
 	return ('bad', "did not come to $at") if $kind eq 'ticket.no_show';
-	return ('paused', $data->{hold_kind} eq 'other_ticket' ? "pauses: called for the other errand"
+	return ('paused', ($data->{hold_kind} || '') eq 'other_ticket' ? "pauses: called for the other errand"
 		: 'on hold: ' . ($data->{reason} || $data->{hold_kind}) . ($at ? ", then back to $at" : ''))
 	  if $kind eq 'ticket.held';
 	return ('paused', 'waits again, at the old place') if $kind eq 'ticket.resumed';
 	return ('paused', 'lets ' . ($data->{places} || 'some') . ' others go first') if $kind eq 'ticket.deferred';
 	return ('paused', "sent from $at to " . $self->name($queue, 'en') . ": $data->{note}") if $kind eq 'ticket.transferred';
-	return ('bad', ($event->{outcome} || '') eq 'left' ? 'gives up and leaves' : 'cancelled') if $kind eq 'ticket.cancelled';
+	return ('bad', ($data->{outcome} || '') eq 'left' ? 'gives up and leaves' : 'cancelled') if $kind eq 'ticket.cancelled';
 	return ('bad', 'sent home: the office closes') if $kind eq 'ticket.expired';
 	return ('bad', 'undo: ' . ($data->{undone_kind} || '') =~ s/^ticket\.//r . " taken back at $at") if $kind eq 'ticket.undone';
 	return ('dim', 'has a second errand: one visit, two tickets') if $kind eq 'ticket.updated' && $data->{shared_visit};
-	return ('dim', "$at opens" . ($event->{staff_id} ? ': ' . $self->{clerk}{ $event->{staff_id} } : '')) if $kind eq 'counter.opened';
+	return ('dim', "$at opens" . ($clerk ? ": $clerk" : '')) if $kind eq 'counter.opened';
 	return ('dim', "$at pauses" . ($data->{reason} ? ": $data->{reason}" : '')) if $kind eq 'counter.paused';
 	return ('dim', "$at goes on") if $kind eq 'counter.resumed';
 	return ('dim', "$at closes") if $kind eq 'counter.closed';
@@ -184,31 +188,87 @@ sub said
 	return;
 }
 
-# Events that were not there the last time.  Ids are given before commits, so look back a little.
-sub read_log
+# wait(SECONDS): until the doorbell rings, at most that long.
+sub wait
+{
+	my ($self, $seconds) = @_;
+	my $bits = '';
+
+	vec($bits, $self->{stream}{pg_socket}, 1) = 1;
+	select $bits, undef, undef, $seconds;
+	return;
+}
+
+# Has somebody rung?  Once a second we look all the same: a doorbell is no more than that.
+sub is_rung
 {
 	my ($self) = @_;
-	my $events = $self->{postgres}->selectall_arrayref(<<'SQL', { Slice => {} }, $self->{last} - 100);
-SELECT e.event_id, extract(epoch FROM e.at) AS at, e.kind, e.number, e.queue_id, e.counter_id, e.staff_id, e.data,
-	t.service_id, t.language, c.name AS class, t.outcome,
-	t.quoted_n, extract(epoch FROM t.quoted_p10) AS quoted_p10, extract(epoch FROM t.quoted_p90) AS quoted_p90
-FROM qms.event e
-	LEFT JOIN LATERAL (
-		SELECT service_id, language, customer_class_id, NULL AS outcome, quoted_n, quoted_p10, quoted_p90
-		FROM qms.ticket WHERE ticket_id = e.ticket_id
-		UNION ALL
-		SELECT service_id, language, customer_class_id, outcome, quoted_n, quoted_p10, quoted_p90
-		FROM qms.ticket_history WHERE ticket_id = e.ticket_id
-		LIMIT 1) t ON true
-	LEFT JOIN qms.customer_class c ON c.customer_class_id = t.customer_class_id
-WHERE e.event_id > ? ORDER BY e.event_id
-SQL
-	foreach my $event (@$events)
+	my $rung = time - $self->{look} >= 1;
+
+	while ($self->{stream}->pg_notifies)
 	{
-		next if $self->{seen}{ $event->{event_id} }++ || $event->{event_id} <= $self->{first_event};
-		$self->{last} = $event->{event_id} if $event->{event_id} > $self->{last};
-		$self->add_to_log($event->{at}, $event->{number} // '', $self->sentence($event));
+		$rung = 1;
 	}
+	$self->{look} = time if $rung;
+	return $rung;
+}
+
+# The stream from where we are, in order.  The server lives no longer than we do, so its epoch
+# does not change: an error is an error here.
+sub read_stream
+{
+	my ($self) = @_;
+
+	return unless $self->is_rung;
+	while (1)
+	{
+		my $events = $self->{stream}->selectall_arrayref(<<'SQL', { Slice => {} }, "staff:$self->{office}{branch}", @$self{qw(position epoch)});
+SELECT position, extract(epoch FROM at) AS at, kind, ticket_id, number, queue_id, counter_id, actor_kind, actor_id, data
+FROM qms.events_since(?, ?, 1000, ?)
+SQL
+		foreach my $event (@$events)
+		{
+			$self->{position} = $event->{position};
+			$self->add_details($event) if $event->{ticket_id};
+			$self->add_to_log($event->{at}, $event->{number} // '', $self->sentence($event));
+		}
+		last if @$events < 1000;
+	}
+	return;
+}
+
+# Language, service, class and what was promised: of the ticket, wherever it is by now.
+sub add_details
+{
+	my ($self, $event) = @_;
+	my $ticket = $self->{postgres}->selectrow_hashref(<<'SQL', undef, ($event->{ticket_id}) x 2);
+SELECT t.service_id, t.language, c.name AS class, t.quoted_n,
+	extract(epoch FROM t.quoted_p10) AS quoted_p10, extract(epoch FROM t.quoted_p90) AS quoted_p90
+FROM (
+	SELECT service_id, language, customer_class_id, quoted_n, quoted_p10, quoted_p90 FROM qms.ticket WHERE ticket_id = ?
+	UNION ALL
+	SELECT service_id, language, customer_class_id, quoted_n, quoted_p10, quoted_p90 FROM qms.ticket_history WHERE ticket_id = ?
+	LIMIT 1) t
+	LEFT JOIN qms.customer_class c ON c.customer_class_id = t.customer_class_id
+SQL
+	@$event{ keys %$ticket } = values %$ticket if $ticket;
+	return;
+}
+
+# The last events may still be on their way through the publisher.
+sub catch_up
+{
+	my ($self) = @_;
+	my ($last) = $self->{postgres}->selectrow_array('SELECT max(event_id) FROM qms.event');
+
+	foreach (1 .. 50)
+	{
+		my ($done) = $self->{postgres}->selectrow_array('SELECT count(*) FROM qms_internal.event_position WHERE event_id = ?', undef, $last);
+		last if $done;
+		$self->wait(0.1);
+		$self->is_rung;
+	}
+	$self->{look} = 0;
 	return;
 }
 
@@ -252,8 +312,7 @@ sub show
 {
 	my ($self, $now) = @_;
 
-	$self->{first_event} //= $self->{last};
-	$self->read_log;
+	$self->read_stream;
 	if ($self->{picture})
 	{
 		return unless $now || time - $self->{drawn} >= 1;

@@ -208,9 +208,11 @@ sub morning
 		$board->said(@$_) foreach listen_to_people();
 		$board->show;
 		last if !keys %children || time > $office{end} + 15;
-		sleep 0.15;
+		# Until something happens; what people say comes by another way.
+		$board->wait(0.15);
 	}
 	send_home();
+	$board->catch_up;
 	$board->show(1);
 	$board->close;
 	$board->summary($office{stop} ? 'ended early' : '');

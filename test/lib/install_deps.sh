@@ -27,7 +27,7 @@ for group in "${@:-build}"; do
 		demo) wanted+=("${build[@]}" procps libdbd-pg-perl) ;;
 		test)
 			wanted+=("${build[@]}" procps libipc-run-perl libdbd-pg-perl
-				libtap-parser-sourcehandler-pgtap-perl)
+				libtap-parser-sourcehandler-pgtap-perl python3-jsonschema python3-psycopg2)
 			[ -z "$pg" ] || wanted+=("postgresql-$pg-pgtap")
 			;;
 		*) echo "install_deps.sh: unknown group \"$group\" (build, test, bench, demo)" >&2; exit 2 ;;

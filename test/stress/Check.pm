@@ -17,7 +17,8 @@ use Scalar::Util qw(weaken);
 # Nothing is read through an index or our functions: a wrong index or function must not hide anything.
 my @settings = (
 	"search_path = pg_catalog, qms", 'enable_indexscan = off', 'enable_indexonlyscan = off', 'enable_bitmapscan = off',
-	"timezone = 'UTC'", "datestyle = 'ISO'", "intervalstyle = 'postgres'", 'jit = off', 'cursor_tuple_fraction = 1');
+	"timezone = 'UTC'", "datestyle = 'ISO'", "intervalstyle = 'postgres'", 'jit = off', 'cursor_tuple_fraction = 1',
+	'statement_timeout = 0');
 
 # run(dbh, acks => folder, margin => seconds, ids_only => 1): a Check::Report, and how many events there were.
 sub run

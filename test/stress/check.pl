@@ -8,6 +8,8 @@
 # --busy: an invariant that found nothing to check counts as broken.
 # The connection is libpq's: PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD, or --dsn.  The role must
 # be allowed to read schemas qms and qms_internal, without row security: a superuser or qms_owner.
+# It keeps every ticket of the log in memory: about 2 kB each.
+#
 # One line for each invariant; the exit code is 1 if any is broken, 2 if it could not be checked.
 use strict;
 use warnings;

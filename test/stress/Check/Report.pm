@@ -43,7 +43,8 @@ sub add
 	$self->invariant($name);
 	$self->{checked}{$name} += $checked;
 	$self->{bad}{$name} += $bad;
-	push @{ $self->{examples}{$name} }, splice(@examples, 0, 5);
+	my $room = 5 - @{ $self->{examples}{$name} // [] };
+	push @{ $self->{examples}{$name} }, splice(@examples, 0, $room) if $room > 0;
 }
 
 # Something worth knowing beside an invariant, counted.

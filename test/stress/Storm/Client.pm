@@ -282,58 +282,73 @@ sub prepare
 	return $self->command(($commit ? 'COMMIT' : 'ROLLBACK') . " PREPARED '$gid'");
 }
 
-# The same request over two connections at the same moment: one effect, one answer.
+# Two calls over two connections at the same moment: [function, arguments], [function, arguments].
+sub both_at_once
+{
+	my ($self, @calls) = @_;
+	my $other = $self->{other} //= Storm::Client->new(%$self, name => "$self->{name}b", dbh => undef, prepared => 0);
+	my @clients = ($self, $other);
+	my @statements;
+	my @answers;
+
+	foreach my $i (0, 1)
+	{
+		my ($function, $arguments) = @{ $calls[$i] };
+		my @names = sort keys %$arguments;
+		my $sql = "SELECT * FROM qms.$function(" . join(', ', map { "$_ => ?" } @names) . ')';
+		my $statement = $clients[$i]->connection()->prepare($sql, { pg_async => 1 });
+
+		$statement = undef unless $statement && $statement->execute(@{$arguments}{@names});
+		push @statements, $statement;
+	}
+	foreach my $i (0, 1)
+	{
+		push @answers, $clients[$i]->receive($statements[$i]);
+		$clients[$i]->account($calls[$i][0], $answers[$i]);
+	}
+	$self->{count}{'two at once'}++;
+	return @answers;
+}
+
+# The answer of a statement that was sent before.
+sub receive
+{
+	my ($self, $statement) = @_;
+	my $dbh = $self->{dbh};
+	my %answer = (state => '');
+
+	$answer{rows} = eval { $statement->fetchall_arrayref({}) } if $statement && $dbh->pg_result();
+	return \%answer if $answer{rows};
+	$answer{error} = $dbh->errstr // 'not sent';
+	$answer{state} = $dbh->state || 'XXXXX';
+	$answer{lost} = 1 if $answer{state} =~ /^57P0/ || $dbh->ping() <= 0;
+	$self->disconnect() if $answer{lost};
+	return \%answer;
+}
+
+# The same request twice at once: one effect, one answer.
 sub twice_at_once
 {
 	my ($self, $function, %arguments) = @_;
-	my $other = $self->{other} //= Storm::Client->new(%$self, name => "$self->{name}b");
-	my @answers;
 
 	$arguments{request_id} = new_request_id();
-	foreach my $client ($self, $other)
-	{
-		my @names = sort keys %arguments;
-		my $sql = "SELECT * FROM qms.$function(" . join(', ', map { "$_ => ?" } @names) . ')';
-		my $statement = $client->connection()->prepare($sql, { pg_async => 1 });
+	my @good = grep { $_->{rows} } $self->both_at_once([ $function, \%arguments ], [ $function, \%arguments ]);
 
-		push @answers, { statement => $statement, sent => $statement && $statement->execute(@arguments{@names}) };
-	}
-	foreach my $client ($self, $other)
-	{
-		my $answer = $answers[ $client == $self ? 0 : 1 ];
-		my $dbh = $client->{dbh};
-
-		if ($answer->{sent} && $dbh->pg_result())
-		{
-			$answer->{rows} = eval { $answer->{statement}->fetchall_arrayref({}) };
-		}
-		if (!$answer->{rows})
-		{
-			$answer->{error} = $dbh->errstr // '';
-			$answer->{state} = $dbh->state;
-			$answer->{lost} = 1 if $answer->{state} =~ /^57P0/ || $dbh->ping() <= 0;
-		}
-		$answer->{state} //= '';
-		delete $answer->{statement};
-		$client->disconnect() if $answer->{lost};
-		$client->account($function, $answer);
-	}
-	$self->{problems} += delete $other->{problems};
-	$other->{problems} = 0;
-	return $self->compare_pair($function, \%arguments, @answers);
-}
-
-sub compare_pair
-{
-	my ($self, $function, $arguments, @answers) = @_;
-	my @good = grep { $_->{rows} } @answers;
-
-	$self->{count}{'two at once'}++;
-	return $answers[0] unless @good;
-	$self->acknowledge_all($function, $arguments->{request_id}, $good[0]);
+	return { state => '' } unless @good;
+	$self->acknowledge_all($function, $arguments{request_id}, $good[0]);
 	$self->problem("two qms.$function at once answered otherwise: " . flat($good[0]) . ' / ' . flat($good[1]))
 	  if @good == 2 && flat($good[0]) ne flat($good[1]);
 	return $good[0];
+}
+
+# Two different calls at once; both may go well, one after the other.
+sub rivals
+{
+	my ($self, @calls) = @_;
+	my @answers = $self->both_at_once(@calls);
+
+	$self->acknowledge_all($calls[$_][0], undef, $answers[$_]) foreach 0, 1;
+	return @answers;
 }
 
 # Counts to a file that the parent adds up.
@@ -346,8 +361,7 @@ sub report
 	print $file "problems\t$self->{problems}\n";
 	close($file);
 	$self->disconnect();
-	return unless $self->{other};
-	$self->{other}->report();
+	$self->{other}->report() if $self->{other};
 }
 
 1;

@@ -10,7 +10,7 @@ use Storm::Customer;
 
 my @actions = (
 	[ 10, \&join_vip ], [ 4, \&transfer ], [ 4, \&hold ], [ 8, \&resume ], [ 3, \&requeue ], [ 3, \&cancel ],
-	[ 4, \&reinstate ], [ 4, \&update ], [ 3, \&look ], [ 2, \&survey ], [ 0.3, \&shut ], [ 2, \&at_some_counter ], [ 1, \&call_at_some_counter ]);
+	[ 4, \&reinstate ], [ 4, \&update ], [ 3, \&look ], [ 2, \&survey ], [ 0.3, \&shut ], [ 2, \&at_some_counter ], [ 1, \&call_at_some_counter ], [ 6, \&rivals ]);
 
 sub new
 {
@@ -125,6 +125,27 @@ sub call_at_some_counter
 	return $self->{client}->mutate('call_ticket', counter_id => $counter->{counter_id}, ticket_id => $ticket_id)
 	  if rand() < 0.5;
 	$self->{client}->twice_at_once('call_next', counter_id => $counter->{counter_id}, finish_current => 'completed');
+}
+
+# Two of us, or one of us and the customer, at once: at one counter, or with one ticket.
+sub rivals
+{
+	my ($self) = @_;
+	my ($ticket_id, $queue_id, $token) = $self->{pool}->some() or return;
+	my ($one, $two) = map { pick(@{ $self->{site}{counters} })->{counter_id} } 1, 2;
+	my @calls = @{ pick(
+			[ [ 'call_next', { counter_id => $one } ], [ 'call_next', { counter_id => $one } ] ],
+			[ [ 'call_next', { counter_id => $one, finish_current => 'completed' } ], [ 'call_next', { counter_id => $one, finish_current => 'no_show' } ] ],
+			[ [ 'call_ticket', { counter_id => $one, ticket_id => $ticket_id } ], [ 'call_ticket', { counter_id => $two, ticket_id => $ticket_id } ] ],
+			[ [ 'call_ticket', { counter_id => $one, ticket_id => $ticket_id } ], [ 'leave_queue', { token => $token } ] ],
+			[ [ 'transfer_ticket', { ticket_id => $ticket_id, queue_id => $queue_id } ], [ 'cancel_ticket', { ticket_id => $ticket_id } ] ],
+			[ [ 'reinstate_ticket', { ticket_id => $ticket_id } ], [ 'reinstate_ticket', { ticket_id => $ticket_id } ] ],
+			[ [ 'undo', { counter_id => $one } ], [ 'undo', { counter_id => $one } ] ],
+			[ [ 'undo', { counter_id => $one } ], [ 'complete_service', { counter_id => $one } ] ],
+			[ [ 'close_counter', { counter_id => $one } ], [ 'call_next', { counter_id => $one } ] ],
+			[ [ 'join_queue', { queue_id => $queue_id, subject => 'person 1' } ], [ 'join_queue', { queue_id => $queue_id, subject => 'person 1' } ] ]) };
+
+	$self->{client}->rivals(@calls);
 }
 
 1;
