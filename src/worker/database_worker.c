@@ -267,8 +267,6 @@ recover(MemoryContext context)
 	LWLockRelease(qms_worker_shared->lock);
 	FreeErrorData(error);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	/* Who woke us for this turn must not cut the pause short; signals are looked at before we sleep. */
-	ResetLatch(MyLatch);
 	return TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay);
 }
 

@@ -122,7 +122,7 @@ $ask->(q{SELECT iso.world(4)});
 $ask->(q{
 	CREATE TABLE public.hold (position bigint);
 	INSERT INTO public.hold VALUES (0);
-	CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+	CREATE FUNCTION public.hold() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET lock_timeout = 0 AS $$
 	BEGIN
 		IF NEW.position = (SELECT position FROM public.hold) THEN PERFORM pg_advisory_xact_lock_shared(77); END IF;
 		RETURN NEW;
