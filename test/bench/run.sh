@@ -120,6 +120,9 @@ make_cluster() {
 		<<<"$(sql -F ' ' -c 'SELECT * FROM bench.ids')"
 	for side in qms hand; do
 		sed 's|:q0 + :client_id / 4|:q0|' join_$side.sql >single_$side.sql
+		# Four clients at all 800 counters, so that none calls more often than in a long day.
+		sed 's|:client_id / 4|(:client_id * 200 + :i % 200) / 32|; s|:client_id \* 8 + 7|:client_id * 200 + 199|
+			s|:client_id \* 8|:client_id * 200|; s|:i % 8|:i % 200|' call_$side.sql >day_$side.sql
 	done
 	for name in join call; do
 		for side in qms hand; do
@@ -182,6 +185,7 @@ one() {
 	local script=$1 clients=$2 warm=1 every=0 before
 	[ "$clients" -lt 50 ] || warm=2
 	[[ $script != call_* ]] || every=8
+	[[ $script != day_* ]] || every=200
 	rm -f log.*
 	before=$(ticks)
 	"$bin/pgbench" -n -M prepared -f "$script.sql" -c "$clients" -j $((clients < 2 ? 1 : 2)) -T $((seconds + warm)) \
@@ -376,15 +380,15 @@ measure_flat() {
 measure_snapshot() {
 	local r side with=() without=() hand_with=() hand_without=() keep=$seconds
 	loaded=
-	load 100000 4
+	load 100000 100
 	seconds=$((seconds * 2))
 	for ((r = 1; r <= rounds; r++)); do
 		for side in qms hand; do
-			one call_$side 4
+			one day_$side 4
 			[ $side = qms ] && without+=("$rate") || hand_without+=("$rate")
 			restore
 			hold_snapshot
-			one call_$side 4
+			one day_$side 4
 			[ $side = qms ] && with+=("$rate") || hand_with+=("$rate")
 			let_go
 			restore
@@ -392,7 +396,7 @@ measure_snapshot() {
 	done
 	seconds=$keep
 	echo
-	echo "call_next, 4 clients at one queue, a snapshot held by somebody else for the whole round (target: within 10 %)"
+	echo "call_next, 4 clients at 800 counters of 25 queues, a snapshot held by somebody else for the whole round (target: within 10 %)"
 	echo
 	echo "| side | without, per second | with | with / without |"
 	echo "|---|---|---|---|"
