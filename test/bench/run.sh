@@ -104,6 +104,7 @@ make_cluster() {
 		listen_addresses = ''
 		unix_socket_directories = '$work'
 		shared_preload_libraries = 'qms'
+		qms.workers = ${QMS_BENCH_WORKERS:-off}
 		max_connections = 150
 		shared_buffers = 512MB
 		max_wal_size = 8GB
