@@ -14,11 +14,8 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
-
-#define PACE_MS 50
 
 #define LONGEST_REST (5 * USECS_PER_MINUTE)
 #define MAX_RESTING 256
@@ -357,25 +354,6 @@ notice_steps(TimestampTz now, TimestampTz planned)
 }
 
 /*
- * Commits wake us, in a busy branch hundreds in a second; looking at all timers
- * after each would take a core from those who work.  Timers are of seconds, and
- * a counter that calls by itself can wait a moment: so turns keep a distance.
- * The latch is not looked at meanwhile; it stays set.
- */
-static void
-keep_pace(void)
-{
-	static TimestampTz last_turn = 0;	/* of the real clock */
-	TimestampTz now = GetCurrentTimestamp();
-	int64		since = (now - last_turn) / 1000;
-
-	if (since >= 0 && since < PACE_MS)
-		(void) WaitLatch(MyLatch, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, PACE_MS - since, PG_WAIT_EXTENSION);
-	CHECK_FOR_INTERRUPTS();
-	last_turn = GetCurrentTimestamp();
-}
-
-/*
  * One turn.  Tasks that depend on what people do (timers, counters that call by
  * themselves) look each time they are woken; the others when they are due.
  */
@@ -383,12 +361,10 @@ TimestampTz
 qms_scheduler_turn(void)
 {
 	static TimestampTz planned = DT_NOEND;
-	TimestampTz now;
+	TimestampTz now = qms_clock_now();
 	TimestampTz next = DT_NOEND;
 	int			i;
 
-	keep_pace();
-	now = qms_clock_now();
 	notice_steps(now, planned);
 	/* Before looking: whoever commits afterwards wakes us. */
 	qms_doorbell_listen();
