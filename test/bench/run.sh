@@ -1,6 +1,6 @@
 #!/bin/bash
 # run.sh [--quick] [--only NAME[,NAME...]] [--seconds N]: what `make bench` runs.
-# Names: join call status flat snapshot single release.  Everything by default, some of it in less
+# Names: join call status flat snapshot single release publish.  Everything by default, some of it in less
 # detail with --quick.  N: measured seconds of one round of one side (default 2, quick 1).
 #
 # Each figure of join and call is a ratio: calls of qms a second over those of one prepared statement
@@ -37,7 +37,7 @@ done
 [[ ${seconds:=$([ -n "$quick" ] && echo 1 || echo 2)} =~ ^[1-9][0-9]*$ ]] || usage
 for name in ${only//,/ }; do
 	case $name in
-		all | join | call | status | flat | snapshot | single | release) ;;
+		all | join | call | status | flat | snapshot | single | release | publish) ;;
 		*) usage ;;
 	esac
 done
@@ -104,7 +104,7 @@ make_cluster() {
 		listen_addresses = ''
 		unix_socket_directories = '$work'
 		shared_preload_libraries = 'qms'
-		qms.workers = ${QMS_BENCH_WORKERS:-off}
+		qms.workers = off
 		max_connections = 150
 		shared_buffers = 512MB
 		max_wal_size = 8GB
@@ -317,6 +317,37 @@ measure_release() {
 	slow= loaded=
 }
 
+# Joins with the publisher and the scheduler at work, and without them.
+measure_publish() {
+	local r state clients with without ratios
+	echo
+	echo "join_queue with and without qms.workers (target: publishing costs writers at most 15 %)"
+	echo
+	echo "| clients | without, per second | with | with / without | min-max |"
+	echo "|---|---|---|---|---|"
+	for clients in 1 16; do
+		loaded=
+		load 1000 $clients
+		with=() without=() ratios=()
+		for ((r = 1; r <= rounds; r++)); do
+			for state in off on; do
+				echo "qms.workers = $state" >>data/postgresql.conf
+				stop
+				start
+				one join_qms $clients
+				[ $state = on ] && with+=("$rate") || without+=("$rate")
+				restore
+			done
+			ratios+=("$(awk "BEGIN { printf \"%.3f\", ${with[-1]} / ${without[-1]} }")")
+		done
+		printf '| %s | %.0f | %.0f | %.2f | %.2f-%.2f |\n' $clients "$(median "${without[@]}")" "$(median "${with[@]}")" \
+			"$(median "${ratios[@]}")" "$(printf '%s\n' "${ratios[@]}" | sort -n | head -n 1)" \
+			"$(printf '%s\n' "${ratios[@]}" | sort -n | tail -n 1)"
+	done
+	echo 'qms.workers = off' >>data/postgresql.conf
+	loaded=
+}
+
 # One side alone: latencies by the number of people waiting.
 measure_flat() {
 	local script=$1 r n rates p50s p99s
@@ -375,6 +406,7 @@ make_cluster
 echo "PostgreSQL $(sql -c 'SHOW server_version'), $(nproc) cores, fsync $(
 	"$bin/pg_test_fsync" -s 1 -f "$work/fsync.test" 2>/dev/null | awk '$1 == "fdatasync" { print $(NF - 1), "us"; exit }'), load $(cut -d ' ' -f 1-3 /proc/loadavg), $(date -u +%F), seconds a round: $seconds, rounds: $rounds"
 if wanted join || wanted call; then measure_ratios; fi
+! wanted publish || measure_publish
 ! wanted snapshot || measure_snapshot
 ! wanted flat || measure_flat call_qms "call_next, 1 client, by the length of the line"
 ! wanted status || measure_flat status_qms "ticket_status of the last 100 in line, 1 client, by the length of the line"
