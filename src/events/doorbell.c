@@ -200,7 +200,7 @@ wake_scheduler(void)
 }
 
 static void
-end_transaction(XactEvent event, void *arg)
+end_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
 	if (event == XACT_EVENT_COMMIT && wrote_events)
 	{

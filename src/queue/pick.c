@@ -367,7 +367,7 @@ take_claimed(Picker *picker, const QmsSource *source, QmsPick *pick)
 	for (;;)
 	{
 		take_from(picker, source, &found, pick);
-		if (found.ticket == NULL || qms_visit_claim(picker->call, found.ticket))
+		if (found.ticket == NULL || qms_visit_claim(found.ticket))
 			return found.ticket;
 		skip_visit(picker, found.ticket);
 	}

@@ -35,7 +35,7 @@ qms_counter_needed(QmsCall *call, int64 counter_id)
 
 /* The open session of a counter, NULL if it is closed. */
 QmsSession *
-qms_session_read(QmsCall *call, int64 counter_id)
+qms_session_read(int64 counter_id)
 {
 	static QmsPlan plan = QMS_PLAN("SELECT t FROM qms.staff_session t WHERE t.counter_id = $1 AND t.closed_at IS NULL",
 								   INT8OID);
@@ -46,9 +46,9 @@ qms_session_read(QmsCall *call, int64 counter_id)
 }
 
 QmsSession *
-qms_session_needed(QmsCall *call, int64 counter_id)
+qms_session_needed(int64 counter_id)
 {
-	QmsSession *session = qms_session_read(call, counter_id);
+	QmsSession *session = qms_session_read(counter_id);
 
 	if (session == NULL)
 		ereport(ERROR,
@@ -80,7 +80,7 @@ qms_session_profile(const QmsSession *session, const QmsCounter *counter)
 }
 
 void
-qms_session_check_may_call(QmsCall *call, const QmsSession *session)
+qms_session_check_may_call(const QmsSession *session)
 {
 	long long	counter_id = qms_row_int64(session, S_counter_id);
 
@@ -104,11 +104,11 @@ busy(int64 counter_id, const char *detail)
 
 /* Why did qms_session_take find no session to take? */
 static pg_attribute_noreturn() void
-explain_refusal(QmsCall *call, int64 counter_id)
+explain_refusal(int64 counter_id)
 {
-	QmsSession *session = qms_session_needed(call, counter_id);
+	QmsSession *session = qms_session_needed(counter_id);
 
-	qms_session_check_may_call(call, session);
+	qms_session_check_may_call(session);
 	busy(counter_id, psprintf("Ticket %lld is at the counter.",
 							  (long long) qms_row_int64(session, S_current_ticket_id)));
 }
@@ -176,7 +176,7 @@ qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 fini
 	}
 	qms_param_time(&params, call->now);
 	if (qms_spi_run(&plan, &params) != 1)
-		explain_refusal(call, qms_row_int64(session, S_counter_id));
+		explain_refusal(qms_row_int64(session, S_counter_id));
 	return qms_spi_int64(0, 0);
 }
 
@@ -236,7 +236,7 @@ qms_session_remember(QmsCall *call, int64 staff_session_id, int64 event_id)
 QmsTicket *
 qms_session_current_ticket(QmsCall *call, int64 counter_id, bool needed)
 {
-	QmsSession *session = qms_session_needed(call, counter_id);
+	QmsSession *session = qms_session_needed(counter_id);
 	int64		ticket_id = qms_row_int64(session, S_current_ticket_id);
 	QmsTicket  *ticket = NULL;
 

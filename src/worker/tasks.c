@@ -37,7 +37,7 @@ no_show_due(const QmsTicket *ticket)
 }
 
 static void
-plan_no_show(QmsTaskRun *run, QmsQueue *queue, void *arg)
+plan_no_show(QmsTaskRun *run, QmsQueue *queue pg_attribute_unused(), void *arg)
 {
 	const QmsTicket *ticket = arg;
 	TimestampTz due = no_show_due(ticket);
@@ -278,7 +278,7 @@ static void
 run_auto_call(QmsTaskRun *run, int64 counter_id)
 {
 	QmsCounter *counter = qms_config_counter(counter_id);
-	QmsSession *session = qms_session_read(run->call, counter_id);
+	QmsSession *session = qms_session_read(counter_id);
 
 	if (counter == NULL || session == NULL || !qms_row_isnull(session, S_paused_at) ||
 		!qms_row_isnull(session, S_current_ticket_id))
