@@ -293,7 +293,7 @@ QMS_FUNCTION(start_service, QMS_ACT_COUNTER, QMS_MUTATES)
 	qms_row_set_time(ticket, T_started_at, call->now);
 	qms_ticket_store(ticket);
 	event_id = qms_ticket_event(call, ticket, "ticket.serving", NULL, 0);
-	qms_session_remember(call, qms_row_int64(ticket, T_staff_session_id), event_id);
+	qms_session_remember(call, ticket, event_id);
 	return qms_ticket_answer(call, ticket);
 }
 

@@ -251,8 +251,11 @@ search(Picker *picker, const QmsSource *source, bool take, Found *found)
 		qms_bound_raise(source->queue_id, &bound, found->waiting ? found->first_key : PG_INT64_MAX,
 						still, nstill);
 	join_looks(found, &earlier);
-	if (is_nobody(found, take) && bound.from != PG_INT64_MIN)
-		scan(picker, source, PG_INT64_MIN, false, take, found);
+	if (!is_nobody(found, take) || bound.from == PG_INT64_MIN)
+		return;
+	scan(picker, source, PG_INT64_MIN, false, take, found);
+	if (found->waiting)
+		qms_bound_lower(source->queue_id, &bound, found->first_key);
 }
 
 /*

@@ -110,6 +110,7 @@ extern void qms_bound_forget_database(void);
 extern void qms_bound_register(int64 queue_id, int64 sort_key);
 extern void qms_bound_left(void);
 extern void qms_bound_read(int64 queue_id, QmsBound *bound);
+extern void qms_bound_lower(int64 queue_id, const QmsBound *seen, int64 key);
 extern void qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
 							const int64 *still_waiting, int nstill);
 
@@ -195,9 +196,14 @@ extern void qms_session_lock(const QmsSession *session);
 extern int64 qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 finished_ticket_id,
 							  int64 served_usec, const float8 *passes, int npasses);
 extern void qms_session_let_go(QmsCall *call, const QmsTicket *ticket, int64 served_usec, int64 event_id);
-extern void qms_session_remember(QmsCall *call, int64 staff_session_id, int64 event_id);
+extern void qms_session_remember(QmsCall *call, const QmsTicket *ticket, int64 event_id);
 extern QmsTicket *qms_session_current_ticket(QmsCall *call, int64 counter_id, bool needed);
 extern Datum qms_counter_answer(QmsCall *call, QmsCounter *counter, QmsSession *session);
+
+/* ---- session_hint.c: where the row of an open session lies ---- */
+extern void qms_session_hint_init(void);
+extern bool qms_session_hint(int64 counter_id, ItemPointer place);
+extern void qms_session_hint_remember(int64 counter_id, const ItemPointerData *place);
 
 /* ---- place.c: position and wait figures ---- */
 typedef struct QmsPlace

@@ -56,10 +56,9 @@ plan_no_shows(QmsTaskRun *run)
 	uint64		n;
 	uint64		i;
 
-	/* The index of open calls has a row per busy counter. */
 	qms_table_plan(&qms_ticket_table, &plan,
-				   "SELECT %s FROM qms.ticket t WHERE t.state IN ('called', 'serving') AND t.state = 'called' "
-				   "AND t.counter_id > 0 AND $1 > 0");
+				   "SELECT %s FROM qms.staff_session s JOIN qms.ticket t ON t.ticket_id = s.current_ticket_id "
+				   "WHERE s.closed_at IS NULL AND s.counter_id > 0 AND t.state = 'called' AND $1 > 0");
 	qms_param_int32(&params, 1);
 	n = qms_spi_run(&plan, &params);
 	for (i = 0; i < n; i++)
