@@ -19,6 +19,7 @@ static QmsField staff_fields[] = {
 	QMS_FIELD("branch_ids", QMS_F_BRANCHES),
 	QMS_FIELD("skills", QMS_F_WORDS),
 	QMS_FIELD("permissions", QMS_F_SETTINGS),
+	QMS_FIELD("disabled_at", QMS_F_HELD),
 	QMS_FIELDS_AT_END
 };
 

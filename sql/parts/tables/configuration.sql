@@ -197,6 +197,7 @@ CREATE TABLE qms.staff (
 	branch_ids bigint[] NOT NULL DEFAULT '{}',
 	skills text[] NOT NULL DEFAULT '{}',
 	permissions jsonb NOT NULL DEFAULT '{}',
+	disabled_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	deleted_at timestamptz,
