@@ -285,5 +285,6 @@ const QmsTask qms_tasks[] = {
 	{"silent", 0, true, plan_silent, run_silent},
 	{"retention", 0, false, qms_plan_retention, qms_run_retention},
 	{"requests", 0, false, qms_plan_requests, qms_run_requests},
+	{"secrets", 0, false, qms_plan_secrets, qms_run_secrets},
 	{NULL, 0, false, NULL, NULL}
 };

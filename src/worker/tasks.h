@@ -55,4 +55,8 @@ extern void qms_run_retention(QmsTaskRun *run, int64 which);
 extern void qms_plan_requests(QmsTaskRun *run);
 extern void qms_run_requests(QmsTaskRun *run, int64 item);
 
+/* secrets.c */
+extern void qms_plan_secrets(QmsTaskRun *run);
+extern void qms_run_secrets(QmsTaskRun *run, int64 which);
+
 #endif							/* QMS_TASKS_H */
