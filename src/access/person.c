@@ -66,7 +66,7 @@ qms_person_event(QmsCall *call, const char *verb, int64 organization_id, const Q
 	if (actor != NULL)
 	{
 		himself.kind = strcmp(actor->role, "admin") == 0 ? QMS_ADMIN : QMS_STAFF;
-		himself.kind_name = qms_principal_kind_name(himself.kind);
+		himself.kind_name = qms_principal_kind_name(QMS_STAFF);
 		himself.id = actor->staff_id;
 		himself.organization_id = actor->organization_id;
 		himself.role = actor->role;
