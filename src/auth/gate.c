@@ -63,11 +63,7 @@ qms_gate_call(FunctionCallInfo fcinfo, const QmsFunction *function)
 	QmsCall		call = {0};
 	Datum		result;
 
-	if (qms_spi_check_installation())
-	{
-		qms_partition_forget();
-		qms_inval_watch();
-	}
+	(void) qms_installation_check();
 	call.fcinfo = fcinfo;
 	call.function = function;
 	call.result_context = CurrentMemoryContext;

@@ -308,7 +308,11 @@ make_room(Node *statement)
 	if (OidIsValid(database) && may_command(statement, database))
 		block(database);
 	if (changes_extension(statement) && may_change_extension())
+	{
 		block(MyDatabaseId);
+		/* After an update it may be of the version of this library now, or not any more. */
+		qms_worker_extension_changed();
+	}
 }
 
 static void
