@@ -1,4 +1,4 @@
-# pg_upgrade, by copies and by links: it passes with qms preloaded in both clusters, no worker runs
+# pg_upgrade: it passes with qms preloaded in both clusters, no worker runs
 # under it, and afterwards the database is dormant until it is adopted; numbers, ids, tokens and
 # partitions go on.
 use strict;
@@ -32,7 +32,7 @@ sub ask
 	return $node->safe_psql($database // 'postgres', $sql);
 }
 
-# ---- the old cluster: tickets in many states, a past month, a timer, a second database and an empty one ----
+# ---- the old cluster: tickets in many states, a past month, a timer, a second database ----
 
 my $old = Qms::node('old', @settings);
 ask($old, slurp_file('test/specs/world.sql'));
@@ -44,8 +44,7 @@ ask($old, q{SELECT qms.hold_ticket(iso.id('A005'), resume_at => '2030-05-06 11:0
 ask($old, q{SET qms.mock_now = '2020-01-10 10:00+00'; SELECT iso.remember('past', queue_id) FROM qms.create_queue('past', iso.id('branch'), prefix => 'P', settings => '{"live_past_midnight": true}');
 	SELECT iso.join('past'), iso.join('past'); SELECT iso.act('cancel_ticket', 'P001')});
 $old->safe_psql('postgres', 'CREATE DATABASE second');
-$old->safe_psql('postgres', 'CREATE DATABASE empty');
-ask($old, 'CREATE EXTENSION qms', $_) foreach qw(second empty);
+ask($old, 'CREATE EXTENSION qms', 'second');
 ask($old, slurp_file('test/specs/world.sql'), 'second');
 ask($old, q{SELECT iso.world(2)}, 'second');
 foreach my $database (qw(postgres second))
@@ -69,13 +68,14 @@ my %had = map { $_ => dump_of($old, $_) } qw(postgres second);
 $old->stop;
 $old->append_conf('postgresql.conf', 'qms.workers = on');
 
-foreach my $mode (qw(copy link))
+# Links differ in nothing that is ours; they are tried with QMS_UPGRADE_MODES='copy link'.
+foreach my $mode (split ' ', $ENV{QMS_UPGRADE_MODES} // 'copy')
 {
 	my $new = Qms::node($mode, { start => 0 }, @settings);
 	my $place = "$folder/$mode";
 
 	mkdir $place;
-	command_ok([ 'sh', '-c', 'cd "$0" && exec "$@"', $place, "$bin/pg_upgrade", '--no-sync', '--retain', ($mode eq 'link' ? '--link' : ()), '-b', $bin, '-B', $bin,
+	command_ok([ 'sh', '-c', 'cd "$0" && exec "$@"', $place, "$bin/pg_upgrade", '--no-sync', '--retain', '--jobs', '2', ($mode eq 'link' ? '--link' : ()), '-b', $bin, '-B', $bin,
 		'-d', $old->data_dir, '-D', $new->data_dir, '-s', $new->host, '-p', $old->port, '-P', $new->port ], "$mode: pg_upgrade");
 	my $log = join '', map { slurp_file($_) } glob($new->data_dir . '/pg_upgrade_output.d/*/log/pg_upgrade_server.log');
 	like($log, qr/database system is ready to accept connections/, "$mode: pg_upgrade has started servers");
@@ -96,7 +96,6 @@ foreach my $mode (qw(copy link))
 				eq 'dormant: Its data was set up on another server.' }), "$mode: $database is dormant, and why");
 		like(slurp_file($new->logfile), qr/WARNING:  qms is dormant in database "$database"/, "$mode: $database: a warning in the log");
 	}
-	Qms::wait_for($new, q{SELECT count(*) = 2 FROM qms.worker_status WHERE database = 'empty' AND state = 'active' AND pid IS NOT NULL}, "$mode: where nothing was set up nothing has to be adopted");
 	my $positions = ask($new, 'SELECT count(*), max(position) FROM qms_internal.event_position');
 
 	# People work; nothing is done by itself.
