@@ -57,6 +57,7 @@ typedef struct QmsQueue
 	char		prefix[8];		/* empty for release queues */
 	char	   *name;
 	bool		by_class;
+	bool		calls_itself;	/* counters of its branch may call by themselves */
 	pg_tz	   *zone;
 	QmsQueueSettings settings;
 	int64		mean_service;	/* microseconds, of the services offered here */
@@ -171,7 +172,7 @@ typedef struct QmsSettingKey
 	Size		offset;			/* in QmsQueueSettings */
 } QmsSettingKey;
 
-extern const QmsSettingKey *qms_settings_key(int n);
+extern const QmsSettingKey *qms_settings_key(size_t n);
 extern const char *qms_settings_kind_name(QmsSettingKind kind);
 extern const char *qms_settings_applies_name(int applies);
 extern int64 qms_time_of_day(const char *text);

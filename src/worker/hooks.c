@@ -44,7 +44,7 @@ static void unblock(void);
  * started right now waits a moment.
  */
 static void
-end_transaction(XactEvent event, void *arg)
+end_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;
@@ -81,6 +81,7 @@ qms_worker_extension_changed(void)
 static void
 see_configuration(Relation rel)
 {
+	qms_doorbell_note_work(QMS_WAKE_ALL);
 	if (strcmp(RelationGetRelationName(rel), "organization") == 0)
 		qms_worker_extension_changed();
 }
@@ -352,6 +353,7 @@ see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	if (prepared)
 	{
 		qms_doorbell_ring();
+		qms_doorbell_wake_scheduler(QMS_WAKE_ALL, DT_NOEND);
 		probe_if_absent();
 	}
 }

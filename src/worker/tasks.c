@@ -23,24 +23,11 @@ add_result(QmsTaskRun *run, uint64 n)
 
 /* ---- a called customer does not come ---- */
 
-static TimestampTz
-no_show_due(const QmsTicket *ticket)
-{
-	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
-	TimestampTz since = qms_row_time(ticket, T_last_recall_at);
-
-	if (queue == NULL || queue->settings.no_show_after == 0)
-		return DT_NOEND;
-	if (since == QMS_NO_TIME)
-		since = qms_row_time(ticket, T_called_at);
-	return since + queue->settings.no_show_after;
-}
-
 static void
-plan_no_show(QmsTaskRun *run, QmsQueue *queue, void *arg)
+plan_no_show(QmsTaskRun *run, QmsQueue *queue pg_attribute_unused(), void *arg)
 {
 	const QmsTicket *ticket = arg;
-	TimestampTz due = no_show_due(ticket);
+	TimestampTz due = qms_ticket_no_show_due(ticket);
 
 	if (due <= run->call->now)
 		qms_task_add(run, qms_row_int64(ticket, T_ticket_id));
@@ -56,10 +43,9 @@ plan_no_shows(QmsTaskRun *run)
 	uint64		n;
 	uint64		i;
 
-	/* The index of open calls has a row per busy counter. */
 	qms_table_plan(&qms_ticket_table, &plan,
-				   "SELECT %s FROM qms.ticket t WHERE t.state IN ('called', 'serving') AND t.state = 'called' "
-				   "AND t.counter_id > 0 AND $1 > 0");
+				   "SELECT %s FROM qms.staff_session s JOIN qms.ticket t ON t.ticket_id = s.current_ticket_id "
+				   "WHERE s.closed_at IS NULL AND s.counter_id > 0 AND t.state = 'called' AND $1 > 0");
 	qms_param_int32(&params, 1);
 	n = qms_spi_run(&plan, &params);
 	for (i = 0; i < n; i++)
@@ -78,7 +64,7 @@ run_no_show(QmsTaskRun *run, int64 ticket_id)
 	qms_visit_lock_of(ticket_id);
 	ticket = qms_ticket_lock_if(QMS_IF_OPEN, ticket_id);
 	/* Served, recalled or gone meanwhile: not due any more. */
-	if (ticket == NULL || qms_ticket_state(ticket) != QMS_CALLED || no_show_due(ticket) > run->call->now)
+	if (ticket == NULL || qms_ticket_no_show_due(ticket) > run->call->now)
 		return;
 	qms_finish(run->call, ticket, QMS_NO_SHOW, NULL, "no_show_after", true);
 }
@@ -278,7 +264,7 @@ static void
 run_auto_call(QmsTaskRun *run, int64 counter_id)
 {
 	QmsCounter *counter = qms_config_counter(counter_id);
-	QmsSession *session = qms_session_read(run->call, counter_id);
+	QmsSession *session = qms_session_read(counter_id);
 
 	if (counter == NULL || session == NULL || !qms_row_isnull(session, S_paused_at) ||
 		!qms_row_isnull(session, S_current_ticket_id))
@@ -290,14 +276,14 @@ run_auto_call(QmsTaskRun *run, int64 counter_id)
 
 /* In the order in which they are done when all are due, as after a day of downtime. */
 const QmsTask qms_tasks[] = {
-	{"partitions", false, false, qms_plan_partitions, qms_run_partitions},
-	{"no_show", true, false, plan_no_shows, run_no_show},
-	{"hold", true, false, plan_holds, run_hold},
-	{"day_end", false, true, qms_plan_day_ends, qms_run_day_end},
-	{"closing", false, true, qms_plan_closings, qms_run_closing},
-	{"auto_call", true, false, plan_auto_calls, run_auto_call},
-	{"silent", false, true, plan_silent, run_silent},
-	{"retention", false, false, qms_plan_retention, qms_run_retention},
-	{"requests", false, false, qms_plan_requests, qms_run_requests},
-	{NULL, false, false, NULL, NULL}
+	{"partitions", 0, false, qms_plan_partitions, qms_run_partitions},
+	{"no_show", QMS_WAKE_TIMERS, false, plan_no_shows, run_no_show},
+	{"hold", QMS_WAKE_TIMERS, false, plan_holds, run_hold},
+	{"day_end", 0, true, qms_plan_day_ends, qms_run_day_end},
+	{"closing", 0, true, qms_plan_closings, qms_run_closing},
+	{"auto_call", QMS_WAKE_CALLS, false, plan_auto_calls, run_auto_call},
+	{"silent", 0, true, plan_silent, run_silent},
+	{"retention", 0, false, qms_plan_retention, qms_run_retention},
+	{"requests", 0, false, qms_plan_requests, qms_run_requests},
+	{NULL, 0, false, NULL, NULL}
 };
