@@ -136,6 +136,7 @@ extern void qms_row_copy_value(QmsRow *to, int c, const QmsRow *from, int from_c
 /* ---- installation.c ---- */
 extern bool qms_installation_check(void);
 extern char *qms_installation_version(void);
+extern uint64 qms_installation_number(void);
 
 /* ---- clock.c ---- */
 extern TimestampTz qms_clock_now(void);

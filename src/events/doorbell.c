@@ -18,6 +18,7 @@
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
+#include "utils/resowner.h"
 
 typedef struct Doorbell
 {
@@ -46,6 +47,7 @@ static Doorbell *doorbells = NULL;
 static bool wrote_events = false;
 static uint32 wanted = 0;		/* by this transaction */
 static TimestampTz earliest = DT_NOEND; /* timer that it brings */
+static bool committed = false;	/* and what is wanted has yet to be told */
 
 Size
 qms_doorbell_size(void)
@@ -262,21 +264,41 @@ qms_doorbell_wake_scheduler(uint32 bits, TimestampTz due)
 }
 
 static void
+forget_transaction(void)
+{
+	wrote_events = false;
+	committed = false;
+	wanted = 0;
+	earliest = DT_NOEND;
+}
+
+static void
 end_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
 	if (event == XACT_EVENT_COMMIT)
 	{
 		if (wrote_events)
 			qms_doorbell_ring();
-		if (wanted != 0 || earliest != DT_NOEND)
-			qms_doorbell_wake_scheduler(wanted, earliest);
+		committed = true;
 	}
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-	{
-		wrote_events = false;
-		wanted = 0;
-		earliest = DT_NOEND;
-	}
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		forget_transaction();
+}
+
+/*
+ * The scheduler is woken when this transaction is over in every respect: the
+ * invalidations have been sent, or it would plan with the old configuration and
+ * sleep on; the locks are released, or it would have to wait for us.
+ */
+static void
+end_locks(ResourceReleasePhase phase, bool isCommit pg_attribute_unused(), bool isTopLevel,
+		  void *arg pg_attribute_unused())
+{
+	if (!committed || phase != RESOURCE_RELEASE_AFTER_LOCKS || !isTopLevel)
+		return;
+	if (wanted != 0 || earliest != DT_NOEND)
+		qms_doorbell_wake_scheduler(wanted, earliest);
+	forget_transaction();
 }
 
 /* Hear of the end of this transaction; false where there are no workers. */
@@ -288,7 +310,10 @@ is_registered(void)
 	if (doorbells == NULL)
 		return false;
 	if (!registered)
+	{
 		RegisterXactCallback(end_transaction, NULL);
+		RegisterResourceReleaseCallback(end_locks, NULL);
+	}
 	registered = true;
 	return true;
 }

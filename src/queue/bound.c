@@ -432,9 +432,8 @@ qms_bound_read(int64 queue_id, QmsBound *bound)
 }
 
 /*
- * Somebody waits before the beginning and is no exception: he came where no
- * trigger saw him (session_replication_role = replica).  Going back is always
- * right.
+ * Somebody waits before the beginning and is no exception: no trigger saw him
+ * come (session_replication_role = replica).  Going back is always right.
  */
 void
 qms_bound_lower(int64 queue_id, const QmsBound *seen, int64 key)

@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -384,6 +385,8 @@ qms_scheduler_turn(void)
 	notice_steps(now, planned);
 	/* Before looking: whoever commits afterwards wakes us. */
 	woken_for = qms_doorbell_listen();
+	/* A turn in which nothing is due begins no transaction, but has to hear of changes. */
+	AcceptInvalidationMessages();
 	/* Commits that brought a timer behind the earliest one were not told apart. */
 	if (next_due(QMS_WAKE_TIMERS) <= now)
 		woken_for |= QMS_WAKE_TIMERS;
