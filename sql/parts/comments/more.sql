@@ -51,7 +51,7 @@ COMMENT ON COLUMN qms.event.data IS 'What else a reader needs: resulting values,
 COMMENT ON TABLE qms.event_consumer IS 'Readers of the event stream whose position is kept for them.';
 COMMENT ON COLUMN qms.event_consumer.event_consumer_id IS 'Id.';
 COMMENT ON COLUMN qms.event_consumer.organization_id IS 'Organization whose events it reads; null: all.';
-COMMENT ON COLUMN qms.event_consumer.name IS 'Name, unique.';
+COMMENT ON COLUMN qms.event_consumer.name IS 'Name, unique in the organization.';
 COMMENT ON COLUMN qms.event_consumer.position IS 'Last position that the reader has confirmed; 0: none.';
 COMMENT ON COLUMN qms.event_consumer.epoch IS 'Epoch that the position counts in; null: nothing read yet.';
 COMMENT ON COLUMN qms.event_consumer.enabled IS 'False: nothing is kept for it any longer.';

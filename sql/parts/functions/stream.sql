@@ -40,7 +40,7 @@ COMMENT ON FUNCTION qms.stream_position IS 'Epoch and last position of the strea
 CREATE FUNCTION qms.create_consumer(name text, organization_id bigint DEFAULT NULL, from_oldest boolean DEFAULT false, request_id uuid DEFAULT NULL)
 RETURNS qms.event_consumer LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_create_consumer';
-COMMENT ON FUNCTION qms.create_consumer IS 'A durable place in the stream of an organization (null, superusers only: of all). It begins at the end of the stream, or with from_oldest at the oldest event that is kept; nothing it has not read is dropped. Callers: superusers and whoever administers the whole organization. Errors: 23505, QM101, 42501.';
+COMMENT ON FUNCTION qms.create_consumer IS 'A durable place in the stream of an organization (null, superusers only: of all), under a name that is unique in it. It begins at the end of the stream, or with from_oldest at the oldest event that is kept; nothing it has not read is dropped. Callers: superusers and whoever administers the whole organization. Errors: 23505, QM101, 42501.';
 
 CREATE FUNCTION qms.delete_consumer(name text, request_id uuid DEFAULT NULL)
 RETURNS void LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -255,7 +255,7 @@ CREATE TABLE qms.event_consumer (
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
-CREATE UNIQUE INDEX event_consumer_name ON qms.event_consumer (name);
+CREATE UNIQUE INDEX event_consumer_name ON qms.event_consumer (organization_id, name) NULLS NOT DISTINCT;
 
 -- Idempotency: the answer of a call that named a request_id, kept 48 h.
 CREATE TABLE qms_internal.request (
