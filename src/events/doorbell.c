@@ -22,6 +22,7 @@ typedef struct Doorbell
 	pg_atomic_uint32 procno;	/* of the publisher, plus 1; 0: nobody at home */
 	pg_atomic_uint32 rung;
 	pg_atomic_uint32 scheduler; /* its procno plus 1, while it wants to hear of every commit */
+	pg_atomic_uint32 beats;		/* heartbeats have been noted that it has not seen yet */
 } Doorbell;
 
 typedef struct DoorbellShared
@@ -56,6 +57,7 @@ qms_doorbell_start(void)
 		pg_atomic_init_u32(&doorbells[i].procno, 0);
 		pg_atomic_init_u32(&doorbells[i].rung, 0);
 		pg_atomic_init_u32(&doorbells[i].scheduler, 0);
+		pg_atomic_init_u32(&doorbells[i].beats, 0);
 	}
 }
 
@@ -95,6 +97,7 @@ claim_doorbell(void)
 			continue;
 		bell = candidate;
 		pg_atomic_write_u32(&bell->rung, 0);
+		pg_atomic_write_u32(&bell->beats, 0);
 		pg_atomic_write_u32(&bell->database, MyDatabaseId);
 	}
 	SpinLockRelease(&shared->claiming);
@@ -197,6 +200,43 @@ wake_scheduler(void)
 
 	if (procno != 0)
 		SetLatch(&ProcGlobal->allProcs[procno - 1].procLatch);
+}
+
+/* Is there a scheduler that works in this database, not only one that is dormant or gone? */
+bool
+qms_doorbell_scheduler_is_home(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	return bell != NULL && pg_atomic_read_u32(&bell->scheduler) != 0;
+}
+
+/* A heartbeat has been noted: the first one wakes the scheduler, which waits for others then. */
+void
+qms_doorbell_beat(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	if (bell != NULL && pg_atomic_exchange_u32(&bell->beats, 1) == 0)
+		wake_scheduler();
+}
+
+bool
+qms_doorbell_has_beats(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	return bell != NULL && pg_atomic_read_u32(&bell->beats) != 0;
+}
+
+/* The scheduler is about to look at what has been noted. */
+void
+qms_doorbell_answer_beats(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	if (bell != NULL)
+		pg_atomic_exchange_u32(&bell->beats, 0);
 }
 
 static void

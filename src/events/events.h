@@ -46,6 +46,10 @@ extern void qms_doorbell_put_off(void);
 extern void qms_doorbell_ring(void);
 extern bool qms_doorbell_listen(void);
 extern void qms_doorbell_stop_listening(void);
+extern bool qms_doorbell_scheduler_is_home(void);
+extern void qms_doorbell_beat(void);
+extern bool qms_doorbell_has_beats(void);
+extern void qms_doorbell_answer_beats(void);
 extern void qms_doorbell_note(void);
 
 #endif							/* QMS_EVENTS_H */

@@ -149,6 +149,14 @@ extern QmsLog *qms_bound_log(int64 queue_id);
 extern void qms_roll_note(int64 queue_id, int64 ticket_id, int64 sort_key, int change);
 extern bool qms_roll_ahead(int64 queue_id, int64 sort_key, int64 ticket_id, TimestampTz now, int64 *ahead);
 
+/* ---- heartbeat.c: signs of life that are not written yet ---- */
+extern void qms_heartbeat_init(void);
+extern bool qms_heartbeat_note(int64 ticket_id, TimestampTz at);
+extern TimestampTz qms_heartbeat_noted(int64 ticket_id);
+extern int	qms_heartbeat_copy(int *bucket, int64 *ticket_ids, TimestampTz *seen_at, int most);
+extern void qms_heartbeat_written(const int64 *ticket_ids, const TimestampTz *seen_at, int n);
+extern void qms_heartbeat_forget(Oid database);
+
 /* ---- ticket.c: rows of tickets, legs and history ---- */
 typedef QmsRow QmsTicket;
 

@@ -4,6 +4,7 @@
  *		transactions, their sleep, what happens when a turn fails.
  */
 #include "worker/worker.h"
+#include "queue/queue.h"
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
@@ -44,7 +45,10 @@ leave(int code, Datum arg)
 	if (mine.kind == QMS_PUBLISHER)
 		qms_doorbell_detach();
 	if (mine.kind == QMS_SCHEDULER)
+	{
 		qms_doorbell_stop_listening();
+		qms_heartbeat_forget(mine.database);
+	}
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
 	if (my_slot->pid == MyProcPid)
 	{

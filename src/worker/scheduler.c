@@ -347,9 +347,12 @@ notice_steps(TimestampTz now, TimestampTz planned)
 		qms_scheduler_forget();
 	}
 	else if (last != QMS_NO_TIME && planned != DT_NOEND && now - Max(planned, last) > 10 * USECS_PER_MINUTE)
+	{
 		ereport(LOG,
 				(errmsg("qms scheduler: woke up %lld s late", (long long) ((now - Max(planned, last)) / USECS_PER_SEC)),
 				 errdetail("The clock went forward, or the server stood still.  What is overdue is done now.")));
+		qms_silence_forgive(now);
+	}
 	last = now;
 }
 
@@ -374,6 +377,8 @@ qms_scheduler_turn(void)
 		TaskState  *state = &states[i];
 
 		Assert(i < lengthof(states));
+		if (task->peek != NULL)
+			state->due = Min(state->due, task->peek(now));
 		if (state->due <= now ||
 			(state->failures == 0 && (task->follows_events ||
 									  (task->follows_configuration && state->generation != qms_inval_generation()))))
