@@ -9,7 +9,7 @@ EXTENSION   = qms
 MODULE_big  = qms
 EXTVERSION  = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" qms.control)
 OBJS        = $(patsubst %.c,%.o,$(filter-out src/gateway/%,$(sort $(wildcard src/*.c src/*/*.c))))
-PG_CPPFLAGS = -I$(srcdir)/src -DQMS_VERSION='"$(EXTVERSION)"' -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
+PG_CPPFLAGS = -I$(srcdir)/src -DQMS_VERSION='"$(EXTVERSION)"' -isystem $(shell $(PG_CONFIG) --includedir-server) -Wall -Wextra
 SHLIB_LINK  = -lcrypto
 # The order is part of the meaning, so it is written down, not globbed.
 SQL_PARTS   = $(addprefix sql/parts/, $(shell sed -e 's/\#.*//' sql/parts/ORDER))

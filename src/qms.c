@@ -24,6 +24,7 @@ _PG_init(void)
 	qms_clock_define_settings();
 	qms_bound_init();
 	qms_heartbeat_init();
+	qms_session_hint_init();
 	qms_worker_init();
 	MarkGUCPrefixReserved("qms");
 }

@@ -53,7 +53,7 @@ kind_of_name(const char *name, const char **kind_name)
 		{"admin", QMS_ADMIN}, {"staff", QMS_STAFF}, {"application", QMS_APPLICATION},
 		{"kiosk", QMS_KIOSK}, {"display", QMS_DISPLAY}, {"customer", QMS_CUSTOMER}
 	};
-	int			i;
+	size_t		i;
 
 	for (i = 0; i < lengthof(kinds); i++)
 	{

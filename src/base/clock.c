@@ -17,7 +17,7 @@ static TimestampTz mock_now = QMS_NO_TIME;
 
 /* An empty string is the real clock. */
 static bool
-check_mock_now(char **newval, void **extra, GucSource source)
+check_mock_now(char **newval, void **extra, GucSource source pg_attribute_unused())
 {
 	TimestampTz *parsed;
 	TimestampTz value = QMS_NO_TIME;
@@ -50,7 +50,7 @@ check_mock_now(char **newval, void **extra, GucSource source)
 }
 
 static void
-assign_mock_now(const char *newval, void *extra)
+assign_mock_now(const char *newval pg_attribute_unused(), void *extra)
 {
 	mock_now = extra ? *(TimestampTz *) extra : QMS_NO_TIME;
 }

@@ -27,9 +27,9 @@ static Oid	watched[lengthof(watched_names)];
 static uint64 generation = 1;
 
 static void
-relation_changed(Datum arg, Oid relid)
+relation_changed(Datum arg pg_attribute_unused(), Oid relid)
 {
-	int			i;
+	size_t		i;
 
 	if (relid == InvalidOid)
 	{
@@ -48,7 +48,8 @@ relation_changed(Datum arg, Oid relid)
 
 /* Who belongs to which role decides about principals as well. */
 static void
-roles_changed(Datum arg, int cacheid, uint32 hashvalue)
+roles_changed(Datum arg pg_attribute_unused(), int cacheid pg_attribute_unused(),
+			  uint32 hashvalue pg_attribute_unused())
 {
 	generation++;
 }
@@ -58,7 +59,7 @@ void
 qms_inval_watch(void)
 {
 	static bool registered = false;
-	int			i;
+	size_t		i;
 
 	for (i = 0; i < lengthof(watched); i++)
 		watched[i] = qms_relation_oid(strcmp(watched_names[i], "signing_key") == 0 ?

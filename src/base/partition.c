@@ -147,7 +147,7 @@ qms_partition_ensure(QmsPartitioned which, TimestampTz at)
 void
 qms_partition_forget(void)
 {
-	int			i;
+	size_t		i;
 
 	for (i = 0; i < lengthof(tables); i++)
 		tables[i].known_from = tables[i].known_to = 0;

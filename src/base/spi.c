@@ -178,7 +178,7 @@ make_ready(QmsPlan *plan)
 	static const char *const discouraged[] = {"enable_seqscan", "enable_bitmapscan",
 	"enable_sort", "enable_hashjoin", "enable_mergejoin"};
 	int			nestlevel;
-	int			i;
+	size_t		i;
 
 	if (plan->plan == NULL)
 		prepare(plan);
@@ -258,7 +258,7 @@ qms_text_modes_begin(void)
 		{"extra_float_digits", "3"}
 	};
 	int			nestlevel = NewGUCNestLevel();
-	int			i;
+	size_t		i;
 
 	for (i = 0; i < lengthof(modes); i++)
 		(void) set_config_option(modes[i][0], modes[i][1], PGC_USERSET, PGC_S_SESSION,

@@ -171,7 +171,7 @@ typedef struct QmsSettingKey
 	Size		offset;			/* in QmsQueueSettings */
 } QmsSettingKey;
 
-extern const QmsSettingKey *qms_settings_key(int n);
+extern const QmsSettingKey *qms_settings_key(size_t n);
 extern const char *qms_settings_kind_name(QmsSettingKind kind);
 extern const char *qms_settings_applies_name(int applies);
 extern int64 qms_time_of_day(const char *text);

@@ -78,7 +78,7 @@ static const QmsSettingKey keys[] = {
 
 /* The table, for qms.queue_setting_keys(); NULL behind its end. */
 const QmsSettingKey *
-qms_settings_key(int n)
+qms_settings_key(size_t n)
 {
 	return n < lengthof(keys) ? &keys[n] : NULL;
 }
@@ -103,7 +103,7 @@ nearest_key(const char *name, int length)
 {
 	const char *best = NULL;
 	int			least = 4;
-	int			i;
+	size_t		i;
 
 	for (i = 0; i < lengthof(keys) && length <= NAMEDATALEN; i++)
 	{
@@ -124,7 +124,7 @@ unknown_key(const char *name, int length, int kind)
 {
 	const char *best = nearest_key(name, length);
 	StringInfoData list;
-	int			i;
+	size_t		i;
 
 	initStringInfo(&list);
 	for (i = 0; i < lengthof(keys); i++)
@@ -142,9 +142,9 @@ unknown_key(const char *name, int length, int kind)
 
 /* The entry of a key that may be set for queues of this kind. */
 static const QmsSettingKey *
-find_key(const char *name, int length, int kind)
+find_key(const char *name, size_t length, int kind)
 {
-	int			i;
+	size_t		i;
 
 	for (i = 0; i < lengthof(keys); i++)
 	{
@@ -331,7 +331,7 @@ set_value(const QmsSettingKey *key, const JsonbValue *v, QmsQueueSettings *out)
 				bad_value(key);
 			break;
 		case QMS_SET_TEXT:
-			if (text == NULL || *text == '\0' || strlen(text) > key->max)
+			if (text == NULL || *text == '\0' || (int64) strlen(text) > key->max)
 				bad_value(key);
 			*(char **) target = text;
 			break;
@@ -375,7 +375,7 @@ qms_settings_parse(const Jsonb *settings, bool is_release, QmsQueueSettings *out
 	JsonbIteratorToken token;
 	JsonbValue	v;
 	const QmsSettingKey *key = NULL;
-	int			i;
+	size_t		i;
 
 	memset(out, 0, sizeof(*out));
 	for (i = 0; i < lengthof(keys); i++)

@@ -240,7 +240,7 @@ qms_doorbell_answer_beats(void)
 }
 
 static void
-end_transaction(XactEvent event, void *arg)
+end_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
 	if (event == XACT_EVENT_COMMIT && wrote_events)
 	{

@@ -127,7 +127,8 @@ complete_line(QmsCall *call, Datum *values)
 #define AT_COUNTERS \
 	"(SELECT pg_catalog.count(*) FILTER (WHERE t.state = 'called') AS called, " \
 	"pg_catalog.count(*) FILTER (WHERE t.state = 'serving') AS serving FROM qms.counter c " \
-	"JOIN qms.ticket t ON t.counter_id = c.counter_id AND t.state IN ('called', 'serving') " \
+	"JOIN qms.staff_session s ON s.counter_id = c.counter_id AND s.closed_at IS NULL " \
+	"JOIN qms.ticket t ON t.ticket_id = s.current_ticket_id AND t.state IN ('called', 'serving') " \
 	"WHERE c.branch_id = $1 AND t.queue_id = q.queue_id) a"
 #define AT_WORK \
 	"(SELECT pg_catalog.count(*) FILTER (WHERE s.paused_at IS NULL) AS open, " \

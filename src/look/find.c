@@ -81,9 +81,9 @@ answer_found(QmsCall *call, const QmsTicket *ticket, bool blind)
 	int			ncolumns = qms_answer_desc(call)->natts;
 	Datum	   *values = palloc(sizeof(Datum) * ncolumns);
 	bool	   *nulls = palloc(sizeof(bool) * ncolumns);
-	int			i;
+	size_t		i;
 
-	qms_ticket_fill_answer(call, ticket, values, nulls);
+	qms_ticket_fill_answer(ticket, values, nulls);
 	for (i = 0; blind && i < lengthof(identity); i++)
 		nulls[qms_answer_column(call, identity[i])] = true;
 	qms_answer_row(call, values, nulls);

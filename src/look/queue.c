@@ -20,7 +20,8 @@ enum
 	"'counter_id', n.counter_id, 'counter_name', n.name, 'zone_id', n.zone_id, 'called_at', " QMS_LOOK_TIME("n.called_at") ") " \
 	"ORDER BY n.called_at DESC, n.ticket_id DESC), '[]') FROM (SELECT t.number::text AS number, t.state, t.counter_id, c.name, " \
 	"c.zone_id, t.called_at, t.ticket_id FROM qms.counter c " \
-	"JOIN qms.ticket t ON t.counter_id = c.counter_id AND t.state IN ('called', 'serving') " \
+	"JOIN qms.staff_session s ON s.counter_id = c.counter_id AND s.closed_at IS NULL " \
+	"JOIN qms.ticket t ON t.ticket_id = s.current_ticket_id AND t.state IN ('called', 'serving') " \
 	"WHERE c.branch_id = q.branch_id AND t.queue_id = q.queue_id ORDER BY t.called_at DESC, t.ticket_id DESC LIMIT 20) n)"
 
 static void

@@ -175,7 +175,7 @@ answer_place(const Look *look, const Place *place, int32 number)
 	bool		nulls[W_COLUMNS];
 	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
 	QmsClass   *class = qms_config_class_by_id(qms_row_int64(ticket, T_customer_class_id));
-	int			i;
+	size_t		i;
 
 	memset(nulls, true, sizeof(nulls));
 	for (i = 0; i < lengthof(same); i++)
@@ -221,7 +221,7 @@ look_at_counter(Look *look, int64 counter_id)
 	QmsCounter *counter = qms_counter_needed(look->call, counter_id);
 	QmsProfile *profile;
 
-	look->session = qms_session_read(look->call, counter_id);
+	look->session = qms_session_read(counter_id);
 	look->blind = qms_look_is_blind(look->call);
 	profile = qms_session_profile(look->session, counter);
 	look->blind = look->blind || profile->blind;

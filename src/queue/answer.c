@@ -48,13 +48,13 @@ fill_text(Datum *values, bool *nulls, int column, const char *text)
 
 /* The values of a ticket, live or past, as qms.ticket_details; arrays of its size. */
 void
-qms_ticket_fill_answer(QmsCall *call, const QmsTicket *ticket, Datum *values, bool *nulls)
+qms_ticket_fill_answer(const QmsTicket *ticket, Datum *values, bool *nulls)
 {
 	QmsClass   *class = qms_config_class_by_id(qms_row_int64(ticket, T_customer_class_id));
 	int64		counter_id = qms_row_int64(ticket, T_counter_id);
 	QmsCounter *counter = counter_id ? qms_config_counter(counter_id) : NULL;
 	TimestampTz called_at = qms_row_time(ticket, T_called_at);
-	int			i;
+	size_t		i;
 
 	for (i = 0; i < lengthof(same); i++)
 	{
@@ -119,9 +119,9 @@ qms_ticket_answer(QmsCall *call, const QmsTicket *ticket)
 	Datum		values[D_COLUMNS];
 	bool		nulls[D_COLUMNS];
 	bool		hide = sees_only_numbers(call);
-	int			i;
+	size_t		i;
 
-	qms_ticket_fill_answer(call, ticket, values, nulls);
+	qms_ticket_fill_answer(ticket, values, nulls);
 	for (i = 0; hide && i < lengthof(personal); i++)
 		nulls[personal[i]] = true;
 	if ((call->function->flags & QMS_SETOF) == 0)

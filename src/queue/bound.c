@@ -431,6 +431,24 @@ qms_bound_read(int64 queue_id, QmsBound *bound)
 	bound->nentries = n;
 }
 
+/*
+ * Somebody waits before the beginning and is no exception: he came where no
+ * trigger saw him (session_replication_role = replica).  Going back is always
+ * right.
+ */
+void
+qms_bound_lower(int64 queue_id, const QmsBound *seen, int64 key)
+{
+	BoundSlot  *slot = seen->known && key < seen->from &&
+		!has_key(seen->exceptions, seen->nexceptions, key) ? find_slot(queue_id) : NULL;
+
+	if (slot == NULL)
+		return;
+	SpinLockAcquire(&slot->mutex);
+	slot->from = Min(slot->from, key);
+	SpinLockRelease(&slot->mutex);
+}
+
 /* Had this entry's transaction ended when "seen" was read? */
 static bool
 had_ended(const QmsBound *seen, uint64 serial)

@@ -53,7 +53,7 @@ apply_changes(void)
 }
 
 static void
-end_transaction(XactEvent event, void *arg)
+end_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
 	/* A prepared transaction is counted when it is prepared: nothing more is heard of it here. */
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
@@ -64,7 +64,8 @@ end_transaction(XactEvent event, void *arg)
 
 /* A savepoint that is rolled back takes its changes with it. */
 static void
-end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
+				   void *arg pg_attribute_unused())
 {
 	ListCell   *cell;
 
@@ -118,7 +119,7 @@ qms_bucket_note(int64 queue_id, int64 sort_key, int by)
 
 /* The counting failed, or was ended by the administrator: somebody else may. */
 static void
-give_counting_up(int code, Datum arg)
+give_counting_up(int code pg_attribute_unused(), Datum arg)
 {
 	QmsBuckets *buckets = (QmsBuckets *) DatumGetPointer(arg);
 

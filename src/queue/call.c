@@ -114,12 +114,12 @@ finish_current(QmsCall *call, const QmsSession *session, const char *word, Finis
 QmsTicket *
 qms_call_next_ticket(QmsCall *call, const QmsCounter *counter, const char *word)
 {
-	QmsSession *session = qms_session_needed(call, counter->counter_id);
+	QmsSession *session = qms_session_needed(counter->counter_id);
 	QmsProfile *profile = qms_session_profile(session, counter);
 	Finished	finished = {0, NULL, -1, 0};
 	QmsPick		pick;
 
-	qms_session_check_may_call(call, session);
+	qms_session_check_may_call(session);
 	if (word != NULL)
 		finish_current(call, session, word, &finished);
 	else if (!qms_row_isnull(session, S_current_ticket_id))
@@ -160,7 +160,7 @@ serves_queue(const QmsProfile *profile, int64 queue_id)
 
 /* May this counter call that ticket out of turn? */
 static void
-check_may_choose(QmsCall *call, const QmsCounter *counter, const QmsProfile *profile, QmsTicket *ticket)
+check_may_choose(const QmsCounter *counter, const QmsProfile *profile, QmsTicket *ticket)
 {
 	long long	ticket_id = qms_row_int64(ticket, T_ticket_id);
 	QmsState	state = qms_ticket_state(ticket);
@@ -184,7 +184,7 @@ check_may_choose(QmsCall *call, const QmsCounter *counter, const QmsProfile *pro
 				 errmsg("ticket %lld cannot be called: it is %s", ticket_id, qms_state_name(state)),
 				 errdetail("Only tickets that wait or are on hold can be called."),
 				 errhint("Look at the ticket with qms.get_ticket(), then use the function that fits its state.")));
-	if (!qms_visit_claim(call, ticket))
+	if (!qms_visit_claim(ticket))
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_NOT_ELIGIBLE),
 				 errmsg("the customer of ticket %lld is called for another ticket", ticket_id),
@@ -211,18 +211,18 @@ QMS_FUNCTION(call_ticket, QMS_ACT_COUNTER, QMS_MUTATES)
 {
 	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
 	int64		ticket_id = qms_arg_id(call, 1, "ticket_id");
-	QmsSession *session = qms_session_needed(call, counter->counter_id);
+	QmsSession *session = qms_session_needed(counter->counter_id);
 	QmsProfile *profile = qms_session_profile(session, counter);
 	Finished	finished = {0, NULL, -1, 0};
 	QmsPick		pick = {0};
 	QmsTicket  *ticket;
 	QmsJson		json;
 
-	qms_session_check_may_call(call, session);
+	qms_session_check_may_call(session);
 	if (!qms_row_isnull(session, S_current_ticket_id))
 		counter_busy(session);
 	ticket = qms_ticket_lock(call, ticket_id, false);
-	check_may_choose(call, counter, profile, ticket);
+	check_may_choose(counter, profile, ticket);
 	qms_json_begin(&json);
 	qms_json_text(&json, "policy", "chosen");
 	qms_json_int64(&json, "sort_key", qms_row_int64(ticket, T_sort_key));
@@ -293,7 +293,7 @@ QMS_FUNCTION(start_service, QMS_ACT_COUNTER, QMS_MUTATES)
 	qms_row_set_time(ticket, T_started_at, call->now);
 	qms_ticket_store(ticket);
 	event_id = qms_ticket_event(call, ticket, "ticket.serving", NULL, 0);
-	qms_session_remember(call, qms_row_int64(ticket, T_staff_session_id), event_id);
+	qms_session_remember(call, ticket, event_id);
 	return qms_ticket_answer(call, ticket);
 }
 
@@ -301,14 +301,14 @@ QMS_FUNCTION(serve_walk_up, QMS_ACT_COUNTER, QMS_MUTATES)
 {
 	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
 	int64		service_id = qms_arg_id(call, 1, "service_id");
-	QmsSession *session = qms_session_needed(call, counter->counter_id);
+	QmsSession *session = qms_session_needed(counter->counter_id);
 	int64		queue_id = qms_config_default_queue(counter->branch_id, service_id);
 	Finished	finished = {0, NULL, -1, 0};
 	QmsPick		pick = {0};
 	QmsTicket  *ticket;
 	QmsJson		json;
 
-	qms_session_check_may_call(call, session);
+	qms_session_check_may_call(session);
 	if (!qms_row_isnull(session, S_current_ticket_id))
 		counter_busy(session);
 	if (queue_id == 0)

@@ -33,7 +33,7 @@ static const struct
 
 /* What may be done at the counter now, as names of functions. */
 static const char *const *
-allowed_actions(const QmsSession *session, const char *ticket_state, int *n)
+allowed_actions(const QmsSession *session, const char *ticket_state, size_t *n)
 {
 	static const char *const closed[] = {"open_counter"};
 	static const char *const paused[] = {"resume_counter", "close_counter"};
@@ -141,8 +141,8 @@ qms_counter_answer(QmsCall *call, QmsCounter *counter, QmsSession *session)
 	const char *const *actions;
 	int			nactions = 0;
 	Datum	   *elements;
-	int			n;
-	int			i;
+	size_t		n;
+	size_t		i;
 
 	memset(nulls, true, sizeof(nulls));
 	for (i = 0; session != NULL && i < lengthof(same); i++)
@@ -153,7 +153,7 @@ qms_counter_answer(QmsCall *call, QmsCounter *counter, QmsSession *session)
 	if (!nulls[C_current_ticket_id])
 	{
 		bool		ended;
-		QmsTicket  *ticket = qms_ticket_read(call, DatumGetInt64(values[C_current_ticket_id]), &ended);
+		QmsTicket  *ticket = qms_ticket_read(DatumGetInt64(values[C_current_ticket_id]), &ended);
 
 		if (ticket != NULL && !ended)
 		{
@@ -240,7 +240,7 @@ skills_of_staff(const QmsCounter *counter, int64 staff_id)
 }
 
 static void
-check_profile(QmsCall *call, const QmsCounter *counter, int64 profile_id)
+check_profile(const QmsCounter *counter, int64 profile_id)
 {
 	QmsProfile *profile;
 
@@ -278,7 +278,7 @@ QMS_FUNCTION(open_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 	qms_lock(QMS_LOCK_SETUP, counter->organization_id, false);
 	qms_config_refresh();
 	counter = qms_counter_needed(call, counter_id);
-	check_profile(call, counter, profile_id);
+	check_profile(counter, profile_id);
 	qms_param_int64(&params, counter->organization_id);
 	qms_param_int64(&params, counter->branch_id);
 	qms_param_int64(&params, counter->counter_id);
@@ -295,7 +295,7 @@ QMS_FUNCTION(open_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 				 errdetail("It is open already, or staff %lld works at another counter.",
 						   (long long) staff_id),
 				 errhint("Close the open session with qms.close_counter().")));
-	session = qms_session_needed(call, counter->counter_id);
+	session = qms_session_needed(counter->counter_id);
 	counter_event(call, counter, session, "counter.opened", "idle", NULL);
 	return qms_counter_answer(call, counter, session);
 }
@@ -324,8 +324,8 @@ QMS_FUNCTION(pause_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 	QmsSession *session;
 
 	if (!change_session(&plan, call, counter->counter_id, reason))
-		qms_session_check_may_call(call, qms_session_needed(call, counter->counter_id));
-	session = qms_session_needed(call, counter->counter_id);
+		qms_session_check_may_call(qms_session_needed(counter->counter_id));
+	session = qms_session_needed(counter->counter_id);
 	counter_event(call, counter, session, "counter.paused", "paused", reason);
 	return qms_counter_answer(call, counter, session);
 }
@@ -339,7 +339,7 @@ QMS_FUNCTION(resume_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 								   INT8OID, TIMESTAMPTZOID);
 	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
 	bool		changed = change_session(&plan, call, counter->counter_id, NULL);
-	QmsSession *session = qms_session_needed(call, counter->counter_id);
+	QmsSession *session = qms_session_needed(counter->counter_id);
 
 	if (!changed)
 		ereport(ERROR,
@@ -360,12 +360,12 @@ QMS_FUNCTION(close_counter, QMS_ACT_COUNTER, QMS_MUTATES)
 								   "RETURNING pause_time",
 								   INT8OID, TIMESTAMPTZOID);
 	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
-	QmsSession *session = qms_session_needed(call, counter->counter_id);
+	QmsSession *session = qms_session_needed(counter->counter_id);
 	bool		isnull;
 
 	if (!change_session(&plan, call, counter->counter_id, NULL))
 	{
-		session = qms_session_needed(call, counter->counter_id);
+		session = qms_session_needed(counter->counter_id);
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_COUNTER_BUSY),
 				 errmsg("counter %lld has an open call", (long long) counter->counter_id),
@@ -384,5 +384,5 @@ QMS_FUNCTION(counter_status, QMS_ACT_LOOK, 0)
 {
 	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
 
-	return qms_counter_answer(call, counter, qms_session_read(call, counter->counter_id));
+	return qms_counter_answer(call, counter, qms_session_read(counter->counter_id));
 }

@@ -12,7 +12,7 @@ QMS_FUNCTION(get_ticket, QMS_ACT_LOOK, QMS_SETOF)
 {
 	int64		ticket_id = qms_arg_id(call, 0, "ticket_id");
 	bool		ended;
-	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
+	QmsTicket  *ticket = qms_ticket_read(ticket_id, &ended);
 
 	if (ticket == NULL || (call->who->organization_id != 0 &&
 						   call->who->organization_id != qms_row_int64(ticket, T_organization_id)))
@@ -75,7 +75,7 @@ QMS_FUNCTION(update_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	QmsTicket  *ticket = qms_ticket_lock(call, ticket_id, true);
 	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
 	QmsJson		json;
-	int			i;
+	size_t		i;
 
 	if (queue != NULL)
 		change_credit(call, ticket, queue);

@@ -36,7 +36,7 @@ answer_head(QmsCall *call, const CallEvent *event, int64 ticket_id, int64 queue_
 	Datum		values[E_COLUMNS] = {0};
 	bool		nulls[E_COLUMNS] = {false};
 	bool		ended;
-	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
+	QmsTicket  *ticket = qms_ticket_read(ticket_id, &ended);
 	QmsClass   *class;
 
 	if (class_id == 0 && ticket != NULL)
@@ -162,7 +162,7 @@ QMS_FUNCTION(explain_call, QMS_ACT_LOOK, QMS_SETOF)
 {
 	int64		ticket_id = qms_arg_id(call, 0, "ticket_id");
 	bool		ended;
-	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
+	QmsTicket  *ticket = qms_ticket_read(ticket_id, &ended);
 	CallEvent	event;
 
 	if (ticket == NULL)

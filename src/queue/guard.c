@@ -55,7 +55,7 @@ look_at(TriggerData *trigger, HeapTuple tuple)
 	text	   *state;
 	char		buffer[NAMEDATALEN];
 	bool		isnull;
-	int			i;
+	size_t		i;
 
 	if (relid != RelationGetRelid(trigger->tg_relation))
 	{

@@ -11,7 +11,7 @@ static void
 check_hold_kind(const char *kind)
 {
 	static const char *const kinds[] = {"staff", "parked", "deferred", "away", "not_arrived", "offline"};
-	int			i;
+	size_t		i;
 
 	for (i = 0; i < lengthof(kinds); i++)
 	{
@@ -114,7 +114,7 @@ qms_hold_resume(QmsCall *call, QmsTicket *ticket)
 	char	   *kind = qms_row_text(ticket, T_hold_kind);
 	QmsJson		json;
 
-	if (!qms_visit_claim(call, ticket))
+	if (!qms_visit_claim(ticket))
 		return false;
 	qms_ticket_set_state(ticket, QMS_WAITING);
 	qms_ticket_clear_hold(ticket);

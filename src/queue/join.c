@@ -285,17 +285,17 @@ answer_join(QmsCall *call, const QmsTicket *ticket, const QmsPlace *place, bool 
 	Datum		values[QMS_PROGRESS_COLUMNS];
 	bool		nulls[QMS_PROGRESS_COLUMNS];
 
-	qms_progress_fill(call, ticket, place, with_token, values, nulls);
+	qms_progress_fill(ticket, place, with_token, values, nulls);
 	return qms_answer_tuple(call, values, nulls);
 }
 
 /* The live place that a subject has in the queue, or NULL. */
 static QmsTicket *
-place_of_subject(QmsCall *call, const JoinRequest *request)
+place_of_subject(const JoinRequest *request)
 {
 	int64		ticket_id = qms_line_subject(request->queue_id, request->subject);
 	bool		ended;
-	QmsTicket  *ticket = ticket_id ? qms_ticket_read(call, ticket_id, &ended) : NULL;
+	QmsTicket  *ticket = ticket_id ? qms_ticket_read(ticket_id, &ended) : NULL;
 
 	/* It may have ended since. */
 	return ticket != NULL && !ended ? ticket : NULL;
@@ -368,7 +368,7 @@ QMS_FUNCTION(join_queue, QMS_ACT_JOIN, QMS_MUTATES)
 				 errmsg("queue %lld needs a subject", (long long) queue->queue_id),
 				 errdetail("Its setting subject_required gives each subject one place."),
 				 errhint("Give subject => a text that names the person.")));
-	existing = place_of_subject(call, &request);
+	existing = place_of_subject(&request);
 	if (existing != NULL)
 		return answer_existing(call, queue, existing);
 	if (request.visit_id != 0)

@@ -99,7 +99,7 @@ qms_line_subject(int64 queue_id, const char *subject)
 
 /* Errors of a queue that takes nobody now. */
 static void
-check_open(QmsCall *call, QmsQueue *queue)
+check_open(QmsQueue *queue)
 {
 	if (queue->status == 'c')
 		ereport(ERROR,
@@ -138,7 +138,7 @@ qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside)
 		qms_gate_branch(call, queue->organization_id, queue->branch_id, "queue", queue_id);
 	else
 		qms_gate_organization(call, queue->organization_id, "queue", queue_id);
-	check_open(call, queue);
+	check_open(queue);
 	if (from_outside && !qms_gate_is_staff(call))
 		qms_hours_check_open(queue, call->now);
 	return queue;

@@ -251,8 +251,11 @@ search(Picker *picker, const QmsSource *source, bool take, Found *found)
 		qms_bound_raise(source->queue_id, &bound, found->waiting ? found->first_key : PG_INT64_MAX,
 						still, nstill);
 	join_looks(found, &earlier);
-	if (is_nobody(found, take) && bound.from != PG_INT64_MIN)
-		scan(picker, source, PG_INT64_MIN, false, take, found);
+	if (!is_nobody(found, take) || bound.from == PG_INT64_MIN)
+		return;
+	scan(picker, source, PG_INT64_MIN, false, take, found);
+	if (found->waiting)
+		qms_bound_lower(source->queue_id, &bound, found->first_key);
 }
 
 /*
@@ -367,7 +370,7 @@ take_claimed(Picker *picker, const QmsSource *source, QmsPick *pick)
 	for (;;)
 	{
 		take_from(picker, source, &found, pick);
-		if (found.ticket == NULL || qms_visit_claim(picker->call, found.ticket))
+		if (found.ticket == NULL || qms_visit_claim(found.ticket))
 			return found.ticket;
 		skip_visit(picker, found.ticket);
 	}

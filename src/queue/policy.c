@@ -23,7 +23,8 @@ comes_before(const QmsHead *a, const QmsHead *b)
 }
 
 static int
-choose_fifo(QmsHead *heads, int nheads, TimestampTz now, const float8 *passes)
+choose_fifo(QmsHead *heads, int nheads, TimestampTz now pg_attribute_unused(),
+			const float8 *passes pg_attribute_unused())
 {
 	int			best = 0;
 	int			i;
@@ -38,7 +39,8 @@ choose_fifo(QmsHead *heads, int nheads, TimestampTz now, const float8 *passes)
 }
 
 static int
-choose_strict(QmsHead *heads, int nheads, TimestampTz now, const float8 *passes)
+choose_strict(QmsHead *heads, int nheads, TimestampTz now pg_attribute_unused(),
+			  const float8 *passes pg_attribute_unused())
 {
 	int			i;
 
@@ -48,7 +50,8 @@ choose_strict(QmsHead *heads, int nheads, TimestampTz now, const float8 *passes)
 }
 
 static int
-choose_ratio(QmsHead *heads, int nheads, TimestampTz now, const float8 *passes)
+choose_ratio(QmsHead *heads, int nheads, TimestampTz now pg_attribute_unused(),
+			 const float8 *passes)
 {
 	int			best = 0;
 	int			i;
@@ -64,7 +67,8 @@ choose_ratio(QmsHead *heads, int nheads, TimestampTz now, const float8 *passes)
 }
 
 static int
-choose_weighted(QmsHead *heads, int nheads, TimestampTz now, const float8 *passes)
+choose_weighted(QmsHead *heads, int nheads, TimestampTz now,
+				const float8 *passes pg_attribute_unused())
 {
 	int			best = 0;
 	int			i;

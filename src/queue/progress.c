@@ -10,7 +10,7 @@
 
 /* The values of qms.ticket_progress; place may be NULL when the ticket does not wait. */
 void
-qms_progress_fill(QmsCall *call, const QmsTicket *ticket, const QmsPlace *place, bool with_token,
+qms_progress_fill(const QmsTicket *ticket, const QmsPlace *place, bool with_token,
 				  Datum *values, bool *nulls)
 {
 	static const struct
@@ -23,7 +23,7 @@ qms_progress_fill(QmsCall *call, const QmsTicket *ticket, const QmsPlace *place,
 	};
 	int64		counter_id = qms_row_int64(ticket, T_counter_id);
 	QmsCounter *counter = counter_id ? qms_config_counter(counter_id) : NULL;
-	int			i;
+	size_t		i;
 
 	memset(nulls, true, sizeof(bool) * QMS_PROGRESS_COLUMNS);
 	for (i = 0; i < lengthof(same); i++)
@@ -77,7 +77,7 @@ qms_progress_answer(QmsCall *call, const QmsTicket *ticket)
 	if (queue != NULL)
 		qms_place_of(queue, qms_row_int64(ticket, T_sort_key), qms_row_int64(ticket, T_ticket_id),
 					 call->now, &place);
-	qms_progress_fill(call, ticket, queue ? &place : NULL, true, values, nulls);
+	qms_progress_fill(ticket, queue ? &place : NULL, true, values, nulls);
 	if ((call->function->flags & QMS_SETOF) == 0)
 		return qms_answer_tuple(call, values, nulls);
 	qms_answer_row(call, values, nulls);

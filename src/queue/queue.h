@@ -110,6 +110,7 @@ extern void qms_bound_forget_database(void);
 extern void qms_bound_register(int64 queue_id, int64 sort_key);
 extern void qms_bound_left(void);
 extern void qms_bound_read(int64 queue_id, QmsBound *bound);
+extern void qms_bound_lower(int64 queue_id, const QmsBound *seen, int64 key);
 extern void qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
 							const int64 *still_waiting, int nstill);
 
@@ -174,7 +175,7 @@ typedef enum QmsTicketCondition
 
 extern bool qms_ticket_is_waiting(int64 ticket_id);
 extern QmsTicket *qms_ticket_lock_if(QmsTicketCondition condition, int64 ticket_id);
-extern QmsTicket *qms_ticket_read(QmsCall *call, int64 ticket_id, bool *ended);
+extern QmsTicket *qms_ticket_read(int64 ticket_id, bool *ended);
 extern QmsState qms_ticket_state(const QmsTicket *ticket);
 extern void qms_ticket_set_state(QmsTicket *ticket, QmsState state);
 extern void qms_ticket_store(QmsTicket *ticket);
@@ -188,24 +189,29 @@ extern void qms_ticket_order_json(QmsJson *json, const QmsTicket *ticket);
 extern int64 qms_ticket_credit(const QmsTicket *ticket, const QmsQueue *queue);
 extern void qms_ticket_set_key(QmsTicket *ticket, int64 sort_key);
 extern Datum qms_ticket_answer(QmsCall *call, const QmsTicket *ticket);
-extern void qms_ticket_fill_answer(QmsCall *call, const QmsTicket *ticket, Datum *values, bool *nulls);
+extern void qms_ticket_fill_answer(const QmsTicket *ticket, Datum *values, bool *nulls);
 
 /* ---- session.c: who works at a counter ---- */
 typedef QmsRow QmsSession;
 
 extern QmsTable qms_session_table;
 extern QmsCounter *qms_counter_needed(QmsCall *call, int64 counter_id);
-extern QmsSession *qms_session_read(QmsCall *call, int64 counter_id);	/* NULL: not open */
-extern QmsSession *qms_session_needed(QmsCall *call, int64 counter_id);
+extern QmsSession *qms_session_read(int64 counter_id);	/* NULL: not open */
+extern QmsSession *qms_session_needed(int64 counter_id);
 extern QmsProfile *qms_session_profile(const QmsSession *session, const QmsCounter *counter);
-extern void qms_session_check_may_call(QmsCall *call, const QmsSession *session);
+extern void qms_session_check_may_call(const QmsSession *session);
 extern void qms_session_lock(const QmsSession *session);
 extern int64 qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 finished_ticket_id,
 							  int64 served_usec, const float8 *passes, int npasses);
 extern void qms_session_let_go(QmsCall *call, const QmsTicket *ticket, int64 served_usec, int64 event_id);
-extern void qms_session_remember(QmsCall *call, int64 staff_session_id, int64 event_id);
+extern void qms_session_remember(QmsCall *call, const QmsTicket *ticket, int64 event_id);
 extern QmsTicket *qms_session_current_ticket(QmsCall *call, int64 counter_id, bool needed);
 extern Datum qms_counter_answer(QmsCall *call, QmsCounter *counter, QmsSession *session);
+
+/* ---- session_hint.c: where the row of an open session lies ---- */
+extern void qms_session_hint_init(void);
+extern bool qms_session_hint(int64 counter_id, ItemPointer place);
+extern void qms_session_hint_remember(int64 counter_id, const ItemPointerData *place);
 
 /* ---- place.c: position and wait figures ---- */
 typedef struct QmsPlace
@@ -230,7 +236,7 @@ extern QmsTicket *qms_join_walk_up(QmsCall *call, int64 queue_id, int64 service_
 /* ---- progress.c: how a customer sees his ticket ---- */
 #define QMS_PROGRESS_COLUMNS 17
 
-extern void qms_progress_fill(QmsCall *call, const QmsTicket *ticket, const QmsPlace *place,
+extern void qms_progress_fill(const QmsTicket *ticket, const QmsPlace *place,
 							  bool with_token, Datum *values, bool *nulls);
 extern Datum qms_progress_answer(QmsCall *call, const QmsTicket *ticket);
 
@@ -306,7 +312,7 @@ extern int64 qms_served_usec(const QmsTicket *ticket, QmsState final, TimestampT
 /* ---- visit.c: several tickets of one visit ---- */
 extern void qms_visit_lock_of(int64 ticket_id);
 extern bool qms_visit_is_shared(int64 visit_id);
-extern bool qms_visit_claim(QmsCall *call, QmsTicket *ticket);
+extern bool qms_visit_claim(QmsTicket *ticket);
 extern void qms_visit_pause_others(QmsCall *call, const QmsTicket *ticket);
 extern void qms_visit_resume_others(QmsCall *call, const QmsTicket *ticket);
 extern int64 qms_visit_of_token(QmsCall *call, const QmsTicketToken *token, int64 *nonce);

@@ -33,22 +33,50 @@ qms_counter_needed(QmsCall *call, int64 counter_id)
 	return counter;
 }
 
+/*
+ * Run a statement on the open session of a counter: first on the row at the
+ * remembered place, then, if that is not it, on the one found through an index.
+ * "there" is the statement with one more argument, the place; both answer the
+ * row's place first.
+ */
+static uint64
+run_on_session(QmsPlan *plan, QmsPlan *there, QmsParams *params, int64 counter_id)
+{
+	ItemPointerData place;
+	uint64		n = 0;
+	bool		isnull;
+
+	if (qms_session_hint(counter_id, &place))
+	{
+		qms_param_pointer(params, &place);
+		n = qms_spi_run(there, params);
+		params->n--;
+	}
+	if (n == 0)
+		n = qms_spi_run(plan, params);
+	if (n > 0)
+		qms_session_hint_remember(counter_id, (ItemPointer) DatumGetPointer(qms_spi_datum(0, 0, &isnull)));
+	return n;
+}
+
 /* The open session of a counter, NULL if it is closed. */
 QmsSession *
-qms_session_read(QmsCall *call, int64 counter_id)
+qms_session_read(int64 counter_id)
 {
-	static QmsPlan plan = QMS_PLAN("SELECT t FROM qms.staff_session t WHERE t.counter_id = $1 AND t.closed_at IS NULL",
-								   INT8OID);
+#define READ "SELECT t.ctid, t FROM qms.staff_session t WHERE t.counter_id = $1 AND t.closed_at IS NULL"
+	static QmsPlan plan = QMS_PLAN(READ, INT8OID);
+	static QmsPlan there = QMS_PLAN(READ " AND t.ctid = $2", INT8OID, TIDOID);
 	QmsParams	params = {0};
 
 	qms_param_int64(&params, counter_id);
-	return qms_spi_run(&plan, &params) == 0 ? NULL : qms_row_fetch_whole(&qms_session_table, 0, 0);
+	return run_on_session(&plan, &there, &params, counter_id) == 0 ? NULL :
+		qms_row_fetch_whole(&qms_session_table, 0, 1);
 }
 
 QmsSession *
-qms_session_needed(QmsCall *call, int64 counter_id)
+qms_session_needed(int64 counter_id)
 {
-	QmsSession *session = qms_session_read(call, counter_id);
+	QmsSession *session = qms_session_read(counter_id);
 
 	if (session == NULL)
 		ereport(ERROR,
@@ -80,7 +108,7 @@ qms_session_profile(const QmsSession *session, const QmsCounter *counter)
 }
 
 void
-qms_session_check_may_call(QmsCall *call, const QmsSession *session)
+qms_session_check_may_call(const QmsSession *session)
 {
 	long long	counter_id = qms_row_int64(session, S_counter_id);
 
@@ -104,11 +132,11 @@ busy(int64 counter_id, const char *detail)
 
 /* Why did qms_session_take find no session to take? */
 static pg_attribute_noreturn() void
-explain_refusal(QmsCall *call, int64 counter_id)
+explain_refusal(int64 counter_id)
 {
-	QmsSession *session = qms_session_needed(call, counter_id);
+	QmsSession *session = qms_session_needed(counter_id);
 
-	qms_session_check_may_call(call, session);
+	qms_session_check_may_call(session);
 	busy(counter_id, psprintf("Ticket %lld is at the counter.",
 							  (long long) qms_row_int64(session, S_current_ticket_id)));
 }
@@ -145,15 +173,17 @@ int64
 qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 finished_ticket_id,
 				 int64 served_usec, const float8 *passes, int npasses)
 {
-	static QmsPlan plan = QMS_PLAN(
-								   "UPDATE qms.staff_session SET current_ticket_id = $3, idle_since = NULL, "
-								   "tickets_called = tickets_called + 1, tickets_served = tickets_served + $5, "
-								   "service_time = service_time + $6, passes = coalesce($7, passes), "
-								   "undo_event_id = pg_catalog.nextval('qms.event_event_id_seq'::pg_catalog.regclass), undo_at = $8 "
-								   "WHERE staff_session_id = $1 AND organization_id = $2 AND closed_at IS NULL AND paused_at IS NULL "
-								   "AND current_ticket_id IS NOT DISTINCT FROM $4 RETURNING undo_event_id",
-								   INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, INTERVALOID, FLOAT8ARRAYOID,
-								   TIMESTAMPTZOID);
+#define TAKE(place) \
+	"UPDATE qms.staff_session SET current_ticket_id = $3, idle_since = NULL, " \
+	"tickets_called = tickets_called + 1, tickets_served = tickets_served + $5, " \
+	"service_time = service_time + $6, passes = coalesce($7, passes), " \
+	"undo_event_id = pg_catalog.nextval('qms.event_event_id_seq'::pg_catalog.regclass), undo_at = $8 " \
+	"WHERE staff_session_id = $1 AND organization_id = $2 AND closed_at IS NULL AND paused_at IS NULL " \
+	"AND current_ticket_id IS NOT DISTINCT FROM $4 " place "RETURNING ctid, undo_event_id"
+	static QmsPlan plan = QMS_PLAN(TAKE(""), INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, INTERVALOID,
+								   FLOAT8ARRAYOID, TIMESTAMPTZOID);
+	static QmsPlan there = QMS_PLAN(TAKE("AND ctid = $9 "), INT8OID, INT8OID, INT8OID, INT8OID, INT4OID,
+									INTERVALOID, FLOAT8ARRAYOID, TIMESTAMPTZOID, TIDOID);
 	QmsParams	params = {0};
 	Datum	   *elements;
 	int			i;
@@ -175,9 +205,9 @@ qms_session_take(QmsCall *call, QmsSession *session, int64 ticket_id, int64 fini
 												   TYPALIGN_DOUBLE));
 	}
 	qms_param_time(&params, call->now);
-	if (qms_spi_run(&plan, &params) != 1)
-		explain_refusal(call, qms_row_int64(session, S_counter_id));
-	return qms_spi_int64(0, 0);
+	if (run_on_session(&plan, &there, &params, qms_row_int64(session, S_counter_id)) != 1)
+		explain_refusal(qms_row_int64(session, S_counter_id));
+	return qms_spi_int64(0, 1);
 }
 
 /*
@@ -196,12 +226,13 @@ is_own_action(const QmsCall *call, const QmsTicket *ticket)
 void
 qms_session_let_go(QmsCall *call, const QmsTicket *ticket, int64 served_usec, int64 event_id)
 {
-	static QmsPlan plan = QMS_PLAN(
-								   "UPDATE qms.staff_session SET current_ticket_id = NULL, idle_since = $3, "
-								   "tickets_served = tickets_served + $4, service_time = service_time + $5, "
-								   "undo_event_id = $6, undo_at = $3 "
-								   "WHERE staff_session_id = $1 AND current_ticket_id = $2",
-								   INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID, INTERVALOID, INT8OID);
+#define LET_GO(place) \
+	"UPDATE qms.staff_session SET current_ticket_id = NULL, idle_since = $3, " \
+	"tickets_served = tickets_served + $4, service_time = service_time + $5, undo_event_id = $6, undo_at = $3 " \
+	"WHERE staff_session_id = $1 AND current_ticket_id = $2 " place "RETURNING ctid"
+	static QmsPlan plan = QMS_PLAN(LET_GO(""), INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID, INTERVALOID, INT8OID);
+	static QmsPlan there = QMS_PLAN(LET_GO("AND ctid = $7 "), INT8OID, INT8OID, TIMESTAMPTZOID, INT4OID,
+									INTERVALOID, INT8OID, TIDOID);
 	QmsParams	params = {0};
 
 	qms_param_int64(&params, qms_row_int64(ticket, T_staff_session_id));
@@ -210,22 +241,23 @@ qms_session_let_go(QmsCall *call, const QmsTicket *ticket, int64 served_usec, in
 	qms_param_int32(&params, served_usec >= 0 ? 1 : 0);
 	qms_param_pointer(&params, qms_interval_make(Max(served_usec, 0)));
 	qms_param_id(&params, is_own_action(call, ticket) ? event_id : 0);
-	qms_spi_run(&plan, &params);
+	run_on_session(&plan, &there, &params, qms_row_int64(ticket, T_counter_id));
 }
 
-/* What the counter did last, for undo. */
+/* What the counter did last with this ticket, for undo. */
 void
-qms_session_remember(QmsCall *call, int64 staff_session_id, int64 event_id)
+qms_session_remember(QmsCall *call, const QmsTicket *ticket, int64 event_id)
 {
-	static QmsPlan plan = QMS_PLAN(
-								   "UPDATE qms.staff_session SET undo_event_id = $2, undo_at = $3 "
-								   "WHERE staff_session_id = $1", INT8OID, INT8OID, TIMESTAMPTZOID);
+#define REMEMBER(place) \
+	"UPDATE qms.staff_session SET undo_event_id = $2, undo_at = $3 WHERE staff_session_id = $1 " place "RETURNING ctid"
+	static QmsPlan plan = QMS_PLAN(REMEMBER(""), INT8OID, INT8OID, TIMESTAMPTZOID);
+	static QmsPlan there = QMS_PLAN(REMEMBER("AND ctid = $4 "), INT8OID, INT8OID, TIMESTAMPTZOID, TIDOID);
 	QmsParams	params = {0};
 
-	qms_param_int64(&params, staff_session_id);
+	qms_param_int64(&params, qms_row_int64(ticket, T_staff_session_id));
 	qms_param_id(&params, event_id);
 	qms_param_time(&params, call->now);
-	qms_spi_run(&plan, &params);
+	run_on_session(&plan, &there, &params, qms_row_int64(ticket, T_counter_id));
 }
 
 /*
@@ -236,7 +268,7 @@ qms_session_remember(QmsCall *call, int64 staff_session_id, int64 event_id)
 QmsTicket *
 qms_session_current_ticket(QmsCall *call, int64 counter_id, bool needed)
 {
-	QmsSession *session = qms_session_needed(call, counter_id);
+	QmsSession *session = qms_session_needed(counter_id);
 	int64		ticket_id = qms_row_int64(session, S_current_ticket_id);
 	QmsTicket  *ticket = NULL;
 

@@ -39,7 +39,7 @@ qms_ticket_new(void)
  * still has to check whose it is.
  */
 QmsTicket *
-qms_ticket_read(QmsCall *call, int64 ticket_id, bool *ended)
+qms_ticket_read(int64 ticket_id, bool *ended)
 {
 	static QmsPlan plan = QMS_PLAN(NULL, INT8OID);
 	QmsParams	params = {0};
@@ -95,7 +95,7 @@ qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce)
 	{
 		bool		ended;
 
-		ticket = qms_ticket_read(call, ticket_id, &ended);
+		ticket = qms_ticket_read(ticket_id, &ended);
 		if (ticket == NULL)
 			qms_not_found("ticket", ticket_id);
 		qms_gate_branch(call, qms_row_int64(ticket, T_organization_id),
@@ -224,7 +224,7 @@ qms_ticket_write_leg(QmsCall *call, const QmsTicket *ticket, const char *note)
 		{L_quoted_n, T_quoted_n}, {L_quoted_s, T_quoted_s}
 	};
 	QmsRow	   *leg;
-	int			i;
+	size_t		i;
 
 	leg = qms_row_new(&qms_leg_table);
 	for (i = 0; i < lengthof(same); i++)

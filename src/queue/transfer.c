@@ -117,7 +117,7 @@ static void
 check_subject(QmsCall *call, int64 ticket_id, int64 queue_id)
 {
 	bool		ended;
-	QmsTicket  *ticket = qms_ticket_read(call, ticket_id, &ended);
+	QmsTicket  *ticket = qms_ticket_read(ticket_id, &ended);
 	int64		there;
 
 	if (ticket == NULL || ended || qms_row_int64(ticket, T_queue_id) == queue_id)
@@ -212,11 +212,11 @@ qms_transfer_take_back(QmsCall *call, int64 ticket_id)
 	QmsTicket  *past;
 	QmsTicket  *ticket;
 
-	past = qms_ticket_read(call, ticket_id, &ended);
+	past = qms_ticket_read(ticket_id, &ended);
 	if (past != NULL)
 		qms_lock(QMS_LOCK_VISIT, qms_row_int64(past, T_visit_id), true);
 	qms_lock(QMS_LOCK_TICKET, ticket_id, true);
-	past = qms_ticket_read(call, ticket_id, &ended);
+	past = qms_ticket_read(ticket_id, &ended);
 	if (past == NULL)
 		qms_not_found("ticket", ticket_id);
 	qms_gate_branch(call, qms_row_int64(past, T_organization_id), qms_row_int64(past, T_branch_id),
@@ -257,7 +257,7 @@ QMS_FUNCTION(reinstate_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 
 	(void) qms_place_word(place);
 	/* The queue's lock comes before the ticket's. */
-	past = qms_ticket_read(call, ticket_id, &ended);
+	past = qms_ticket_read(ticket_id, &ended);
 	if (past == NULL)
 		qms_not_found("ticket", ticket_id);
 	qms_gate_organization(call, qms_row_int64(past, T_organization_id), "ticket", ticket_id);

@@ -73,7 +73,7 @@ check_window(QmsCall *call, const QmsSession *session, const QmsTicket *ticket)
 }
 
 static void
-check_version(const QmsSession *session, const QmsTicket *ticket, const UndoneEvent *event, int32 version)
+check_version(const QmsSession *session, const UndoneEvent *event, int32 version)
 {
 	if (version != event->version)
 		nothing(qms_row_int64(session, S_counter_id),
@@ -143,7 +143,7 @@ undo_call(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 
 	check_window(call, session, ticket);
 	/* Recalls belong to the call: each has made a version. */
-	check_version(session, ticket, event,
+	check_version(session, event,
 				  qms_row_int32(ticket, T_version) - (start ? 0 : qms_row_int32(ticket, T_recalls)));
 	if (start)
 	{
@@ -222,18 +222,18 @@ static QmsTicket *
 undo_end(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 {
 	bool		ended;
-	QmsTicket  *past = qms_ticket_read(call, event->ticket_id, &ended);
+	QmsTicket  *past = qms_ticket_read(event->ticket_id, &ended);
 	QmsTicket  *ticket;
 	int64		served;
 
 	if (past == NULL || !ended)
 		nothing(qms_row_int64(session, S_counter_id), "Its last ticket is open again.");
 	check_window(call, session, past);
-	check_version(session, past, event, qms_row_int32(past, T_version));
+	check_version(session, event, qms_row_int32(past, T_version));
 	served = qms_served_usec(past, qms_ticket_state(past), qms_row_time(past, T_ended_at));
 	need_place(session, past, 0);
 	ticket = qms_transfer_take_back(call, event->ticket_id);
-	if (!qms_visit_claim(call, ticket))
+	if (!qms_visit_claim(ticket))
 		nothing(qms_row_int64(session, S_counter_id), "The customer is called for another ticket.");
 	need_adjusted(session, adjust_session(call, session, 0, event->ticket_id, 0, served >= 0 ? -1 : 0,
 										  -Max(served, 0), 0));
@@ -258,15 +258,15 @@ undo_departure(QmsCall *call, QmsSession *session, const UndoneEvent *event)
 	QmsParams	params = {0};
 	bool		ended;
 
-	ticket = qms_ticket_read(call, event->ticket_id, &ended);
+	ticket = qms_ticket_read(event->ticket_id, &ended);
 	if (ticket == NULL || ended)
 		nothing(qms_row_int64(session, S_counter_id), "Its last ticket has ended.");
 	need_place(session, as_it_was(ticket, event), event->ticket_id);
 	ticket = qms_ticket_lock(call, event->ticket_id, true);
-	check_version(session, ticket, event, qms_row_int32(ticket, T_version));
+	check_version(session, event, qms_row_int32(ticket, T_version));
 	before = as_it_was(ticket, event);
 	check_window(call, session, before);
-	if (!qms_visit_claim(call, ticket))
+	if (!qms_visit_claim(ticket))
 		nothing(qms_row_int64(session, S_counter_id), "The customer is called for another ticket.");
 	need_adjusted(session, adjust_session(call, session, 0, event->ticket_id, 0, 0, 0, 0));
 	if (qms_row_int32(before, T_leg) != qms_row_int32(ticket, T_leg))
@@ -303,11 +303,11 @@ static const struct
 QMS_FUNCTION(undo, QMS_ACT_COUNTER, QMS_MUTATES)
 {
 	QmsCounter *counter = qms_counter_needed(call, qms_arg_id(call, 0, "counter_id"));
-	QmsSession *session = qms_session_needed(call, counter->counter_id);
+	QmsSession *session = qms_session_needed(counter->counter_id);
 	QmsTicket  *ticket = NULL;
 	UndoneEvent event;
 	QmsJson		json;
-	int			i;
+	size_t		i;
 
 	read_event(session, &event);
 	for (i = 0; i < lengthof(undos) && ticket == NULL; i++)

@@ -106,7 +106,7 @@ other_is_called(const QmsTicket *ticket)
  * tickets of one person cannot wait for one another.
  */
 bool
-qms_visit_claim(QmsCall *call, QmsTicket *ticket)
+qms_visit_claim(QmsTicket *ticket)
 {
 	if (!qms_row_bool(ticket, T_shared_visit))
 		return true;

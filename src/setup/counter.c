@@ -206,7 +206,8 @@ read_sources(QmsSetup *setup, const Jsonb *json, int *n)
 				 errmsg("sources must be a JSON array of 1 to %d objects", MAX_SOURCES),
 				 errhint("Write it as [{\"queue_id\": 1, \"weight\": 2}, ...], or leave it out to serve the queues of the counter.")));
 	sources = palloc0(sizeof(QmsSource) * JB_ROOT_COUNT(json));
-	for (i = 0; i < JB_ROOT_COUNT(json); i++)
+	*n = JB_ROOT_COUNT(json);
+	for (i = 0; i < *n; i++)
 	{
 		JsonbValue *v = getIthJsonbValueFromContainer(unconstify(JsonbContainer *, &json->root), i);
 
@@ -220,7 +221,6 @@ read_sources(QmsSetup *setup, const Jsonb *json, int *n)
 				bad_source(i + 1, psprintf("It repeats source %d.", j + 1));
 		}
 	}
-	*n = JB_ROOT_COUNT(json);
 	return sources;
 }
 

@@ -66,9 +66,9 @@ require_superuser(void)
 PG_FUNCTION_INFO_V1(qms_make_roles);
 
 Datum
-qms_make_roles(PG_FUNCTION_ARGS)
+qms_make_roles(PG_FUNCTION_ARGS pg_attribute_unused())
 {
-	int			i;
+	size_t		i;
 
 	require_superuser();
 	SPI_connect();
@@ -126,7 +126,7 @@ PG_FUNCTION_INFO_V1(qms_take_ownership);
  * PUBLIC.  The members are read from the catalog: nothing can be forgotten.
  */
 Datum
-qms_take_ownership(PG_FUNCTION_ARGS)
+qms_take_ownership(PG_FUNCTION_ARGS pg_attribute_unused())
 {
 	static QmsPlan plan = QMS_PLAN_NOARGS(
 										  "SELECT CASE WHEN i.type = 'composite type' THEN 'type' ELSE i.type END, i.identity "

@@ -9,14 +9,14 @@
 QMS_FUNCTION(queue_setting_keys, QMS_ACT_PUBLIC, QMS_SETOF)
 {
 	const QmsSettingKey *key;
-	int			i;
+	size_t		i;
 
 	for (i = 0; (key = qms_settings_key(i)) != NULL; i++)
 	{
 		const char *texts[6];
 		Datum		values[6];
 		bool		nulls[6];
-		int			c;
+		size_t		c;
 
 		texts[0] = key->key;
 		texts[1] = qms_settings_kind_name(key->kind);

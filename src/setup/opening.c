@@ -81,6 +81,7 @@ static void
 read_day(Week *week, const char *key, const JsonbValue *v)
 {
 	int			day;
+	int			npairs;
 	int			i;
 
 	for (day = 0; day < 7; day++)
@@ -95,7 +96,8 @@ read_day(Week *week, const char *key, const JsonbValue *v)
 	if (v->type != jbvBinary || !JsonContainerIsArray(v->val.binary.data))
 		bad_hours(psprintf("\"%s\" is not an array of pairs", days[day]),
 				  "Write a day as [[\"08:00\", \"12:00\"], [\"13:00\", \"18:00\"]].");
-	for (i = 0; i < JsonContainerSize(v->val.binary.data); i++)
+	npairs = JsonContainerSize(v->val.binary.data);
+	for (i = 0; i < npairs; i++)
 		read_span(week, day, getIthJsonbValueFromContainer(v->val.binary.data, i));
 	for (i = 1; i < week->nspans[day]; i++)
 	{
@@ -179,7 +181,7 @@ write_span(QmsCall *call, int64 organization_id, int64 branch_id, int64 queue_id
 	QmsParams	params = {0};
 	Datum		values[7];
 	bool		nulls[7];
-	int			i;
+	size_t		i;
 
 	qms_param_int64(&params, organization_id);
 	qms_param_id(&params, branch_id);

@@ -35,7 +35,7 @@ check_staff(QmsSetup *setup)
 	int			column = qms_setup_column(setup, "role");
 	int			display_name = qms_setup_column(setup, "display_name");
 	char	   *role = qms_arg_text_or_null(setup->call, qms_setup_argument(setup, "role"));
-	int			i;
+	size_t		i;
 
 	/* Without a name to show, the user name is shown. */
 	if (qms_row_isnull(setup->row, display_name))
@@ -177,7 +177,7 @@ set_kind(QmsSetup *setup, bool has_staff, bool has_application)
 {
 	static const char *const kinds[] = {"admin", "staff", "application", "kiosk", "display", "customer"};
 	char	   *kind = qms_arg_text_or_null(setup->call, qms_setup_argument(setup, "kind"));
-	int			i;
+	size_t		i;
 
 	if (kind == NULL && has_staff != has_application)
 		kind = has_staff ? "staff" : "application";

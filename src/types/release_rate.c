@@ -155,7 +155,7 @@ qms_release_rate_cmp(PG_FUNCTION_ARGS)
 
 /* Comparison for sorts, without the function manager. */
 static int
-rate_fastcmp(Datum x, Datum y, SortSupport ssup)
+rate_fastcmp(Datum x, Datum y, SortSupport ssup pg_attribute_unused())
 {
 	return rate_cmp((QmsReleaseRate *) DatumGetPointer(x),
 					(QmsReleaseRate *) DatumGetPointer(y));
@@ -165,14 +165,14 @@ rate_fastcmp(Datum x, Datum y, SortSupport ssup)
 
 /* The speed is the whole truth, and positive: sorts compare integers. */
 static Datum
-rate_abbrev_convert(Datum original, SortSupport ssup)
+rate_abbrev_convert(Datum original, SortSupport ssup pg_attribute_unused())
 {
 	return (Datum) qms_types_rate_speed((QmsReleaseRate *) DatumGetPointer(original));
 }
 
 /* Abbreviating always pays. */
 static bool
-rate_abbrev_abort(int memtupcount, SortSupport ssup)
+rate_abbrev_abort(int memtupcount pg_attribute_unused(), SortSupport ssup pg_attribute_unused())
 {
 	return false;
 }

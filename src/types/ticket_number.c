@@ -191,7 +191,7 @@ qms_ticket_number_cmp(PG_FUNCTION_ARGS)
 
 /* Comparison for sorts, without the function manager. */
 static int
-number_fastcmp(Datum x, Datum y, SortSupport ssup)
+number_fastcmp(Datum x, Datum y, SortSupport ssup pg_attribute_unused())
 {
 	return number_cmp((QmsTicketNumber *) DatumGetPointer(x),
 					  (QmsTicketNumber *) DatumGetPointer(y));
@@ -201,14 +201,14 @@ number_fastcmp(Datum x, Datum y, SortSupport ssup)
 
 /* The key is the whole truth in 60 bits: sorts compare integers. */
 static Datum
-number_abbrev_convert(Datum original, SortSupport ssup)
+number_abbrev_convert(Datum original, SortSupport ssup pg_attribute_unused())
 {
 	return (Datum) qms_types_number_key((QmsTicketNumber *) DatumGetPointer(original));
 }
 
 /* Abbreviating always pays. */
 static bool
-number_abbrev_abort(int memtupcount, SortSupport ssup)
+number_abbrev_abort(int memtupcount pg_attribute_unused(), SortSupport ssup pg_attribute_unused())
 {
 	return false;
 }

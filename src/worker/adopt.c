@@ -70,7 +70,7 @@ advance_sequences(void)
 		"(SELECT last_value FROM qms.staff_session_staff_session_id_seq)))"
 	};
 	static QmsPlan plans[lengthof(checks)];
-	int			i;
+	size_t		i;
 
 	for (i = 0; i < lengthof(checks); i++)
 	{
@@ -104,7 +104,7 @@ skip_overdue(QmsCall *call)
 		QMS_PLAN("UPDATE qms.ticket SET last_recall_at = $1 WHERE state = 'called'", TIMESTAMPTZOID),
 		QMS_PLAN("UPDATE qms_internal.ticket_seen SET seen_at = $1", TIMESTAMPTZOID)
 	};
-	int			i;
+	size_t		i;
 
 	for (i = 0; i < lengthof(plans); i++)
 	{

@@ -67,7 +67,7 @@ this_day_begin(const QmsQueue *queue, TimestampTz now)
 
 /* Those left over from days before.  Who was reinstated today came into the line today. */
 static void
-plan_day_end(QmsTaskRun *run, QmsQueue *queue, void *arg)
+plan_day_end(QmsTaskRun *run, QmsQueue *queue, void *arg pg_attribute_unused())
 {
 	static QmsPlan left = QMS_PLAN(
 								   "SELECT ticket_id FROM (SELECT ticket_id, service_day, entered_at FROM qms.ticket "
@@ -140,7 +140,7 @@ closing_due(QmsQueue *queue, TimestampTz entered_at)
 
 /* Who came first is due first. */
 static void
-plan_closing(QmsTaskRun *run, QmsQueue *queue, void *arg)
+plan_closing(QmsTaskRun *run, QmsQueue *queue, void *arg pg_attribute_unused())
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT ticket_id, entered_at FROM (SELECT ticket_id, entered_at FROM qms.ticket "

@@ -40,7 +40,7 @@ qms_worker_mine(void)
 
 /* The worker's end, however it comes, is known to the launcher. */
 static void
-leave(int code, Datum arg)
+leave(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
 {
 	if (mine.kind == QMS_PUBLISHER)
 		qms_doorbell_detach();
@@ -389,7 +389,7 @@ run_kind(void)
 }
 
 void
-qms_database_worker_main(Datum arg)
+qms_database_worker_main(Datum arg pg_attribute_unused())
 {
 	memcpy(&mine, MyBgworkerEntry->bgw_extra, sizeof(mine));
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);

@@ -43,7 +43,7 @@ static void unblock(void);
  * started right now waits a moment.
  */
 static void
-end_transaction(XactEvent event, void *arg)
+end_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
 	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE)
 		return;

@@ -348,14 +348,14 @@ some_start_is_open(void)
 }
 
 static void
-leave(int code, Datum arg)
+leave(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
 {
 	qms_worker_shared->launcher_procno = 0;
 	qms_worker_shared->launcher_pid = 0;
 }
 
 void
-qms_launcher_main(Datum arg)
+qms_launcher_main(Datum arg pg_attribute_unused())
 {
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);

@@ -48,7 +48,7 @@ qms_plan_heartbeats(QmsTaskRun *run)
 
 /* What has been written is noted no longer; after a rollback it is, and all begins anew. */
 static void
-end_transaction(XactEvent event, void *arg)
+end_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
 	if (event == XACT_EVENT_COMMIT)
 		qms_heartbeat_written(written_ids, written_at, nwritten);
@@ -78,7 +78,7 @@ written_array(const int64 *values, Oid type)
  * soon given up and tried again later, when nothing has been lost.
  */
 void
-qms_run_heartbeats(QmsTaskRun *run, int64 item)
+qms_run_heartbeats(QmsTaskRun *run, int64 item pg_attribute_unused())
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "INSERT INTO qms_internal.ticket_seen AS s (ticket_id, organization_id, seen_at) "

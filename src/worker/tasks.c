@@ -33,7 +33,7 @@ no_show_due(const QmsTicket *ticket)
 }
 
 static void
-plan_no_show(QmsTaskRun *run, QmsQueue *queue, void *arg)
+plan_no_show(QmsTaskRun *run, QmsQueue *queue pg_attribute_unused(), void *arg)
 {
 	const QmsTicket *ticket = arg;
 	TimestampTz due = no_show_due(ticket);
@@ -52,10 +52,9 @@ plan_no_shows(QmsTaskRun *run)
 	uint64		n;
 	uint64		i;
 
-	/* The index of open calls has a row per busy counter. */
 	qms_table_plan(&qms_ticket_table, &plan,
-				   "SELECT %s FROM qms.ticket t WHERE t.state IN ('called', 'serving') AND t.state = 'called' "
-				   "AND t.counter_id > 0 AND $1 > 0");
+				   "SELECT %s FROM qms.staff_session s JOIN qms.ticket t ON t.ticket_id = s.current_ticket_id "
+				   "WHERE s.closed_at IS NULL AND s.counter_id > 0 AND t.state = 'called' AND $1 > 0");
 	qms_param_int32(&params, 1);
 	n = qms_spi_run(&plan, &params);
 	for (i = 0; i < n; i++)
@@ -155,7 +154,7 @@ static void
 run_auto_call(QmsTaskRun *run, int64 counter_id)
 {
 	QmsCounter *counter = qms_config_counter(counter_id);
-	QmsSession *session = qms_session_read(run->call, counter_id);
+	QmsSession *session = qms_session_read(counter_id);
 
 	if (counter == NULL || session == NULL || !qms_row_isnull(session, S_paused_at) ||
 		!qms_row_isnull(session, S_current_ticket_id))

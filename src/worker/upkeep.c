@@ -23,7 +23,7 @@ qms_plan_partitions(QmsTaskRun *run)
 
 /* Months for three months ahead, days for two days; one lock wait holds nobody up. */
 void
-qms_run_partitions(QmsTaskRun *run, int64 item)
+qms_run_partitions(QmsTaskRun *run, int64 item pg_attribute_unused())
 {
 	TimestampTz month = run->call->now;
 	TimestampTz day = run->call->now;
@@ -114,7 +114,7 @@ qms_plan_requests(QmsTaskRun *run)
 }
 
 void
-qms_run_requests(QmsTaskRun *run, int64 item)
+qms_run_requests(QmsTaskRun *run, int64 item pg_attribute_unused())
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "DELETE FROM qms_internal.request WHERE ctid = ANY (ARRAY(SELECT ctid FROM qms_internal.request "

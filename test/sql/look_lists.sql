@@ -41,6 +41,7 @@ SELECT wait(1, 1001, 'A001', '09:00', subject => 'P-100%'), wait(2, 1002, 'B001'
 	wait(6, 1003, 'C001', '09:05'), wait(7, 1004, 'A001', '09:06'), wait(8, 1001, 'A004', '09:07'), wait(9, 1001, 'A005', '09:08', 502), wait(10, 2001, 'A001', '09:09', 601);
 UPDATE qms.ticket SET state = 'on_hold', hold_kind = 'parked', hold_reason = 'form' WHERE ticket_id = 8;
 UPDATE qms.ticket SET state = 'called', called_at = '2026-03-02 09:30+00', counter_id = 31 WHERE ticket_id = 9;
+UPDATE qms.staff_session SET current_ticket_id = 9 WHERE counter_id = 31;
 UPDATE qms.ticket SET wanted_counter_id = 32, wanted_until = '2026-03-02 10:05+00' WHERE ticket_id = 3;
 UPDATE qms.ticket SET requires_skill = '{english}' WHERE ticket_id = 5;
 CREATE TABLE qms_internal.ticket_history_2026_02 PARTITION OF qms.ticket_history FOR VALUES FROM ('2026-02-01 00:00+00') TO ('2026-03-01 00:00+00');

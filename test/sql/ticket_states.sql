@@ -41,8 +41,6 @@ FROM unnest('{booked,waiting,called,serving,on_hold,released,admitted}'::text[])
 SELECT was, test.put(was) IS NOT NULL AS put FROM unnest('{booked,waiting,called,on_hold,released,admitted}'::text[]) WITH ORDINALITY s (was, o) ORDER BY o;
 SELECT test.put('completed');
 SELECT test.put('nonsense');
--- no second call at a counter
-SELECT test.put('serving');
 -- the id stays
 UPDATE qms.ticket SET ticket_id = 1 WHERE organization_id = :org AND state = 'booked';
 -- DELETE and TRUNCATE

@@ -76,7 +76,7 @@ my @damages = (
 				WHERE f.kind = 'ticket.called' LIMIT 1) p
 			WHERE e.event_id = p.event_id} ],
 	[ 'two open calls at a counter', 'one open call per counter',
-		'DROP INDEX qms.ticket_call', q{
+		q{
 		UPDATE qms.ticket SET (counter_id, staff_id, staff_session_id) = (SELECT counter_id, staff_id, staff_session_id
 			FROM qms.ticket WHERE state IN ('called', 'serving') ORDER BY ticket_id LIMIT 1) WHERE state IN ('called', 'serving')} ],
 	[ 'a person is called at two places', 'one place at a time per visit',

@@ -301,7 +301,6 @@ COMMENT ON INDEX qms.ticket_waiting IS 'The order of the line: the pick is the f
 COMMENT ON INDEX qms.ticket_waiting_class IS 'The order within a class, for queues that a policy compares by class.';
 COMMENT ON INDEX qms.ticket_on_hold IS 'Tickets on hold of a queue, in the order of their places.';
 COMMENT ON INDEX qms.ticket_number IS 'No two live tickets of a branch show the same number.';
-COMMENT ON INDEX qms.ticket_call IS 'At most one called or served ticket per counter, whoever writes.';
 COMMENT ON INDEX qms.ticket_subject IS 'One live place per subject and queue.';
 COMMENT ON INDEX qms.ticket_visit IS 'Further tickets of a visit; the first is found by its own id.';
 COMMENT ON INDEX qms.ticket_resume IS 'Tickets that come back by themselves, the next due first.';

@@ -26,7 +26,7 @@ CREATE TABLE qms.staff_session (
 	undo_event_id bigint,
 	undo_at timestamptz,
 	PRIMARY KEY (staff_session_id, organization_id)
-) WITH (fillfactor = 60);
+) WITH (fillfactor = 20);
 CREATE UNIQUE INDEX staff_session_open ON qms.staff_session (counter_id) WHERE closed_at IS NULL;
 CREATE UNIQUE INDEX staff_session_staff ON qms.staff_session (staff_id) WHERE closed_at IS NULL;
 
@@ -121,8 +121,6 @@ CREATE INDEX ticket_waiting_class ON qms.ticket (queue_id, customer_class_id, so
 CREATE INDEX ticket_on_hold ON qms.ticket (queue_id, sort_key, ticket_id) WHERE state = 'on_hold';
 -- No two live tickets of a branch show the same number.
 CREATE UNIQUE INDEX ticket_number ON qms.ticket (branch_id, number) WHERE number IS NOT NULL;
--- At most one open call a counter, whoever writes.
-CREATE UNIQUE INDEX ticket_call ON qms.ticket (counter_id) WHERE state IN ('called', 'serving');
 -- One live place per subject and queue.
 CREATE UNIQUE INDEX ticket_subject ON qms.ticket (queue_id, subject) WHERE subject IS NOT NULL;
 -- Further tickets of a visit; the first is found by its own id.

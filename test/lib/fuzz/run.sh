@@ -10,7 +10,7 @@ seed NUMBER A001 VIP-042 042 abcde-999999
 seed TOKEN AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAABAAAAAAABAAE _____________________3____________________8
 seed RATE 30/min 5/s 1000/h 1.5/min 0.000001/day 86399999999.999999/d
 for type in NUMBER TOKEN RATE; do
-	${CLANG:-clang} -g -O1 -Wall -Wextra -Wno-unused-parameter -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+	${CLANG:-clang} -g -O1 -Wall -Wextra -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
 		-I"$root/src" -DFUZZ_$type "$root/test/lib/fuzz/types.c" "$root/src/types/parse.c" -o "$work/fuzz_$type"
 	echo "== $type"
 	(cd "$work" && "./fuzz_$type" -max_total_time="$seconds" -max_len=96 -print_final_stats=1 -verbosity=0 "$work/$type")

@@ -11,6 +11,7 @@
 #include "types/types.h"
 
 #define MUST(condition) do { if (!(condition)) abort(); } while (0)
+#define UNUSED __attribute__((unused))
 
 int			LLVMFuzzerTestOneInput(const uint8 *data, size_t size);
 
@@ -23,7 +24,7 @@ int			LLVMFuzzerTestOneInput(const uint8 *data, size_t size);
 
 /* Making a number of its parts gives the same; the key finds only equals equal. */
 static void
-examine(const VALUE *value, const uint8 *data, size_t size)
+examine(const VALUE *value, const uint8 *data UNUSED, size_t size UNUSED)
 {
 	char		prefix[QMS_NUMBER_MAX_PREFIX + 2] = {0};
 	VALUE		made;
@@ -50,7 +51,7 @@ examine(const VALUE *value, const uint8 *data, size_t size)
 
 /* The fields are positive, and there is one text for one token. */
 static void
-examine(const VALUE *value, const uint8 *data, size_t size)
+examine(const VALUE *value, const uint8 *data UNUSED, size_t size UNUSED)
 {
 	int64		organization_id;
 	int64		visit_id;
