@@ -20,7 +20,7 @@ typedef struct Doorbell
 {
 	pg_atomic_uint32 database;	/* InvalidOid: free */
 	pg_atomic_uint32 procno;	/* of the publisher, plus 1; 0: nobody at home */
-	pg_atomic_uint32 rung;
+	pg_atomic_uint64 rung_at;	/* when it was rung first and has not been heard; 0: it is quiet */
 	pg_atomic_uint32 scheduler; /* its procno plus 1, while it wants to hear of every commit */
 	pg_atomic_uint32 beats;		/* heartbeats have been noted that it has not seen yet */
 } Doorbell;
@@ -55,7 +55,7 @@ qms_doorbell_start(void)
 	{
 		pg_atomic_init_u32(&doorbells[i].database, InvalidOid);
 		pg_atomic_init_u32(&doorbells[i].procno, 0);
-		pg_atomic_init_u32(&doorbells[i].rung, 0);
+		pg_atomic_init_u64(&doorbells[i].rung_at, 0);
 		pg_atomic_init_u32(&doorbells[i].scheduler, 0);
 		pg_atomic_init_u32(&doorbells[i].beats, 0);
 	}
@@ -96,7 +96,7 @@ claim_doorbell(void)
 		if (pg_atomic_read_u32(&candidate->procno) != 0 || pg_atomic_read_u32(&candidate->scheduler) != 0)
 			continue;
 		bell = candidate;
-		pg_atomic_write_u32(&bell->rung, 0);
+		pg_atomic_write_u64(&bell->rung_at, 0);
 		pg_atomic_write_u32(&bell->beats, 0);
 		pg_atomic_write_u32(&bell->database, MyDatabaseId);
 	}
@@ -113,7 +113,6 @@ qms_doorbell_attach(void)
 	if (bell == NULL)
 		return false;
 	pg_atomic_write_u32(&bell->procno, MyProc->pgprocno + 1);
-	pg_atomic_write_u32(&bell->rung, 1);
 	return true;
 }
 
@@ -126,13 +125,34 @@ qms_doorbell_detach(void)
 		pg_atomic_write_u32(&bell->procno, 0);
 }
 
-/* Has it been rung since the last look?  Asked by the publisher, before its snapshot. */
-bool
-qms_doorbell_was_rung(void)
+/* Ring it, if it is quiet: false if it has been rung already and not been heard. */
+static bool
+set_rung(Doorbell *bell)
+{
+	uint64		quiet = 0;
+
+	return pg_atomic_compare_exchange_u64(&bell->rung_at, &quiet, (uint64) GetCurrentTimestamp());
+}
+
+/*
+ * When was it rung first since the last look?  0: not at all.  Asked by the
+ * publisher, before its snapshot.
+ */
+TimestampTz
+qms_doorbell_answer(void)
 {
 	Doorbell   *bell = find_doorbell(MyDatabaseId);
 
-	return bell != NULL && pg_atomic_exchange_u32(&bell->rung, 0) != 0;
+	return bell != NULL ? (TimestampTz) pg_atomic_exchange_u64(&bell->rung_at, 0) : 0;
+}
+
+/* For the status: since when has the publisher of a database not answered?  0: it has. */
+TimestampTz
+qms_doorbell_rung_at(Oid database)
+{
+	Doorbell   *bell = find_doorbell(database);
+
+	return bell != NULL ? (TimestampTz) pg_atomic_read_u64(&bell->rung_at) : 0;
 }
 
 /*
@@ -145,7 +165,7 @@ qms_doorbell_put_off(void)
 	Doorbell   *bell = find_doorbell(MyDatabaseId);
 
 	if (bell != NULL)
-		pg_atomic_write_u32(&bell->rung, 1);
+		(void) set_rung(bell);
 }
 
 /*
@@ -162,7 +182,7 @@ qms_doorbell_ring(void)
 	if (bell == NULL)
 		return;
 	/* Somebody rang before and has not been heard yet: he will find ours too. */
-	if (pg_atomic_exchange_u32(&bell->rung, 1) != 0)
+	if (!set_rung(bell))
 		return;
 	procno = pg_atomic_read_u32(&bell->procno);
 	if (procno != 0)

@@ -297,6 +297,9 @@ turn_if_ours(TimestampTz (*turn) (void))
 {
 	if (!is_ours)
 	{
+		/* Before looking: whoever makes it ours afterwards rings again. */
+		TimestampTz rung_at = mine.kind == QMS_PUBLISHER ? qms_doorbell_answer() : 0;
+
 		qms_worker_begin();
 		if (!qms_worker_extension_is_here())
 		{
@@ -305,6 +308,11 @@ turn_if_ours(TimestampTz (*turn) (void))
 		}
 		is_ours = qms_adoption_is_ours();
 		qms_worker_commit();
+		if (my_slot->waiting_since == 0)
+			my_slot->waiting_since = rung_at;
+		/* Nothing waits in a database that is nobody's, whatever was in it before. */
+		if (!is_ours)
+			my_slot->waiting_since = my_slot->oldest_due = 0;
 	}
 	return is_ours ? turn() : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 600000);
 }

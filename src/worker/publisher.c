@@ -260,12 +260,41 @@ static void
 note_batch(void)
 {
 	int			n = Min(npending - next_pending, BATCH);
-	QmsWorkerSlot *slot = qms_worker_mine();
 
 	next_pending += n;
-	slot->done += n;
+	qms_worker_mine()->done += n;
 	if (next_pending >= npending)
 		forget_pending();
+}
+
+/* The first ring since the last look at what is new; 0: none. */
+static TimestampTz
+answer_bell(void)
+{
+	static TimestampTz heard_at = 0;
+	TimestampTz rung_at = qms_doorbell_answer();
+	TimestampTz first;
+
+	if (heard_at == 0)
+		heard_at = rung_at;
+	first = heard_at;
+	/* While a cut batch is published nothing new is looked for. */
+	if (target == NULL)
+		heard_at = 0;
+	return first;
+}
+
+/* For the status: since when something has been waiting for its position.  Kept over a failure. */
+static void
+note_waiting_since(TimestampTz rung_at)
+{
+	QmsWorkerSlot *slot = qms_worker_mine();
+
+	/* What was committed before we began nobody rang for here. */
+	if (!epoch_is_settled)
+		rung_at = slot->started_at;
+	if (slot->waiting_since == 0)
+		slot->waiting_since = rung_at;
 }
 
 TimestampTz
@@ -273,9 +302,11 @@ qms_publisher_turn(void)
 {
 	TimestampTz wake = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SAFETY_LOOK_MS);
 	bool		looks = target == NULL;
+	TimestampTz rung_at;
 
 	/* Answered before the snapshot: whoever rings afterwards is not missed. */
-	(void) qms_doorbell_was_rung();
+	rung_at = answer_bell();
+	note_waiting_since(rung_at);
 	PG_TRY();
 	{
 		qms_worker_begin();
@@ -304,6 +335,8 @@ qms_publisher_turn(void)
 	PG_END_TRY();
 	if (target != NULL)
 		note_batch();
+	if (pending == NULL)
+		qms_worker_mine()->waiting_since = looks ? 0 : rung_at;
 	/* Who rang while a cut batch was being published has been heard, but not looked for yet. */
 	return pending != NULL || !looks ? 0 : wake;
 }

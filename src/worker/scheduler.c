@@ -26,6 +26,7 @@ typedef struct TaskState
 	int			failures;		/* of its plan, in a row */
 	uint64		generation;		/* of the configuration at its last plan */
 	int64		first_of_full;	/* first item of the last batch, if that was full */
+	TimestampTz late_since;		/* its plan fails: when it was due first; 0: it does not */
 } TaskState;
 
 static TaskState states[16];
@@ -279,7 +280,11 @@ qms_task_with_queue(QmsTaskRun *run, int64 queue_id,
 static void
 rest_task(TaskState *state)
 {
-	state->due = qms_clock_now() + rest_of(state->failures++);
+	TimestampTz now = qms_clock_now();
+
+	if (state->late_since == 0)
+		state->late_since = state->due == 0 ? now : Min(state->due, now);
+	state->due = now + rest_of(state->failures++);
 }
 
 /* Find what is due and do it; sets when the task is due again. */
@@ -321,6 +326,7 @@ run_task(const QmsTask *task, TaskState *state)
 		return;
 	}
 	state->failures = 0;
+	state->late_since = 0;
 	/* A batch that was full has more behind it; unless the same one comes again and again. */
 	if (run.more && run.nitems > 0 && run.items[0] == state->first_of_full)
 		state->due = Min(run.next, qms_clock_now() + USECS_PER_MINUTE);
@@ -357,6 +363,27 @@ notice_steps(TimestampTz now, TimestampTz planned)
 }
 
 /*
+ * For the status: the moment at which the task was due that has been due for
+ * longest, or will be next.  now: the beginning of the turn, when those are due
+ * that have not been looked at by this scheduler.
+ */
+static void
+note_oldest_due(TimestampTz now)
+{
+	TimestampTz oldest = DT_NOEND;
+	int			i;
+
+	for (i = 0; qms_tasks[i].name != NULL; i++)
+	{
+		if (states[i].late_since != 0)
+			oldest = Min(oldest, states[i].late_since);
+		else
+			oldest = Min(oldest, states[i].due == 0 ? now : states[i].due);
+	}
+	qms_worker_mine()->oldest_due = oldest;
+}
+
+/*
  * One turn.  Tasks that depend on what people do (timers, counters that call by
  * themselves) look each time they are woken; the others when they are due.
  */
@@ -371,6 +398,7 @@ qms_scheduler_turn(void)
 	notice_steps(now, planned);
 	/* Before looking: whoever commits afterwards wakes us. */
 	qms_doorbell_listen();
+	note_oldest_due(now);
 	for (i = 0; qms_tasks[i].name != NULL; i++)
 	{
 		const QmsTask *task = &qms_tasks[i];
@@ -382,7 +410,10 @@ qms_scheduler_turn(void)
 		if (state->due <= now ||
 			(state->failures == 0 && (task->follows_events ||
 									  (task->follows_configuration && state->generation != qms_inval_generation()))))
+		{
 			run_task(task, state);
+			note_oldest_due(now);
+		}
 	}
 	/* Last: the extension may have been made anew meanwhile, and all is due. */
 	for (i = 0; qms_tasks[i].name != NULL; i++)

@@ -39,7 +39,8 @@ typedef struct QmsWorkerSlot
 	TimestampTz not_before;		/* after a failure: when it may start again */
 	int			failures;		/* in a row */
 	int64		done;			/* events published, items worked on */
-	double		lag_seconds;
+	TimestampTz waiting_since;	/* publisher: the oldest commit that is not published yet; 0: none */
+	TimestampTz oldest_due;		/* scheduler: of all tasks, by qms_clock_now(); 0: not known */
 	TimestampTz error_at;
 	char		error[QMS_ERROR_SIZE];
 } QmsWorkerSlot;
