@@ -104,7 +104,9 @@ qms_config_queue(int64 queue_id)
 								   "q.prefix, q.name, q.by_class, coalesce(b.time_zone, o.time_zone), q.settings, "
 								   "(SELECT pg_catalog.avg(s.expected_duration) FROM qms.service_offer f "
 								   " JOIN qms.service s ON s.service_id = f.service_id AND s.deleted_at IS NULL "
-								   " WHERE f.queue_id = q.queue_id AND f.deleted_at IS NULL) "
+								   " WHERE f.queue_id = q.queue_id AND f.deleted_at IS NULL), "
+								   "EXISTS (SELECT 1 FROM qms.counter_profile p WHERE p.branch_id = q.branch_id AND p.auto_call "
+								   " AND p.deleted_at IS NULL) "
 								   "FROM qms.queue q JOIN qms.organization o ON o.organization_id = q.organization_id "
 								   "LEFT JOIN qms.branch b ON b.branch_id = q.branch_id "
 								   "LEFT JOIN qms.application a ON a.application_id = q.application_id "
@@ -140,6 +142,7 @@ qms_config_queue(int64 queue_id)
 	MemoryContextSwitchTo(old);
 	mean = qms_spi_datum(0, 10, &isnull);
 	read.mean_service = isnull ? DEFAULT_SERVICE_TIME : qms_interval_usec(DatumGetIntervalP(mean), NULL);
+	read.calls_itself = qms_spi_bool(0, 11);
 	read.open_counters = -1;
 	entry = hash_search(queues, &queue_id, HASH_ENTER, &found);
 	*entry = read;

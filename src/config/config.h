@@ -57,6 +57,7 @@ typedef struct QmsQueue
 	char		prefix[8];		/* empty for release queues */
 	char	   *name;
 	bool		by_class;
+	bool		calls_itself;	/* counters of its branch may call by themselves */
 	pg_tz	   *zone;
 	QmsQueueSettings settings;
 	int64		mean_service;	/* microseconds, of the services offered here */

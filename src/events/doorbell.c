@@ -1,10 +1,13 @@
 /*
  * doorbell.c
- *		Tells the publisher of a database that events have been committed.
+ *		Tells the publisher of a database that events have been committed, and
+ *		its scheduler that something is due earlier than it knows.
  *
- * One SetLatch per transaction that wrote events, at its commit, through shared
- * memory: no lock is taken and nothing is flushed.  COMMIT PREPARED rings from
- * hooks.c, because the events were written by another session.
+ * At most one SetLatch for each of the two per transaction, at its commit,
+ * through shared memory: no lock is taken and nothing is flushed.  Nobody wakes a
+ * publisher that has been rung already or looks by itself in a moment, nor a
+ * scheduler that wakes up early enough.  COMMIT PREPARED rings from hooks.c,
+ * because the events were written by another session.
  */
 #include "events/events.h"
 
@@ -20,10 +23,16 @@ typedef struct Doorbell
 {
 	pg_atomic_uint32 database;	/* InvalidOid: free */
 	pg_atomic_uint32 procno;	/* of the publisher, plus 1; 0: nobody at home */
-	pg_atomic_uint64 rung_at;	/* when it was rung first and has not been heard; 0: it is quiet */
-	pg_atomic_uint32 scheduler; /* its procno plus 1, while it wants to hear of every commit */
-	pg_atomic_uint32 beats;		/* heartbeats have been noted that it has not seen yet */
+	pg_atomic_uint64 rung;		/* when it was rung first and has not been heard, or one of those below */
+	pg_atomic_uint32 scheduler; /* its procno plus 1; 0: nobody at home */
+	pg_atomic_uint32 wanted;	/* QMS_WAKE_ bits since the scheduler's last look */
+	pg_atomic_uint32 beats;		/* heartbeats have been noted that it has not written yet */
+	pg_atomic_uint64 due;		/* a TimestampTz: timers before it must wake the scheduler */
 } Doorbell;
+
+/* Values of "rung" that are no moments. */
+#define QUIET	UINT64CONST(0)
+#define PAUSING UINT64CONST(1)	/* the publisher looks again in a moment: no need to wake it */
 
 typedef struct DoorbellShared
 {
@@ -34,6 +43,8 @@ typedef struct DoorbellShared
 static DoorbellShared *shared = NULL;
 static Doorbell *doorbells = NULL;
 static bool wrote_events = false;
+static uint32 wanted = 0;		/* by this transaction */
+static TimestampTz earliest = DT_NOEND; /* timer that it brings */
 
 Size
 qms_doorbell_size(void)
@@ -55,9 +66,11 @@ qms_doorbell_start(void)
 	{
 		pg_atomic_init_u32(&doorbells[i].database, InvalidOid);
 		pg_atomic_init_u32(&doorbells[i].procno, 0);
-		pg_atomic_init_u64(&doorbells[i].rung_at, 0);
+		pg_atomic_init_u64(&doorbells[i].rung, QUIET);
 		pg_atomic_init_u32(&doorbells[i].scheduler, 0);
+		pg_atomic_init_u32(&doorbells[i].wanted, 0);
 		pg_atomic_init_u32(&doorbells[i].beats, 0);
+		pg_atomic_init_u64(&doorbells[i].due, 0);
 	}
 }
 
@@ -96,7 +109,7 @@ claim_doorbell(void)
 		if (pg_atomic_read_u32(&candidate->procno) != 0 || pg_atomic_read_u32(&candidate->scheduler) != 0)
 			continue;
 		bell = candidate;
-		pg_atomic_write_u64(&bell->rung_at, 0);
+		pg_atomic_write_u64(&bell->rung, QUIET);
 		pg_atomic_write_u32(&bell->beats, 0);
 		pg_atomic_write_u32(&bell->database, MyDatabaseId);
 	}
@@ -125,34 +138,62 @@ qms_doorbell_detach(void)
 		pg_atomic_write_u32(&bell->procno, 0);
 }
 
-/* Ring it, if it is quiet: false if it has been rung already and not been heard. */
-static bool
-set_rung(Doorbell *bell)
-{
-	uint64		quiet = 0;
-
-	return pg_atomic_compare_exchange_u64(&bell->rung_at, &quiet, (uint64) GetCurrentTimestamp());
-}
-
 /*
- * When was it rung first since the last look?  0: not at all.  Asked by the
- * publisher, before its snapshot.
+ * The publisher looks now: whoever commits from here on rings.  Answers when it
+ * was rung first since the last look; 0: not at all.
  */
 TimestampTz
-qms_doorbell_answer(void)
+qms_doorbell_heard(void)
 {
 	Doorbell   *bell = find_doorbell(MyDatabaseId);
+	/* A full barrier, before the snapshot of the look. */
+	uint64		was = bell ? pg_atomic_exchange_u64(&bell->rung, QUIET) : QUIET;
 
-	return bell != NULL ? (TimestampTz) pg_atomic_exchange_u64(&bell->rung_at, 0) : 0;
+	return was == PAUSING ? 0 : (TimestampTz) was;
 }
 
-/* For the status: since when has the publisher of a database not answered?  0: it has. */
+/* For the status: the same, of any database, and it stays rung. */
 TimestampTz
 qms_doorbell_rung_at(Oid database)
 {
 	Doorbell   *bell = find_doorbell(database);
+	uint64		is = bell ? pg_atomic_read_u64(&bell->rung) : QUIET;
 
-	return bell != NULL ? (TimestampTz) pg_atomic_read_u64(&bell->rung_at) : 0;
+	return is == PAUSING ? 0 : (TimestampTz) is;
+}
+
+/* The publisher will look again in a moment, by itself: until then nobody wakes it. */
+void
+qms_doorbell_pause(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+	uint64		quiet = QUIET;
+
+	if (bell != NULL)
+		(void) pg_atomic_compare_exchange_u64(&bell->rung, &quiet, PAUSING);
+}
+
+/* The moment is over.  Did nobody ring?  Then there is nothing to look for. */
+bool
+qms_doorbell_is_quiet(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+	uint64		pausing = PAUSING;
+
+	return bell != NULL && pg_atomic_compare_exchange_u64(&bell->rung, &pausing, QUIET);
+}
+
+/* From now on it is rung, if it was not; answers what it was. */
+static uint64
+set_rung(Doorbell *bell)
+{
+	uint64		now = (uint64) GetCurrentTimestamp();
+	uint64		was = QUIET;
+
+	/* A full barrier each time: our commit is visible before we see that others have rung. */
+	while (!pg_atomic_compare_exchange_u64(&bell->rung, &was, now) && (was == QUIET || was == PAUSING))
+		;
+	return was;
 }
 
 /*
@@ -181,8 +222,8 @@ qms_doorbell_ring(void)
 
 	if (bell == NULL)
 		return;
-	/* Somebody rang before and has not been heard yet: he will find ours too. */
-	if (!set_rung(bell))
+	/* Somebody rang before and has not been heard yet, or will be: ours is found too. */
+	if (set_rung(bell) != QUIET)
 		return;
 	procno = pg_atomic_read_u32(&bell->procno);
 	if (procno != 0)
@@ -190,17 +231,30 @@ qms_doorbell_ring(void)
 }
 
 /*
- * The scheduler sleeps until its next due moment.  Commits that bring an earlier
- * one, or somebody for a counter that calls by itself, must wake it.
+ * The scheduler begins a turn; answers what it was woken for.  Until it says when
+ * its next timer is due, every timer wakes it: whoever commits after the snapshots
+ * of this turn is not missed.
  */
-bool
+uint32
 qms_doorbell_listen(void)
 {
 	Doorbell   *bell = claim_doorbell();
 
+	if (bell == NULL)
+		return QMS_WAKE_ALL;
+	pg_atomic_write_u32(&bell->scheduler, MyProc->pgprocno + 1);
+	pg_atomic_write_u64(&bell->due, (uint64) DT_NOEND);
+	return pg_atomic_exchange_u32(&bell->wanted, 0);
+}
+
+/* Its turn is over: timers from this moment on need not wake it. */
+void
+qms_doorbell_set_due(TimestampTz due)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
 	if (bell != NULL)
-		pg_atomic_write_u32(&bell->scheduler, MyProc->pgprocno + 1);
-	return bell != NULL;
+		pg_atomic_write_u64(&bell->due, (uint64) due);
 }
 
 void
@@ -213,13 +267,30 @@ qms_doorbell_stop_listening(void)
 }
 
 static void
-wake_scheduler(void)
+set_scheduler_latch(Doorbell *bell)
 {
-	Doorbell   *bell = find_doorbell(MyDatabaseId);
-	uint32		procno = bell ? pg_atomic_read_u32(&bell->scheduler) : 0;
+	uint32		procno = pg_atomic_read_u32(&bell->scheduler);
 
 	if (procno != 0)
 		SetLatch(&ProcGlobal->allProcs[procno - 1].procLatch);
+}
+
+/* Wake the scheduler now, for these tasks or because of a timer. */
+void
+qms_doorbell_wake_scheduler(uint32 bits, TimestampTz due)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	if (bell == NULL)
+		return;
+	/* Our commit is visible; now read what the scheduler wrote before its snapshot. */
+	pg_memory_barrier();
+	if (due < (TimestampTz) pg_atomic_read_u64(&bell->due))
+		bits |= QMS_WAKE_TIMERS;
+	/* What others want already, they have woken it for. */
+	if (bits == 0 || (pg_atomic_fetch_or_u32(&bell->wanted, bits) & bits) == bits)
+		return;
+	set_scheduler_latch(bell);
 }
 
 /* Is there a scheduler that works in this database, not only one that is dormant or gone? */
@@ -238,7 +309,7 @@ qms_doorbell_beat(void)
 	Doorbell   *bell = find_doorbell(MyDatabaseId);
 
 	if (bell != NULL && pg_atomic_exchange_u32(&bell->beats, 1) == 0)
-		wake_scheduler();
+		set_scheduler_latch(bell);
 }
 
 bool
@@ -262,13 +333,33 @@ qms_doorbell_answer_beats(void)
 static void
 end_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
-	if (event == XACT_EVENT_COMMIT && wrote_events)
+	if (event == XACT_EVENT_COMMIT)
 	{
-		qms_doorbell_ring();
-		wake_scheduler();
+		if (wrote_events)
+			qms_doorbell_ring();
+		if (wanted != 0 || earliest != DT_NOEND)
+			qms_doorbell_wake_scheduler(wanted, earliest);
 	}
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
 		wrote_events = false;
+		wanted = 0;
+		earliest = DT_NOEND;
+	}
+}
+
+/* Hear of the end of this transaction; false where there are no workers. */
+static bool
+is_registered(void)
+{
+	static bool registered = false;
+
+	if (doorbells == NULL)
+		return false;
+	if (!registered)
+		RegisterXactCallback(end_transaction, NULL);
+	registered = true;
+	return true;
 }
 
 /*
@@ -278,14 +369,21 @@ end_transaction(XactEvent event, void *arg pg_attribute_unused())
 void
 qms_doorbell_note(void)
 {
-	static bool registered = false;
+	wrote_events = is_registered();
+}
 
-	if (doorbells == NULL)
-		return;
-	if (!registered)
-	{
-		RegisterXactCallback(end_transaction, NULL);
-		registered = true;
-	}
-	wrote_events = true;
+/* It brings work for these tasks of the scheduler, */
+void
+qms_doorbell_note_work(uint32 bits)
+{
+	if (is_registered())
+		wanted |= bits;
+}
+
+/* ... or a timer that is due at this moment of qms_clock_now(). */
+void
+qms_doorbell_note_timer(TimestampTz due)
+{
+	if (is_registered())
+		earliest = Min(earliest, due);
 }

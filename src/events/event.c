@@ -89,6 +89,9 @@ qms_event_write(QmsCall *call, const QmsEvent *event)
 	qms_param_pointer(&params, event->data);
 	qms_spi_run(&plan, &params);
 	qms_doorbell_note();
+	/* Of tickets it is known what they bring (qms_ticket_event); the rest is rare. */
+	if (event->ticket_id == 0)
+		qms_doorbell_note_work(QMS_WAKE_ALL);
 	return event_id;
 }
 

@@ -37,20 +37,31 @@ extern int64 qms_event_configuration(QmsCall *call, const char *thing, const cha
 /* doorbell.c */
 #define QMS_MAX_DATABASES 256
 
+/* What the scheduler is woken for. */
+#define QMS_WAKE_TIMERS 1		/* something is due earlier than it knows */
+#define QMS_WAKE_CALLS	2		/* a counter that calls by itself may have somebody to call */
+#define QMS_WAKE_ALL	(QMS_WAKE_TIMERS | QMS_WAKE_CALLS)
+
 extern Size qms_doorbell_size(void);
 extern void qms_doorbell_start(void);
 extern bool qms_doorbell_attach(void);
 extern void qms_doorbell_detach(void);
-extern TimestampTz qms_doorbell_answer(void);
+extern TimestampTz qms_doorbell_heard(void);
 extern TimestampTz qms_doorbell_rung_at(Oid database);
+extern void qms_doorbell_pause(void);
+extern bool qms_doorbell_is_quiet(void);
 extern void qms_doorbell_put_off(void);
 extern void qms_doorbell_ring(void);
-extern bool qms_doorbell_listen(void);
+extern uint32 qms_doorbell_listen(void);
+extern void qms_doorbell_set_due(TimestampTz due);
 extern void qms_doorbell_stop_listening(void);
 extern bool qms_doorbell_scheduler_is_home(void);
 extern void qms_doorbell_beat(void);
 extern bool qms_doorbell_has_beats(void);
 extern void qms_doorbell_answer_beats(void);
+extern void qms_doorbell_wake_scheduler(uint32 bits, TimestampTz due);
 extern void qms_doorbell_note(void);
+extern void qms_doorbell_note_work(uint32 bits);
+extern void qms_doorbell_note_timer(TimestampTz due);
 
 #endif							/* QMS_EVENTS_H */

@@ -293,6 +293,40 @@ qms_ticket_order_json(QmsJson *json, const QmsTicket *ticket)
 	qms_json_int64(json, "priority", qms_row_int32(ticket, T_priority));
 }
 
+/*
+ * When a called customer counts as not come; DT_NOEND: never, or he is not
+ * called.
+ */
+TimestampTz
+qms_ticket_no_show_due(const QmsTicket *ticket)
+{
+	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
+	TimestampTz since = qms_row_time(ticket, T_last_recall_at);
+
+	if (qms_ticket_state(ticket) != QMS_CALLED || queue == NULL || queue->settings.no_show_after == 0)
+		return DT_NOEND;
+	if (since == QMS_NO_TIME)
+		since = qms_row_time(ticket, T_called_at);
+	return since + queue->settings.no_show_after;
+}
+
+/* What the scheduler has to know of the ticket as it is now. */
+static void
+note_work(const QmsTicket *ticket)
+{
+	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
+	TimestampTz resume_at = qms_row_time(ticket, T_resume_at);
+	TimestampTz no_show = qms_ticket_no_show_due(ticket);
+
+	if (resume_at != QMS_NO_TIME)
+		qms_doorbell_note_timer(resume_at);
+	if (no_show != DT_NOEND)
+		qms_doorbell_note_timer(no_show);
+	/* Somebody waits, or a counter is free. */
+	if (queue == NULL || queue->calls_itself)
+		qms_doorbell_note_work(QMS_WAKE_CALLS);
+}
+
 /* One event of a ticket, with the values it has now. */
 int64
 qms_ticket_event(QmsCall *call, const QmsTicket *ticket, const char *kind, const Jsonb *data, int64 event_id)
@@ -313,5 +347,6 @@ qms_ticket_event(QmsCall *call, const QmsTicket *ticket, const char *kind, const
 	event.counter_id = qms_row_int64(ticket, T_counter_id);
 	event.staff_id = qms_row_int64(ticket, T_staff_id);
 	event.data = data;
+	note_work(ticket);
 	return qms_event_write(call, &event);
 }

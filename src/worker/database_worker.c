@@ -298,7 +298,7 @@ turn_if_ours(TimestampTz (*turn) (void))
 	if (!is_ours)
 	{
 		/* Before looking: whoever makes it ours afterwards rings again. */
-		TimestampTz rung_at = mine.kind == QMS_PUBLISHER ? qms_doorbell_answer() : 0;
+		TimestampTz rung_at = mine.kind == QMS_PUBLISHER ? qms_doorbell_heard() : 0;
 
 		qms_worker_begin();
 		if (!qms_worker_extension_is_here())

@@ -80,6 +80,7 @@ qms_worker_extension_changed(void)
 static void
 see_configuration(Relation rel)
 {
+	qms_doorbell_note_work(QMS_WAKE_ALL);
 	if (strcmp(RelationGetRelationName(rel), "organization") == 0)
 		qms_worker_extension_changed();
 }
@@ -328,6 +329,7 @@ see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 	if (prepared)
 	{
 		qms_doorbell_ring();
+		qms_doorbell_wake_scheduler(QMS_WAKE_ALL, DT_NOEND);
 		probe_if_absent();
 	}
 }

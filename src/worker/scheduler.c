@@ -362,6 +362,21 @@ notice_steps(TimestampTz now, TimestampTz planned)
 	last = now;
 }
 
+/* The earliest moment at which a task that follows one of these, or any (0), is due. */
+static TimestampTz
+next_due(uint32 follows)
+{
+	TimestampTz next = DT_NOEND;
+	int			i;
+
+	for (i = 0; qms_tasks[i].name != NULL; i++)
+	{
+		if (follows == 0 || (qms_tasks[i].follows & follows) != 0)
+			next = Min(next, states[i].due);
+	}
+	return next;
+}
+
 /*
  * For the status: the moment at which the task was due that has been due for
  * longest, or will be next.  now: the beginning of the turn, when those are due
@@ -384,21 +399,25 @@ note_oldest_due(TimestampTz now)
 }
 
 /*
- * One turn.  Tasks that depend on what people do (timers, counters that call by
- * themselves) look each time they are woken; the others when they are due.
+ * One turn.  Tasks whose work comes from what people do (timers, counters that
+ * call by themselves) also look when a commit has woken us for them; the others
+ * when they are due.
  */
 TimestampTz
 qms_scheduler_turn(void)
 {
 	static TimestampTz planned = DT_NOEND;
 	TimestampTz now = qms_clock_now();
-	TimestampTz next = DT_NOEND;
+	uint32		woken_for;
 	int			i;
 
 	notice_steps(now, planned);
 	/* Before looking: whoever commits afterwards wakes us. */
-	qms_doorbell_listen();
+	woken_for = qms_doorbell_listen();
 	note_oldest_due(now);
+	/* Commits that brought a timer behind the earliest one were not told apart. */
+	if (next_due(QMS_WAKE_TIMERS) <= now)
+		woken_for |= QMS_WAKE_TIMERS;
 	for (i = 0; qms_tasks[i].name != NULL; i++)
 	{
 		const QmsTask *task = &qms_tasks[i];
@@ -408,21 +427,20 @@ qms_scheduler_turn(void)
 		if (task->peek != NULL)
 			state->due = Min(state->due, task->peek(now));
 		if (state->due <= now ||
-			(state->failures == 0 && (task->follows_events ||
+			(state->failures == 0 && ((task->follows & woken_for) != 0 ||
 									  (task->follows_configuration && state->generation != qms_inval_generation()))))
 		{
 			run_task(task, state);
 			note_oldest_due(now);
 		}
 	}
+	qms_doorbell_set_due(next_due(QMS_WAKE_TIMERS));
 	/* Last: the extension may have been made anew meanwhile, and all is due. */
-	for (i = 0; qms_tasks[i].name != NULL; i++)
-		next = Min(next, states[i].due);
-	planned = next;
-	if (next == DT_NOEND)
+	planned = next_due(0);
+	if (planned == DT_NOEND)
 		return DT_NOEND;
 	/* The sleep is of the real clock; a mocked one is moved by a reload, which wakes us. */
 	if (qms_clock_is_mocked())
-		return next <= qms_clock_now() ? 0 : DT_NOEND;
-	return next;
+		return planned <= qms_clock_now() ? 0 : DT_NOEND;
+	return planned;
 }

@@ -19,24 +19,11 @@ add_result(QmsTaskRun *run, uint64 n)
 
 /* ---- a called customer does not come ---- */
 
-static TimestampTz
-no_show_due(const QmsTicket *ticket)
-{
-	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
-	TimestampTz since = qms_row_time(ticket, T_last_recall_at);
-
-	if (queue == NULL || queue->settings.no_show_after == 0)
-		return DT_NOEND;
-	if (since == QMS_NO_TIME)
-		since = qms_row_time(ticket, T_called_at);
-	return since + queue->settings.no_show_after;
-}
-
 static void
 plan_no_show(QmsTaskRun *run, QmsQueue *queue pg_attribute_unused(), void *arg)
 {
 	const QmsTicket *ticket = arg;
-	TimestampTz due = no_show_due(ticket);
+	TimestampTz due = qms_ticket_no_show_due(ticket);
 
 	if (due <= run->call->now)
 		qms_task_add(run, qms_row_int64(ticket, T_ticket_id));
@@ -73,7 +60,7 @@ run_no_show(QmsTaskRun *run, int64 ticket_id)
 	qms_visit_lock_of(ticket_id);
 	ticket = qms_ticket_lock_if(QMS_IF_OPEN, ticket_id);
 	/* Served, recalled or gone meanwhile: not due any more. */
-	if (ticket == NULL || qms_ticket_state(ticket) != QMS_CALLED || no_show_due(ticket) > run->call->now)
+	if (ticket == NULL || qms_ticket_no_show_due(ticket) > run->call->now)
 		return;
 	qms_finish(run->call, ticket, QMS_NO_SHOW, NULL, "no_show_after", true);
 }
@@ -166,15 +153,15 @@ run_auto_call(QmsTaskRun *run, int64 counter_id)
 
 /* In the order in which they are done when all are due, as after a day of downtime. */
 const QmsTask qms_tasks[] = {
-	{"partitions", false, false, NULL, qms_plan_partitions, qms_run_partitions},
-	{"no_show", true, false, NULL, plan_no_shows, run_no_show},
-	{"hold", true, false, NULL, plan_holds, run_hold},
-	{"day_end", false, true, NULL, qms_plan_day_ends, qms_run_day_end},
-	{"closing", false, true, NULL, qms_plan_closings, qms_run_closing},
-	{"auto_call", true, false, NULL, plan_auto_calls, run_auto_call},
-	{"heartbeats", false, false, qms_peek_heartbeats, qms_plan_heartbeats, qms_run_heartbeats},
-	{"silent", false, true, NULL, qms_plan_silent, qms_run_silent},
-	{"retention", false, false, NULL, qms_plan_retention, qms_run_retention},
-	{"requests", false, false, NULL, qms_plan_requests, qms_run_requests},
-	{NULL, false, false, NULL, NULL, NULL}
+	{"partitions", 0, false, NULL, qms_plan_partitions, qms_run_partitions},
+	{"no_show", QMS_WAKE_TIMERS, false, NULL, plan_no_shows, run_no_show},
+	{"hold", QMS_WAKE_TIMERS, false, NULL, plan_holds, run_hold},
+	{"day_end", 0, true, NULL, qms_plan_day_ends, qms_run_day_end},
+	{"closing", 0, true, NULL, qms_plan_closings, qms_run_closing},
+	{"auto_call", QMS_WAKE_CALLS, false, NULL, plan_auto_calls, run_auto_call},
+	{"heartbeats", 0, false, qms_peek_heartbeats, qms_plan_heartbeats, qms_run_heartbeats},
+	{"silent", 0, true, NULL, qms_plan_silent, qms_run_silent},
+	{"retention", 0, false, NULL, qms_plan_retention, qms_run_retention},
+	{"requests", 0, false, NULL, qms_plan_requests, qms_run_requests},
+	{NULL, 0, false, NULL, NULL, NULL}
 };

@@ -26,7 +26,7 @@ typedef struct QmsTaskRun
 typedef struct QmsTask
 {
 	const char *name;
-	bool		follows_events; /* look also whenever a transaction has written events */
+	uint32		follows;		/* QMS_WAKE_ bits: look also when woken for one of these */
 	bool		follows_configuration;	/* and when the configuration is another one */
 	TimestampTz (*peek) (TimestampTz now);	/* or NULL: due by then, as shared memory says; at each wake */
 	void		(*plan) (QmsTaskRun *run);	/* finds items and next */

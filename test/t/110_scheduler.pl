@@ -75,6 +75,26 @@ Qms::wait_for($node, q{SELECT iso.events('A001') = 'joined called no_show*' AND 
 	'on the real clock: a no-show and a resume');
 Qms::wait_for($node, q{SELECT next_due_at > now() + interval '10 s' FROM qms.worker_status WHERE worker = 'scheduler' AND database = 'postgres'},
 	'and a long sleep after it');
+
+# A commit that brings nothing earlier leaves it asleep; several timers, made in any order, all fire.
+my $last = q{SELECT last_run_at FROM qms.worker_status WHERE worker = 'scheduler' AND database = 'postgres'};
+ok($clock->idle, 'asleep');
+my $before = $ask->($last);
+my $from = $ask->('SELECT max(event_id) FROM qms.event');
+$ask->(q{SELECT iso.join() FROM generate_series(1, 20)});
+$ask->(q{SELECT qms.hold_ticket(iso.id('A004'), 'x', 'away', now() + interval '2 h')});
+is($ask->(q{SELECT pg_sleep(0.3)}) . $ask->($last), $before, 'joins and a hold until later do not wake it');
+$ask->(q{SELECT iso.call('one'), qms.hold_ticket(iso.id('A005'), 'x', 'away', now() + interval '1.6 s')});
+$ask->(q{SELECT qms.hold_ticket(iso.id('A006'), 'x', 'away', now() + interval '1.3 s')});
+$ask->(q{SELECT qms.hold_ticket(iso.id('A007'), 'x', 'away', now() + interval '0.1 s')});
+Qms::wait_for($node, qq{SELECT count(*) = 4 AND bool_and(n = 1) FROM (SELECT count(*) FILTER (WHERE kind IN ('ticket.no_show', 'ticket.resumed')) AS n
+	FROM qms.event WHERE event_id > $from AND ticket_id <> iso.id('A004') GROUP BY ticket_id HAVING bool_or(kind IN ('ticket.called', 'ticket.held'))) x},
+	'each timer fires once, behind others or before them');
+
+# A counter that calls by itself: a join wakes the scheduler.
+$ask->(q{SELECT qms.open_counter(iso.id('two'), profile_id => (SELECT counter_profile_id FROM qms.create_counter_profile(iso.id('branch'), 'auto', auto_call => true)))
+	FROM qms.close_counter(iso.id('two'))});
+Qms::wait_for($node, q{SELECT (SELECT current_ticket_id IS NOT NULL FROM qms.staff_session WHERE counter_id = iso.id('two') AND closed_at IS NULL)}, 'it calls');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP:|terminated by signal|ERROR/, 'a quiet log');
 
 done_testing();
