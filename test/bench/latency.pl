@@ -19,7 +19,7 @@ my ($writer, $reader) = map { DBI->connect("dbi:Pg:$options[0]", @options[ 1 .. 
 
 my ($organization) = $writer->selectrow_array(q{SELECT organization_id FROM qms.create_organization('latency', 'latency-' || gen_random_uuid())});
 my ($branch) = $writer->selectrow_array('SELECT branch_id FROM qms.create_branch(?, ?)', undef, $organization, 'latency');
-my ($queue) = $writer->selectrow_array('SELECT queue_id FROM qms.create_queue(?, ?)', undef, 'latency', $branch);
+my ($queue) = $writer->selectrow_array(q{SELECT queue_id FROM qms.create_queue(?, ?, settings => '{"max_number": 999999}')}, undef, 'latency', $branch);
 
 $reader->do('LISTEN qms');
 my $joins = $writer->prepare('SELECT ticket_id FROM qms.join_queue(?)');

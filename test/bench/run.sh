@@ -1,6 +1,6 @@
 #!/bin/bash
 # run.sh [--quick] [--only NAME[,NAME...]] [--seconds N]: what `make bench` runs.
-# Names: join call status flat snapshot single release publish heartbeat.  Everything by default, some of it in less
+# Names: join call status flat snapshot single release publish backlog latency heartbeat.  Everything by default, some of it in less
 # detail with --quick.  N: measured seconds of one round of one side (default 2, quick 1).
 #
 # Each figure of join and call is a ratio: calls of qms a second over those of one prepared statement
@@ -37,7 +37,7 @@ done
 [[ ${seconds:=$([ -n "$quick" ] && echo 1 || echo 2)} =~ ^[1-9][0-9]*$ ]] || usage
 for name in ${only//,/ }; do
 	case $name in
-		all | join | call | status | flat | snapshot | single | release | publish | heartbeat) ;;
+		all | join | call | status | flat | snapshot | single | release | publish | backlog | latency | heartbeat) ;;
 		*) usage ;;
 	esac
 done
@@ -321,33 +321,106 @@ measure_release() {
 	slow= loaded=
 }
 
-# Joins with the publisher and the scheduler at work, and without them.
-measure_publish() {
-	local r state clients with without ratios
-	echo
-	echo "join_queue with and without qms.workers (target: publishing costs writers at most 15 %)"
-	echo
-	echo "| clients | without, per second | with | with / without | min-max |"
-	echo "|---|---|---|---|---|"
-	for clients in 1 16; do
-		loaded=
-		load 1000 $clients
-		with=() without=() ratios=()
-		for ((r = 1; r <= rounds; r++)); do
-			for state in off on; do
-				echo "qms.workers = $state" >>data/postgresql.conf
-				stop
-				start
-				one join_qms $clients
-				[ $state = on ] && with+=("$rate") || without+=("$rate")
-				restore
-			done
-			ratios+=("$(awk "BEGIN { printf \"%.3f\", ${with[-1]} / ${without[-1]} }")")
+# Joins with the workers at work, without them, and without them but with a NOTIFY in each transaction.
+publishing() {
+	local clients=$1 r state out=() with=() notify=() costs=() notifies=() script
+	shift
+	load 1000 "$clients"
+	for ((r = 1; r <= rounds; r++)); do
+		for state in off on notify; do
+			echo "qms.workers = ${state/notify/off}" >>data/postgresql.conf
+			stop
+			start
+			script=join_qms
+			[ $state != notify ] || script=notify_qms
+			one $script "$clients"
+			case $state in
+				off) out+=("$rate") ;;
+				on) with+=("$rate") costs+=("$(awk "BEGIN { printf \"%.3f\", $rate / ${out[-1]} }")") ;;
+				notify) notify+=("$rate") notifies+=("$(awk "BEGIN { printf \"%.3f\", $rate / ${out[-1]} }")") ;;
+			esac
+			restore
 		done
-		printf '| %s | %.0f | %.0f | %.2f | %.2f-%.2f |\n' $clients "$(median "${without[@]}")" "$(median "${with[@]}")" \
-			"$(median "${ratios[@]}")" "$(printf '%s\n' "${ratios[@]}" | sort -n | head -n 1)" \
-			"$(printf '%s\n' "${ratios[@]}" | sort -n | tail -n 1)"
 	done
+	printf '| %7s | %-10s | %7.0f | %9.0f | %14.2f | %9s | %6.0f | %16.2f |\n' "$clients" "${*:-}" "$(median "${out[@]}")" \
+		"$(median "${with[@]}")" "$(median "${costs[@]}")" \
+		"$(printf '%s\n' "${costs[@]}" | sort -n | sed -n '1p;$p' | awk '{ printf "%s%.2f", (NR > 1 ? "-" : ""), $1 }')" \
+		"$(median "${notify[@]}")" "$(median "${notifies[@]}")"
+	echo 'qms.workers = off' >>data/postgresql.conf
+	loaded=
+}
+measure_publish() {
+	local clients
+	sed "s|position FROM|pg_notify('bench', 'joined') FROM|" join_qms.sql >notify_qms.sql
+	echo
+	echo "join_queue with events published, without, and with NOTIFY in each transaction (target: publishing costs writers at most 15 %)"
+	echo
+	echo "| writers | dimension  | without | published | published / w. | min-max   | NOTIFY | NOTIFY / without |"
+	echo "|---|---|---|---|---|---|---|---|"
+	for clients in 1 16 ${quick:-8 32 100}; do
+		[ "$clients" = yes ] || publishing "$clients"
+	done
+	[ -z "$quick" ] || return 0
+	slow=yes loaded=
+	for clients in 8 32 100; do
+		publishing $clients 2 ms fsync
+	done
+	slow= loaded=
+}
+
+# A backlog in one transaction and in many: how fast the publisher works it off.
+measure_backlog() {
+	local events=${quick:+10000} how
+	: "${events:=100000}"
+	echo
+	echo "The publisher, $events events that were written while it was away"
+	echo
+	echo "| written | seconds | events/s |"
+	echo "|---|---|---|"
+	for how in 'in one transaction' 'by 16 clients'; do
+		loaded=
+		load 1000 16
+		sql -c 'TRUNCATE qms_internal.event_position'
+		if [ "$how" = 'by 16 clients' ]; then
+			"$bin/pgbench" -n -M prepared -f join_qms.sql -c 16 -j 2 -t $((events / 16)) -D q0="$q0" >pgbench.out 2>&1 ||
+				{ cat pgbench.out; die "pgbench failed"; }
+		else
+			sql -c "SELECT count(*) FROM generate_series(1, $events) i, LATERAL qms.join_queue($q0 + 0 * i) j" >/dev/null
+		fi
+		echo 'qms.workers = on' >>data/postgresql.conf
+		stop
+		start
+		until [ "$(sql -c 'SELECT (SELECT count(*) FROM qms_internal.event_position) >= (SELECT count(*) FROM qms.event)')" = t ]; do sleep 0.05; done
+		# From the first batch to the last, which is left out itself.
+		sql -F ' | ' -c "SELECT '| $how', round(extract(epoch FROM l.last - l.first), 2),
+			round(count(*) / greatest(extract(epoch FROM l.last - l.first), 0.001)) || ' |'
+			FROM (SELECT min(published_at) AS first, max(published_at) AS last FROM qms_internal.event_position) l,
+				qms_internal.event_position p WHERE p.published_at < l.last GROUP BY l.first, l.last"
+		echo 'qms.workers = off' >>data/postgresql.conf
+		stop
+		start
+	done
+	loaded=
+}
+
+# From COMMIT to a listening client that has read the batch, with fsync, nothing else running.
+measure_latency() {
+	local rest
+	echo
+	echo "From COMMIT to a listener that has read the batch (target: median below 3 ms on an idle machine)"
+	echo
+	if ! perl -MDBD::Pg -e 1 2>/dev/null; then
+		echo "not measured: libdbd-pg-perl is not installed"
+		return 0
+	fi
+	echo 'qms.workers = on' >>data/postgresql.conf
+	for rest in '' yes; do
+		slow=$rest
+		stop
+		start
+		echo "${rest:+2 ms fsync: }$(perl latency.pl 1000 "dbname=postgres host=$work user=postgres")"
+	done
+	slow=
 	echo 'qms.workers = off' >>data/postgresql.conf
 	loaded=
 }
@@ -442,6 +515,8 @@ echo "PostgreSQL $(sql -c 'SHOW server_version'), $(nproc) cores, fsync $(
 	"$bin/pg_test_fsync" -s 1 -f "$work/fsync.test" 2>/dev/null | awk '$1 == "fdatasync" { print $(NF - 1), "us"; exit }'), load $(cut -d ' ' -f 1-3 /proc/loadavg), $(date -u +%F), seconds a round: $seconds, rounds: $rounds"
 if wanted join || wanted call; then measure_ratios; fi
 ! wanted publish || measure_publish
+! wanted backlog || measure_backlog
+! wanted latency || measure_latency
 ! wanted heartbeat || measure_heartbeat
 ! wanted snapshot || measure_snapshot
 ! wanted flat || measure_flat call_qms "call_next, 1 client, by the length of the line"

@@ -23,8 +23,8 @@ fi
 wanted=()
 for group in "${@:-build}"; do
 	case $group in
-		build | bench) wanted+=("${build[@]}" procps) ;;
-		demo) wanted+=("${build[@]}" procps libdbd-pg-perl) ;;
+		build) wanted+=("${build[@]}" procps) ;;
+		demo | bench) wanted+=("${build[@]}" procps libdbd-pg-perl) ;;
 		test)
 			wanted+=("${build[@]}" procps libipc-run-perl libdbd-pg-perl
 				libtap-parser-sourcehandler-pgtap-perl python3-jsonschema python3-psycopg2)
