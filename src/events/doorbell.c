@@ -18,6 +18,7 @@
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
+#include "utils/resowner.h"
 
 typedef struct Doorbell
 {
@@ -333,19 +334,31 @@ qms_doorbell_answer_beats(void)
 static void
 end_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
-	if (event == XACT_EVENT_COMMIT)
-	{
-		if (wrote_events)
-			qms_doorbell_ring();
-		if (wanted != 0 || earliest != DT_NOEND)
-			qms_doorbell_wake_scheduler(wanted, earliest);
-	}
+	if (event == XACT_EVENT_COMMIT && wrote_events)
+		qms_doorbell_ring();
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-	{
 		wrote_events = false;
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+	{
 		wanted = 0;
 		earliest = DT_NOEND;
 	}
+}
+
+/*
+ * The scheduler is woken at the very end of a commit: it must find that the
+ * configuration has changed, which others are told only after the callbacks of
+ * the transaction, and the locks of the transaction free.
+ */
+static void
+end_release(ResourceReleasePhase phase, bool isCommit, bool isTopLevel, void *arg pg_attribute_unused())
+{
+	if (phase != RESOURCE_RELEASE_AFTER_LOCKS || !isCommit || !isTopLevel)
+		return;
+	if (wanted != 0 || earliest != DT_NOEND)
+		qms_doorbell_wake_scheduler(wanted, earliest);
+	wanted = 0;
+	earliest = DT_NOEND;
 }
 
 /* Hear of the end of this transaction; false where there are no workers. */
@@ -357,7 +370,10 @@ is_registered(void)
 	if (doorbells == NULL)
 		return false;
 	if (!registered)
+	{
 		RegisterXactCallback(end_transaction, NULL);
+		RegisterResourceReleaseCallback(end_release, NULL);
+	}
 	registered = true;
 	return true;
 }

@@ -139,6 +139,17 @@ become_owner(void)
 	qms_config_refresh();
 }
 
+/* Hear, outside of any transaction, that others have changed the configuration. */
+void
+qms_worker_notice_changes(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	StartTransactionCommand();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+}
+
 void
 qms_worker_commit(void)
 {

@@ -414,6 +414,7 @@ qms_scheduler_turn(void)
 	notice_steps(now, planned);
 	/* Before looking: whoever commits afterwards wakes us. */
 	woken_for = qms_doorbell_listen();
+	qms_worker_notice_changes();
 	note_oldest_due(now);
 	/* Commits that brought a timer behind the earliest one were not told apart. */
 	if (next_due(QMS_WAKE_TIMERS) <= now)

@@ -156,6 +156,7 @@ const QmsTask qms_tasks[] = {
 	{"partitions", 0, false, NULL, qms_plan_partitions, qms_run_partitions},
 	{"no_show", QMS_WAKE_TIMERS, false, NULL, plan_no_shows, run_no_show},
 	{"hold", QMS_WAKE_TIMERS, false, NULL, plan_holds, run_hold},
+	{"hours", 0, true, NULL, qms_plan_hours, qms_run_hours},
 	{"day_end", 0, true, NULL, qms_plan_day_ends, qms_run_day_end},
 	{"closing", 0, true, NULL, qms_plan_closings, qms_run_closing},
 	{"auto_call", QMS_WAKE_CALLS, false, NULL, plan_auto_calls, run_auto_call},

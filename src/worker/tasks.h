@@ -48,6 +48,10 @@ extern void qms_run_day_end(QmsTaskRun *run, int64 ticket_id);
 extern void qms_plan_closings(QmsTaskRun *run);
 extern void qms_run_closing(QmsTaskRun *run, int64 ticket_id);
 
+/* opening.c */
+extern void qms_plan_hours(QmsTaskRun *run);
+extern void qms_run_hours(QmsTaskRun *run, int64 queue_id);
+
 /* silence.c */
 extern TimestampTz qms_peek_heartbeats(TimestampTz now);
 extern void qms_plan_heartbeats(QmsTaskRun *run);

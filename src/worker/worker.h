@@ -100,6 +100,7 @@ extern QmsWorkerSlot *qms_worker_mine(void);
 extern pg_attribute_noreturn() void qms_worker_leave(void);
 extern void qms_worker_begin(void);
 extern void qms_worker_commit(void);
+extern void qms_worker_notice_changes(void);
 extern bool qms_worker_extension_is_here(void);
 extern void qms_worker_sleep(TimestampTz until);
 extern QmsCall *qms_worker_call(void);

@@ -149,7 +149,7 @@ COMMENT ON FUNCTION qms.counter_status IS 'The counter, its open session, its cu
 CREATE FUNCTION qms.open_queue(queue_id bigint, request_id uuid DEFAULT NULL)
 RETURNS qms.queue LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_open_queue';
-COMMENT ON FUNCTION qms.open_queue IS 'The queue takes tickets (again). New queues are open. Callers: superusers, administrators, applications and staff but callers, in their branches. Errors: QM101.';
+COMMENT ON FUNCTION qms.open_queue IS 'The queue takes tickets (again), within its opening hours; outside of them the scheduler says so with queue.closed right after queue.opened. New queues are open. Callers: superusers, administrators, applications and staff but callers, in their branches. Errors: QM101.';
 
 CREATE FUNCTION qms.pause_queue(queue_id bigint, request_id uuid DEFAULT NULL)
 RETURNS qms.queue LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
