@@ -313,6 +313,16 @@ qms_doorbell_beat(void)
 		set_scheduler_latch(bell);
 }
 
+/* It is to look at what it can see in shared memory, and for nothing else. */
+void
+qms_doorbell_poke_scheduler(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	if (bell != NULL)
+		set_scheduler_latch(bell);
+}
+
 bool
 qms_doorbell_has_beats(void)
 {

@@ -56,6 +56,7 @@ extern uint32 qms_doorbell_listen(void);
 extern void qms_doorbell_set_due(TimestampTz due);
 extern void qms_doorbell_stop_listening(void);
 extern bool qms_doorbell_scheduler_is_home(void);
+extern void qms_doorbell_poke_scheduler(void);
 extern void qms_doorbell_beat(void);
 extern bool qms_doorbell_has_beats(void);
 extern void qms_doorbell_answer_beats(void);

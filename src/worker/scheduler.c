@@ -423,10 +423,10 @@ qms_scheduler_turn(void)
 	{
 		const QmsTask *task = &qms_tasks[i];
 		TaskState  *state = &states[i];
+		TimestampTz seen = task->peek != NULL ? task->peek(now) : DT_NOEND;
 
 		Assert(i < lengthof(states));
-		if (task->peek != NULL)
-			state->due = Min(state->due, task->peek(now));
+		state->due = Min(state->due, seen);
 		if (state->due <= now ||
 			(state->failures == 0 && ((task->follows & woken_for) != 0 ||
 									  (task->follows_configuration && state->generation != qms_inval_generation()))))

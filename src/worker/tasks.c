@@ -164,5 +164,6 @@ const QmsTask qms_tasks[] = {
 	{"silent", 0, true, NULL, qms_plan_silent, qms_run_silent},
 	{"retention", 0, false, NULL, qms_plan_retention, qms_run_retention},
 	{"requests", 0, false, NULL, qms_plan_requests, qms_run_requests},
+	{"counts", 0, false, qms_peek_counts, qms_plan_counts, qms_run_counts},
 	{NULL, 0, false, NULL, NULL, NULL}
 };

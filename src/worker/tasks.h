@@ -48,6 +48,11 @@ extern void qms_run_day_end(QmsTaskRun *run, int64 ticket_id);
 extern void qms_plan_closings(QmsTaskRun *run);
 extern void qms_run_closing(QmsTaskRun *run, int64 ticket_id);
 
+/* counts.c */
+extern TimestampTz qms_peek_counts(TimestampTz now);
+extern void qms_plan_counts(QmsTaskRun *run);
+extern void qms_run_counts(QmsTaskRun *run, int64 queue_id);
+
 /* opening.c */
 extern void qms_plan_hours(QmsTaskRun *run);
 extern void qms_run_hours(QmsTaskRun *run, int64 queue_id);
