@@ -24,7 +24,8 @@ _PG_init(void)
 	qms_clock_define_settings();
 	qms_key_file_define_setting();
 	qms_sign_in_init();
-	qms_bound_init();
+	qms_slot_init();
+	qms_heartbeat_init();
 	qms_session_hint_init();
 	qms_worker_init();
 	MarkGUCPrefixReserved("qms");
