@@ -16,11 +16,7 @@ begin(QmsCall *call, FunctionCallInfo fcinfo)
 
 	memset(call, 0, sizeof(*call));
 	call->function = &function;
-	if (qms_spi_check_installation())
-	{
-		qms_partition_forget();
-		qms_inval_watch();
-	}
+	(void) qms_installation_check();
 	call->fcinfo = fcinfo;
 	call->result_context = CurrentMemoryContext;
 	call->now = qms_clock_now();

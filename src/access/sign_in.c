@@ -61,16 +61,21 @@ qms_sign_in_organization(QmsCall *call, const char *slug)
 									  "SELECT organization_id FROM qms.organization WHERE slug = $1 AND deleted_at IS NULL", TEXTOID);
 	static QmsPlan all = QMS_PLAN_NOARGS(
 										 "SELECT organization_id FROM qms.organization WHERE deleted_at IS NULL LIMIT 2");
+	int64		own = call->who->organization_id;
 	QmsParams	params = {0};
 	uint64		n;
 
 	if (slug != NULL)
 	{
+		int64		found;
+
 		qms_param_text(&params, slug);
-		return qms_spi_look(&by_slug, &params) > 0 ? qms_spi_int64(0, 0) : 0;
+		found = qms_spi_look(&by_slug, &params) > 0 ? qms_spi_int64(0, 0) : 0;
+		/* Whoever belongs to one signs in there; others are not there for him. */
+		return own == 0 || own == found ? found : 0;
 	}
-	if (call->who->organization_id != 0)
-		return call->who->organization_id;
+	if (own != 0)
+		return own;
 	n = qms_spi_look(&all, NULL);
 	if (n > 1)
 		ereport(ERROR,

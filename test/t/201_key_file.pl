@@ -13,7 +13,7 @@ use Test::More;
 
 chomp(my $bin = `${\ ($ENV{PG_CONFIG} || 'pg_config')} --bindir`);
 my $json = JSON::PP->new->canonical->pretty;
-my $node = Qms::node('keys', 'qms.password_cost = 4');
+my $node = Qms::node('keys');
 my $folder = PostgreSQL::Test::Utils::tempdir();
 my $file = "$folder/keys.json";
 my $ask = sub { return $node->safe_psql('postgres', $_[0]) };

@@ -8,7 +8,7 @@ use Qms;
 use Session;
 use Test::More;
 
-my $node = Qms::node('login', 'qms.password_cost = 4');
+my $node = Qms::node('login');
 my $ask = sub { return $node->safe_psql('postgres', $_[0]) };
 my ($a, $b) = map { Session->new($node) } 1 .. 2;
 
@@ -134,9 +134,9 @@ is($ask->('SELECT count(*) FROM qms_internal.login_session WHERE revoke_reason =
 # ---- the cost that is set without a setting, and without the library in shared_preload_libraries
 $_->end foreach $a, $b, $web;
 $node->stop;
-my $plain = Qms::node('plain', { preload => 0 });
+my $plain = Qms::node('plain', { preload => 0 }, 'qms.password_cost = 12');
 is($plain->safe_psql('postgres', q{SELECT FROM qms.create_organization('One'); SELECT FROM qms.create_staff(1, 'ada'); SELECT qms.set_password(1, 'correct horse battery');
-	SELECT coalesce(error, 'in') FROM qms.login('ada', 'correct horse battery'); SELECT substr(hash, 1, 7), cost FROM qms_internal.staff_password; SHOW qms.password_cost}), "\nin\n\$2a\$12\$|12\n12", 'not preloaded: logins with cost 12');
+	SELECT coalesce(error, 'in') FROM qms.login('ada', 'correct horse battery'); SELECT substr(hash, 1, 7), cost FROM qms_internal.staff_password; SELECT boot_val FROM pg_settings WHERE name = 'qms.password_cost'}), "\nin\n\$2a\$12\$|12\n12", 'not preloaded: logins with cost 12');
 $plain->safe_psql('postgres', 'CREATE ROLE plain LOGIN');
 Qms::fails_with($plain, q{LOAD 'qms'; SET ROLE plain; SET qms.password_cost = 4}, '42501', 'nobody makes passwords cheaper for himself');
 
