@@ -32,6 +32,7 @@ typedef struct QmsPrincipal
 	int64		id;				/* staff or application, else 0 */
 	int64		organization_id;	/* 0: any (superuser) */
 	const char *role;			/* staff role or database role, as in event.actor_role */
+	int64		api_key_id;		/* or 0 */
 	int			nbranches;		/* 0: all of the organization */
 	int64	   *branch_ids;
 } QmsPrincipal;

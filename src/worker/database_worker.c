@@ -162,7 +162,9 @@ qms_worker_extension_is_here(void)
 QmsCall *
 qms_worker_call(void)
 {
-	static const QmsPrincipal worker = {QMS_SUPERUSER, "system", 0, 0, "qms scheduler", 0, NULL};
+	static const QmsPrincipal worker = {
+		.kind = QMS_SUPERUSER, .kind_name = "system", .role = "qms scheduler"
+	};
 	static const QmsFunction function = {"scheduler", QMS_ACT_INSTALL, 0, NULL};
 	QmsCall    *call = palloc0(sizeof(QmsCall));
 
