@@ -53,6 +53,7 @@ typedef enum QmsAction
 
 #define QMS_MUTATES 1			/* last argument is request_id */
 #define QMS_SETOF	2			/* materialized rows */
+#define QMS_PERSONAL 4			/* of its answer not only the contact is personal */
 
 struct QmsCall;
 typedef Datum (*QmsBody) (struct QmsCall *call);
@@ -133,5 +134,57 @@ extern bool qms_token_check(const QmsTicketToken *token, int64 nonce);
 extern pg_attribute_noreturn() void qms_token_refuse(void);
 extern void qms_token_ensure_key(void);
 extern bool qms_token_nonce_of_visit(int64 visit_id, int64 *nonce);
+
+/* ---- Personal data: how it is stored ---- */
+#define QMS_SEAL_KEY_SIZE 32
+
+typedef enum QmsSealPurpose
+{
+	QMS_SEAL_DATA,				/* AES-256-GCM */
+	QMS_SEAL_INDEX,				/* HMAC-SHA256: to find by what is sealed */
+	QMS_SEAL_PURPOSES
+} QmsSealPurpose;
+
+typedef struct QmsSealKey
+{
+	char		source;			/* 't'able or 'f'ile */
+	QmsSealPurpose purpose;
+	int			kid;
+	int64		active_from;
+	uint8		secret[QMS_SEAL_KEY_SIZE];
+} QmsSealKey;
+
+/* seal_key.c */
+extern void qms_seal_define_settings(void);
+extern bool qms_seal_is_on(void);
+extern const QmsSealKey *qms_seal_key_current(QmsSealPurpose purpose);
+extern const QmsSealKey *qms_seal_key_named(QmsSealPurpose purpose, char source, int kid);
+extern const QmsSealKey *qms_seal_key_number(QmsSealPurpose purpose, int n);
+extern int	qms_seal_key_make(QmsSealPurpose purpose, TimestampTz active_from);
+extern void qms_seal_ensure_keys(void);
+
+/* seal.c: what a value belongs to; it can be opened there only. */
+typedef struct QmsSealPlace
+{
+	int64		organization_id;
+	const char *table;
+	const char *column;
+	int64		id;				/* of the row */
+} QmsSealPlace;
+
+extern char *qms_seal_text(const QmsSealPlace *place, const char *clear);
+extern char *qms_seal_open_text(const QmsSealPlace *place, const char *sealed, bool raise);
+extern bool qms_seal_is_text(const char *value);
+extern bool qms_seal_is_current(const char *sealed);
+extern bytea *qms_seal(int64 organization_id, const char *purpose, const char *text);
+extern char *qms_unseal(int64 organization_id, const char *purpose, const bytea *sealed);
+
+/* contact.c */
+extern Jsonb *qms_contact_seal(const QmsSealPlace *place, const Jsonb *contact);
+extern Jsonb *qms_contact_open(const QmsSealPlace *place, const Jsonb *stored, bool raise);
+extern bool qms_contact_is_current(const Jsonb *stored);
+extern Datum qms_contact_keys(int64 organization_id, const Jsonb *contact, const char *name);
+extern Datum qms_contact_search(int64 organization_id, const char *text, bool names);
+extern bool qms_contact_has(const Jsonb *contact, const char *text);
 
 #endif							/* QMS_AUTH_H */

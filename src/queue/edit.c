@@ -87,7 +87,7 @@ QMS_FUNCTION(update_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 			qms_row_set_text(ticket, shared_arguments[i][1], value);
 	}
 	if (contact != NULL)
-		qms_row_set_pointer(ticket, T_contact, contact);
+		qms_ticket_set_contact(ticket, contact);
 	if (metadata != NULL)
 		qms_row_set_pointer(ticket, T_metadata, metadata);
 	qms_ticket_store(ticket);

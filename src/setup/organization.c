@@ -87,6 +87,7 @@ organization_written(QmsSetup *setup)
 	if (!setup->creating)
 		return;
 	qms_token_ensure_key();
+	qms_seal_ensure_keys();
 	make_regular_class(setup);
 	mark_instance(setup);
 }
