@@ -163,13 +163,14 @@ QmsCall *
 qms_worker_call(void)
 {
 	static const QmsPrincipal worker = {
-		.kind = QMS_SUPERUSER, .kind_name = "system", .role = "qms scheduler"
+		.kind = QMS_SUPERUSER, .kind_name = "system", .role = "qms scheduler", .via = "worker"
 	};
-	static const QmsFunction function = {"scheduler", QMS_ACT_INSTALL, 0, NULL};
+	static QmsFunction function = {"scheduler", QMS_ACT_INSTALL, 0, NULL, 0, 0};
 	QmsCall    *call = palloc0(sizeof(QmsCall));
 
 	call->function = &function;
 	call->who = &worker;
+	call->reach = QMS_REACH_ALL;
 	call->now = qms_clock_now();
 	call->result_context = CurrentMemoryContext;
 	return call;
