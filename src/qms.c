@@ -24,6 +24,7 @@ _PG_init(void)
 	qms_is_preloaded = process_shared_preload_libraries_in_progress;
 	qms_clock_define_settings();
 	qms_seal_define_settings();
+	qms_refusal_define_settings();
 	qms_bound_init();
 	qms_session_hint_init();
 	qms_worker_init();

@@ -173,7 +173,6 @@ qms_contact_seal(const QmsSealPlace *place, const Jsonb *contact)
 {
 	FindKeys	found;
 	QmsJson		json;
-	JsonbValue	v;
 	int			i;
 
 	if (contact == NULL)
@@ -193,12 +192,7 @@ qms_contact_seal(const QmsSealPlace *place, const Jsonb *contact)
 	if (found.n > 0)
 		qms_json_begin_array(&json, "find");
 	for (i = 0; i < found.n; i++)
-	{
-		v.type = jbvString;
-		v.val.string.val = found.keys[i];
-		v.val.string.len = strlen(found.keys[i]);
-		pushJsonbValue(&json.state, WJB_ELEM, &v);
-	}
+		qms_json_element_text(&json, found.keys[i]);
 	if (found.n > 0)
 		qms_json_end_array(&json);
 	return qms_json_end(&json);
@@ -220,14 +214,22 @@ qms_contact_open(const QmsSealPlace *place, const Jsonb *stored, bool raise)
 	return clear ? DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(clear))) : NULL;
 }
 
+/* Was a key to find by made with the index key of now? */
+static bool
+is_current(const char *find_key)
+{
+	const QmsSealKey *key = index_key_needed();
+	char	   *head = psprintf("%c%d.", key->source, key->kid);
+
+	return strncmp(find_key, head, strlen(head)) == 0;
+}
+
 /* Is it as a new one would be stored: sealed, and both with the keys of now? */
 bool
 qms_contact_is_current(const Jsonb *stored)
 {
 	char	   *sealed = qms_jsonb_text(stored, "sealed");
 	Jsonb	   *find = qms_jsonb_object(stored, "find");
-	const QmsSealKey *key = index_key_needed();
-	char	   *head = psprintf("%c%d.", key->source, key->kid);
 	JsonbValue *first;
 
 	if (sealed == NULL || !qms_seal_is_current(sealed))
@@ -235,8 +237,20 @@ qms_contact_is_current(const Jsonb *stored)
 	if (find == NULL)
 		return true;
 	first = getIthJsonbValueFromContainer(&find->root, 0);
-	return first != NULL && first->type == jbvString && first->val.string.len > (int) strlen(head) &&
-		strncmp(first->val.string.val, head, strlen(head)) == 0;
+	return first != NULL && first->type == jbvString &&
+		is_current(pnstrdup(first->val.string.val, first->val.string.len));
+}
+
+/* ... and these text[] of a customer? */
+bool
+qms_contact_keys_are_current(Datum keys)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(DatumGetArrayTypeP(keys), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	return n == 0 || is_current(TextDatumGetCString(elements[0]));
 }
 
 /* text[] of what a name (or NULL) and a contact (or NULL) can be found by. */
@@ -297,17 +311,34 @@ has_piece(const char *address, void *arg)
 	return phone != NULL && strstr(phone, piece->digits) != NULL;
 }
 
+static void
+make_piece(Piece *piece, const char *text)
+{
+	char	   *digits = phone_of(text);
+
+	piece->plain = plain_of(text);
+	/* 0170... is a piece of +49170... */
+	piece->digits = digits ? digits + strspn(digits, "0") : NULL;
+	if (piece->digits != NULL && strlen(piece->digits) < LEAST_PHONE)
+		piece->digits = NULL;
+}
+
 /* Does a contact in clear have this piece of text, in any case, or this piece of a phone number? */
 bool
 qms_contact_has(const Jsonb *contact, const char *text)
 {
 	Piece		piece;
-	char	   *digits = phone_of(text);
 
-	piece.plain = plain_of(text);
-	/* 0170... is a piece of +49170... */
-	piece.digits = digits ? digits + strspn(digits, "0") : NULL;
-	if (piece.digits != NULL && strlen(piece.digits) < LEAST_PHONE)
-		piece.digits = NULL;
+	make_piece(&piece, text);
 	return *piece.plain != '\0' && each_address(contact, has_piece, &piece);
+}
+
+/* ... and a single text? */
+bool
+qms_contact_text_has(const char *value, const char *text)
+{
+	Piece		piece;
+
+	make_piece(&piece, text);
+	return *piece.plain != '\0' && has_piece(value, &piece);
 }

@@ -61,8 +61,9 @@ qms_seal_is_on(void)
 	return seal_enabled;
 }
 
-static bool
-uses_file(void)
+/* Are new values sealed with keys of the file? */
+bool
+qms_seal_key_is_in_file(void)
 {
 	return seal_key_file != NULL && *seal_key_file != '\0';
 }
@@ -219,7 +220,7 @@ file_is_known(void)
 	TimestampTz now;
 	struct stat st;
 
-	if (!uses_file())
+	if (!qms_seal_key_is_in_file())
 		return *file_path == '\0';
 	if (strcmp(file_path, seal_key_file) != 0)
 		return false;
@@ -242,7 +243,7 @@ refresh(void)
 	*file_path = '\0';
 	nkeys = 0;
 	read_table();
-	if (uses_file())
+	if (qms_seal_key_is_in_file())
 		read_file();
 	keys_generation = qms_inval_generation();
 }
@@ -252,7 +253,7 @@ const QmsSealKey *
 qms_seal_key_current(QmsSealPurpose purpose)
 {
 	TimestampTz now = qms_clock_now();
-	char		source = uses_file() ? 'f' : 't';
+	char		source = qms_seal_key_is_in_file() ? 'f' : 't';
 	const QmsSealKey *best = NULL;
 	int			i;
 
@@ -338,7 +339,7 @@ qms_seal_ensure_keys(void)
 {
 	int			p;
 
-	if (uses_file())
+	if (qms_seal_key_is_in_file())
 		return;
 	qms_lock(QMS_LOCK_SETUP, 0, true);
 	keys_generation = 0;

@@ -37,7 +37,10 @@ qms_event_write(QmsCall *call, const QmsEvent *event)
 	QmsActor	actor;
 	int64		event_id;
 
-	qms_actor_read(&actor);
+	if (call->actor != NULL)
+		actor = *call->actor;
+	else
+		qms_actor_read(&actor);
 	event_id = event->event_id != 0 ? event->event_id : qms_event_next_id();
 	qms_param_int64(&params, event_id);
 	qms_param_int64(&params, event->organization_id);

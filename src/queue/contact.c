@@ -27,12 +27,17 @@ qms_ticket_set_contact(QmsTicket *ticket, const Jsonb *contact)
 	qms_row_set_pointer(ticket, T_contact, qms_contact_seal(&place, contact));
 }
 
-/* May the caller see contacts of tickets at all, beside those of people he is just serving? */
+/*
+ * May the caller see contacts of tickets at all, beside those of people he is
+ * just serving?  Whoever may look up customers may: a clerk can be granted it, or
+ * denied, as any other right.
+ */
 bool
 qms_ticket_sees_contacts(QmsCall *call)
 {
-	return call->who->kind == QMS_SUPERUSER || call->who->kind == QMS_ADMIN ||
-		(call->who->kind == QMS_STAFF && strcmp(call->who->role, "reception") == 0);
+	static QmsFunction find = {"find_customers", QMS_ACT_PERSONAL, 0, NULL, 0, 0};
+
+	return call->who->kind == QMS_SUPERUSER || qms_rights_reach(call->who, &find) >= QMS_REACH_YES;
 }
 
 /* Who serves somebody sees how to reach him; an application, the people of its own queues. */
@@ -43,7 +48,7 @@ sees_contact(QmsCall *call, const QmsTicket *ticket)
 
 	if (qms_ticket_sees_contacts(call))
 		return true;
-	if (call->who->kind == QMS_STAFF && strcmp(call->who->role, "servicer") == 0)
+	if (call->who->kind == QMS_STAFF && call->who->column == QMS_ROLE_SERVICER)
 		return (state == QMS_CALLED || state == QMS_SERVING) && qms_row_int64(ticket, T_staff_id) == call->who->id;
 	return call->who->kind == QMS_APPLICATION && qms_row_int64(ticket, T_application_id) == call->who->id;
 }
@@ -66,6 +71,35 @@ qms_ticket_show_contact(QmsCall *call, const QmsTicket *ticket, bool raise, Datu
 	}
 	*isnull = shown == NULL;
 	*value = PointerGetDatum(shown);
+}
+
+/*
+ * The ticket is that of a known customer.  The link is kept beside the ticket: it
+ * tells all tickets of a customer without an index on the history of everybody.
+ */
+void
+qms_ticket_set_customer(QmsCall *call, QmsTicket *ticket, int64 customer_id, bool needed)
+{
+	static QmsPlan look = QMS_PLAN(
+								   "SELECT 1 FROM qms.customer WHERE customer_id = $1 AND organization_id = $2 AND deleted_at IS NULL",
+								   INT8OID, INT8OID);
+	static QmsPlan link = QMS_PLAN(
+								   "INSERT INTO qms_internal.customer_ticket (customer_id, organization_id, ticket_id, linked_at) "
+								   "VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING", INT8OID, INT8OID, INT8OID, TIMESTAMPTZOID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, customer_id);
+	qms_param_int64(&params, qms_row_int64(ticket, T_organization_id));
+	if (qms_spi_look(&look, &params) == 0)
+	{
+		if (needed)
+			qms_not_found("customer", customer_id);
+		return;
+	}
+	qms_row_set_id(ticket, T_customer_id, customer_id);
+	qms_param_int64(&params, qms_row_int64(ticket, T_ticket_id));
+	qms_param_time(&params, call->now);
+	qms_spi_run(&link, &params);
 }
 
 /*

@@ -175,6 +175,8 @@ fill_ticket(QmsCall *call, QmsQueue *queue, const JoinRequest *request)
 	qms_row_set_id(ticket, T_ticket_id, ticket_id);
 	qms_row_set_id(ticket, T_visit_id, request->visit_id ? request->visit_id : ticket_id);
 	qms_ticket_set_contact(ticket, request->contact);
+	if (call->who->kind == QMS_CUSTOMER && call->who->id != 0)
+		qms_ticket_set_customer(call, ticket, call->who->id, false);
 	qms_row_set_int64(ticket, T_token_nonce, request->visit_id ? request->nonce : qms_token_new_nonce());
 	qms_ticket_set_key(ticket, qms_row_time(ticket, T_effective_arrival) - qms_ticket_credit(ticket, queue));
 	return ticket;
