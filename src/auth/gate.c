@@ -92,13 +92,8 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 {
 	QmsCall		call = {0};
 	Datum		result = (Datum) 0;
-	bool		anew = qms_spi_check_installation();
+	bool		anew = qms_installation_check();
 
-	if (anew)
-	{
-		qms_partition_forget();
-		qms_inval_watch();
-	}
 	call.fcinfo = fcinfo;
 	call.function = function;
 	call.result_context = CurrentMemoryContext;

@@ -18,6 +18,7 @@
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
+#include "commands/user.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
@@ -228,6 +229,23 @@ database_of(Node *statement)
 	}
 }
 
+/* Is the extension among what these roles own?  Superusers count as owners. */
+static bool
+owned_by(List *roles)
+{
+	Oid			extension = get_extension_oid("qms", true);
+	ListCell   *cell;
+
+	if (!OidIsValid(extension))
+		return false;
+	foreach(cell, roleSpecsToIds(roles))
+	{
+		if (pg_extension_ownercheck(extension, lfirst_oid(cell)))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Does the command take strong locks on our tables one by one, as DROP and ALTER
  * EXTENSION do?  A worker in the middle of them would be a deadlock.
@@ -237,6 +255,8 @@ changes_extension(Node *statement)
 {
 	ListCell   *cell;
 
+	if (IsA(statement, DropOwnedStmt))
+		return owned_by(((DropOwnedStmt *) statement)->roles);
 	if (IsA(statement, AlterExtensionStmt))
 		return strcmp(((AlterExtensionStmt *) statement)->extname, "qms") == 0;
 	if (!IsA(statement, DropStmt) || ((DropStmt *) statement)->removeType != OBJECT_EXTENSION)
@@ -316,7 +336,11 @@ make_room(Node *statement)
 	if (OidIsValid(database) && may_command(statement, database))
 		block(database);
 	if (changes_extension(statement) && may_change_extension())
+	{
 		block(MyDatabaseId);
+		/* After an update it may be of the version of this library now, or not any more. */
+		qms_worker_extension_changed();
+	}
 }
 
 static void

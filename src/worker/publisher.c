@@ -129,6 +129,8 @@ qms_publisher_stop(void)
 	if (!epoch_is_settled)
 		return;
 	SetConfigOption("synchronous_commit", "local", PGC_USERSET, PGC_S_OVERRIDE);
+	/* A shutdown waits for us.  Who cannot write it down begins another epoch, no more. */
+	SetConfigOption("lock_timeout", "1s", PGC_SUSET, PGC_S_OVERRIDE);
 	qms_worker_begin();
 	if (qms_worker_extension_is_here())
 		qms_spi_run(&plan, NULL);

@@ -35,6 +35,8 @@ state_name(QmsDatabaseState state)
 			return "probing";
 		case QMS_DB_ABSENT:
 			return "no extension";
+		case QMS_DB_UNUSABLE:
+			return "unusable";
 		case QMS_DB_DORMANT:
 			return "dormant";
 		default:

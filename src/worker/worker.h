@@ -22,6 +22,7 @@ typedef enum QmsDatabaseState
 {
 	QMS_DB_UNKNOWN,				/* to be probed */
 	QMS_DB_ABSENT,				/* has no extension */
+	QMS_DB_UNUSABLE,			/* has one of another version, or parts of one */
 	QMS_DB_DORMANT,				/* has it, and data that was not made here */
 	QMS_DB_ACTIVE
 } QmsDatabaseState;

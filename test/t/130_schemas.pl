@@ -3,13 +3,15 @@ use strict;
 use warnings;
 
 use lib 'test/lib';
+use Clock;
 use IPC::Run qw(start);
 use PostgreSQL::Test::Utils;
 use Qms;
 use Test::More;
 
 my $folder = 'contrib-docs/events';
-my $node = Qms::node('schemas', 'qms.workers = on');
+# Noon in the town of the fixture, far from the end of its day; it stands still until it is moved.
+my $node = Qms::node('schemas', 'qms.workers = on', q{qms.mock_now = '2030-05-06 12:00+02'});
 
 sub ask
 {
@@ -30,6 +32,8 @@ sub faults
 }
 
 command_ok([ 'psql', '-X', '-d', $node->connstr('postgres'), '-f', 'test/fixtures/events.sql' ], 'every kind of event is made');
+is(ask(q{SELECT count(*) FROM qms.event WHERE actor_kind = 'system'}), '0', 'nothing is due yet');
+Clock->new($node)->at('2030-05-06 12:00:01+02');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.no_show' AND actor_kind = 'system'}, 'the scheduler has ended a call');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.resumed' AND actor_kind = 'system'}, 'the scheduler has ended a hold');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.held' AND actor_kind = 'system'}, 'and another one, of somebody who is at a counter');

@@ -74,7 +74,7 @@ FROM qms_internal.worker_status() s LEFT JOIN pg_catalog.pg_database d ON d.oid 
 COMMENT ON VIEW qms.worker_status IS 'The background workers of this database (superusers: of all): launcher, publisher, scheduler. Empty without shared_preload_libraries.';
 COMMENT ON COLUMN qms.worker_status.database IS 'Database; null for the launcher.';
 COMMENT ON COLUMN qms.worker_status.worker IS 'launcher, publisher or scheduler; probe while it cannot be found out whether the extension is there.';
-COMMENT ON COLUMN qms.worker_status.state IS 'Of the database: probing, active, dormant (see dormant_reason), no extension; of the launcher: active, too few slots (raise max_worker_processes).';
+COMMENT ON COLUMN qms.worker_status.state IS 'Of the database: probing, active, dormant or unusable (see dormant_reason), no extension; of the launcher: active, too few slots (raise max_worker_processes).';
 COMMENT ON COLUMN qms.worker_status.pid IS 'Process id; null when it does not run.';
 COMMENT ON COLUMN qms.worker_status.started_at IS 'When it started.';
 COMMENT ON COLUMN qms.worker_status.last_run_at IS 'When it last went to sleep after its work.';
@@ -83,5 +83,5 @@ COMMENT ON COLUMN qms.worker_status.done IS 'Events published, items worked on, 
 COMMENT ON COLUMN qms.worker_status.failures IS 'Failures in a row; each makes it wait longer before the next try.';
 COMMENT ON COLUMN qms.worker_status.last_error IS 'Message of the last failure.';
 COMMENT ON COLUMN qms.worker_status.last_error_at IS 'When that was.';
-COMMENT ON COLUMN qms.worker_status.dormant_reason IS 'Why no worker touches this database until qms.adopt_database().';
+COMMENT ON COLUMN qms.worker_status.dormant_reason IS 'Why no worker touches this database: dormant until qms.adopt_database(), unusable until ALTER EXTENSION qms UPDATE or, if the library is older, a restart of the server.';
 COMMENT ON COLUMN qms.worker_status.blocked_by IS 'Process id of a session that needs the database without workers, such as DROP DATABASE.';
