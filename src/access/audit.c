@@ -55,11 +55,10 @@ write_refusal(QmsCall *call, const QmsRefusal *refusal)
 TimestampTz
 qms_audit_refusals(QmsCall *call)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	QmsRefusal	refusal;
 	TimestampTz due;
 
-	while (qms_refusal_next(now, &refusal, &due))
+	while (qms_refusal_next(call->now, &refusal, &due))
 	{
 		write_refusal(call, &refusal);
 		qms_refusal_written(&refusal);

@@ -156,7 +156,7 @@ qms_refusal_note(const char *function, const QmsPrincipal *who, int sqlstate)
 {
 	QmsRefusal	refusal;
 	QmsRefusal *place;
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = qms_clock_now();
 	TimestampTz due = DT_NOEND;
 
 	describe(&refusal, function, who, sqlstate);

@@ -17,26 +17,19 @@
 void
 qms_plan_refusals(QmsTaskRun *run)
 {
-	TimestampTz now = GetCurrentTimestamp();
 	QmsRefusal	refusal;
 	TimestampTz due;
 
-	if (qms_refusal_next(now, &refusal, &due))
+	if (qms_refusal_next(run->call->now, &refusal, &due))
 		qms_task_add(run, 1);
-	else if (due != DT_NOEND)
-		qms_task_next(run, run->call->now + (due - now));
+	qms_task_next(run, due);
 }
 
 void
 qms_run_refusals(QmsTaskRun *run, int64 item pg_attribute_unused())
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz due;
-
 	qms_partition_ensure(QMS_PART_EVENT, run->call->now);
-	due = qms_audit_refusals(run->call);
-	if (due != DT_NOEND)
-		qms_task_next(run, run->call->now + (due - now));
+	qms_task_next(run, qms_audit_refusals(run->call));
 }
 
 /* ---- what has been kept long enough ---- */
