@@ -19,17 +19,27 @@ result_ids(uint64 n)
 	return ids;
 }
 
-/* All tickets of a customer: those linked with him, and those of his subject. */
+/* From some tickets ("mine") to all of their visits: a visit is of one person. */
+#define OF_THEIR_VISITS \
+	"visits AS (SELECT visit_id FROM mine JOIN qms.ticket USING (ticket_id) UNION " \
+	"SELECT visit_id FROM mine JOIN qms.ticket_history USING (ticket_id)) " \
+	"SELECT ticket_id FROM mine UNION " \
+	"SELECT t.ticket_id FROM visits v JOIN qms.ticket t ON t.ticket_id = v.visit_id UNION " \
+	"SELECT t.ticket_id FROM visits v JOIN qms.ticket t ON t.visit_id = v.visit_id AND t.visit_id <> t.ticket_id UNION " \
+	"SELECT t.ticket_id FROM visits v JOIN qms.ticket_history t ON t.visit_id = v.visit_id"
+
+/* All tickets of a customer: those linked with him, those of his subject, and of the same visits. */
 static int64 *
 tickets_of_customer(const QmsCustomer *customer, int *n)
 {
 	static QmsPlan linked = QMS_PLAN(
-									 "SELECT ticket_id FROM qms_internal.customer_ticket WHERE customer_id = $1", INT8OID);
+									 "WITH mine AS (SELECT ticket_id FROM qms_internal.customer_ticket WHERE customer_id = $1), "
+									 OF_THEIR_VISITS, INT8OID);
 	static QmsPlan named = QMS_PLAN(
-									"SELECT ticket_id FROM qms_internal.customer_ticket WHERE customer_id = $1 UNION "
+									"WITH mine AS (SELECT ticket_id FROM qms_internal.customer_ticket WHERE customer_id = $1 UNION "
 									"SELECT ticket_id FROM qms.ticket WHERE organization_id = $2 AND subject = $3 UNION "
-									"SELECT ticket_id FROM qms.ticket_history WHERE organization_id = $2 AND subject = $3",
-									INT8OID, INT8OID, TEXTOID);
+									"SELECT ticket_id FROM qms.ticket_history WHERE organization_id = $2 AND subject = $3), "
+									OF_THEIR_VISITS, INT8OID, INT8OID, TEXTOID);
 	QmsParams	params = {0};
 	uint64		found;
 

@@ -289,6 +289,13 @@ QMS_FUNCTION(reseal, QMS_ACT_INSTALL, 0)
 				 errhint("Give max_rows => a number in that range, or leave it out for 1000.")));
 	qms_partition_ensure(QMS_PART_EVENT, call->now);
 	more = qms_reseal_read(&progress);
+	/* Asked for by hand: what did not open may open now. */
+	if (!more && progress.failed > 0)
+	{
+		progress.stage = 0;
+		progress.after_id = progress.resealed = progress.failed = 0;
+		more = true;
+	}
 	if (more)
 		more = qms_reseal_some(call, &progress, max_rows);
 	nulls[0] = progress.keys == NULL;

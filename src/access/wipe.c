@@ -35,6 +35,20 @@ run_with_ids(QmsPlan *plan, Datum ids)
 	return qms_spi_run(plan, &params);
 }
 
+static bool
+has_personal_data(const QmsTicket *ticket)
+{
+	static const int columns[] = {T_contact, T_subject, T_customer_id, T_notes, T_hold_reason};
+	size_t		i;
+
+	for (i = 0; i < lengthof(columns); i++)
+	{
+		if (!qms_row_isnull(ticket, columns[i]))
+			return true;
+	}
+	return JB_ROOT_COUNT(DatumGetJsonbP(ticket->values[T_metadata])) > 0;
+}
+
 /* An open ticket keeps its place; its holder keeps his token. */
 static bool
 wipe_open_ticket(QmsCall *call, int64 ticket_id)
@@ -45,7 +59,7 @@ wipe_open_ticket(QmsCall *call, int64 ticket_id)
 	qms_visit_lock_of(ticket_id);
 	qms_lock(QMS_LOCK_TICKET, ticket_id, true);
 	ticket = qms_ticket_lock_if(QMS_IF_OPEN, ticket_id);
-	if (ticket == NULL)
+	if (ticket == NULL || !has_personal_data(ticket))
 		return false;
 	qms_row_set_null(ticket, T_contact);
 	qms_row_set_null(ticket, T_subject);

@@ -262,6 +262,7 @@ typedef struct QmsSealKey
 	QmsSealPurpose purpose;
 	int			kid;
 	int64		active_from;
+	TimestampTz expires_at;		/* seals no more from then on, but opens; QMS_NO_TIME: never */
 	uint8		secret[QMS_SEAL_KEY_SIZE];
 } QmsSealKey;
 

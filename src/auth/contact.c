@@ -23,10 +23,11 @@
 #define MAX_FIND_KEYS	8		/* of one contact; the others are not found by */
 #define FIND_KEY_BYTES	12
 #define LEAST_PHONE		5		/* digits; shorter ones are no phone number */
+#define LEAST_PIECE		3		/* of one */
 
-/* Only the digits; NULL for what is not a phone number. */
+/* Only the digits, if there are so many; NULL for what has anything else than a phone number has. */
 static char *
-phone_of(const char *text)
+digits_of(const char *text, int least)
 {
 	char	   *digits = palloc(strlen(text) + 1);
 	int			n = 0;
@@ -39,10 +40,16 @@ phone_of(const char *text)
 			return NULL;
 	}
 	digits[n] = '\0';
-	if (n < LEAST_PHONE)
-		return NULL;
-	/* 0049... is +49...; what a single 0 stands for only the place knows. */
-	return strncmp(digits, "00", 2) == 0 ? digits + 2 : digits;
+	return n < least ? NULL : digits;
+}
+
+/* A phone number's digits.  0049... is +49...; what a single 0 stands for only the place knows. */
+static char *
+phone_of(const char *text)
+{
+	char	   *digits = digits_of(text, LEAST_PHONE);
+
+	return digits != NULL && strncmp(digits, "00", 2) == 0 ? digits + 2 : digits;
 }
 
 /* Lower case, without spaces around it, and single ones inside. */
@@ -314,12 +321,12 @@ has_piece(const char *address, void *arg)
 static void
 make_piece(Piece *piece, const char *text)
 {
-	char	   *digits = phone_of(text);
+	char	   *digits = digits_of(text, LEAST_PIECE);
 
 	piece->plain = plain_of(text);
 	/* 0170... is a piece of +49170... */
 	piece->digits = digits ? digits + strspn(digits, "0") : NULL;
-	if (piece->digits != NULL && strlen(piece->digits) < LEAST_PHONE)
+	if (piece->digits != NULL && strlen(piece->digits) < LEAST_PIECE)
 		piece->digits = NULL;
 }
 

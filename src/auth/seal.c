@@ -133,7 +133,7 @@ report_fault(Fault fault, const QmsSealPlace *place, bool raise)
 				(errcode(ERRCODE_QMS_NO_SEAL_KEY),
 				 errmsg("the key of %s.%s of %s %lld is missing", place->table, place->column, place->table,
 						(long long) place->id),
-				 errdetail("The key that it was sealed with is neither in qms_internal.signing_key nor in the file of qms.seal_key_file, or has expired."),
+				 errdetail("The key that it was sealed with is neither in qms_internal.signing_key nor in the file of qms.seal_key_file."),
 				 errhint("Bring the key back; without it the value cannot be read by anybody.")));
 	else
 		ereport(level,

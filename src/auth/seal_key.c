@@ -79,7 +79,8 @@ bad_file(const char *why, const char *hint)
 }
 
 static void
-add_key(char source, QmsSealPurpose purpose, int kid, const uint8 *secret, TimestampTz active_from)
+add_key(char source, QmsSealPurpose purpose, int kid, const uint8 *secret, TimestampTz active_from,
+		TimestampTz expires_at)
 {
 	QmsSealKey *key = &keys[nkeys];
 
@@ -89,6 +90,7 @@ add_key(char source, QmsSealPurpose purpose, int kid, const uint8 *secret, Times
 	key->purpose = purpose;
 	key->kid = kid;
 	key->active_from = active_from;
+	key->expires_at = expires_at;
 	memcpy(key->secret, secret, QMS_SEAL_KEY_SIZE);
 	nkeys++;
 }
@@ -96,17 +98,13 @@ add_key(char source, QmsSealPurpose purpose, int kid, const uint8 *secret, Times
 static void
 read_table(void)
 {
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT purpose, kid, secret, active_from FROM qms_internal.signing_key "
-								   "WHERE purpose IN ('seal', 'seal_index') AND (expires_at IS NULL OR expires_at > $1) "
-								   "ORDER BY active_from DESC, kid DESC LIMIT 128", TIMESTAMPTZOID);
-	QmsParams	params = {0};
-	uint64		n;
+	static QmsPlan plan = QMS_PLAN_NOARGS(
+								   "SELECT purpose, kid, secret, active_from, expires_at FROM qms_internal.signing_key "
+								   "WHERE purpose IN ('seal', 'seal_index') ORDER BY active_from DESC, kid DESC LIMIT 128");
+	/* As of now also in REPEATABLE READ: what is found is remembered beyond this transaction. */
+	uint64		n = qms_spi_look(&plan, NULL);
 	uint64		i;
 
-	qms_param_time(&params, qms_clock_now());
-	/* As of now also in REPEATABLE READ: what is found is remembered beyond this transaction. */
-	n = qms_spi_look(&plan, &params);
 	for (i = 0; i < n; i++)
 	{
 		bool		isnull;
@@ -114,7 +112,7 @@ read_table(void)
 
 		if (VARSIZE_ANY_EXHDR(secret) == QMS_SEAL_KEY_SIZE)
 			add_key('t', strcmp(qms_spi_text(i, 0), purposes[QMS_SEAL_DATA]) == 0 ? QMS_SEAL_DATA : QMS_SEAL_INDEX,
-					qms_spi_int32(i, 1), (uint8 *) VARDATA_ANY(secret), qms_spi_time(i, 3));
+					qms_spi_int32(i, 1), (uint8 *) VARDATA_ANY(secret), qms_spi_time(i, 3), qms_spi_time(i, 4));
 	}
 }
 
@@ -158,7 +156,7 @@ read_line(char *line, int number)
 			bad_file(psprintf("Line %d has a kid that another line has.", number), "Give each key of a purpose a kid of its own.");
 	}
 	/* The highest kid of the file is the newest. */
-	add_key('f', p, kid, secret, kid);
+	add_key('f', p, kid, secret, kid, QMS_NO_TIME);
 	explicit_bzero(secret, sizeof(secret));
 	explicit_bzero(hex, sizeof(hex));
 }
@@ -261,6 +259,7 @@ qms_seal_key_current(QmsSealPurpose purpose)
 	for (i = 0; i < nkeys; i++)
 	{
 		if (keys[i].purpose == purpose && keys[i].source == source && keys[i].active_from <= now &&
+			(keys[i].expires_at == QMS_NO_TIME || keys[i].expires_at > now) &&
 			(best == NULL || keys[i].active_from > best->active_from))
 			best = &keys[i];
 	}
