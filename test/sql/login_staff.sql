@@ -4,6 +4,9 @@
 SET client_min_messages = warning;
 DROP EXTENSION qms CASCADE;
 CREATE EXTENSION qms;
+CREATE SCHEMA login_staff;
+GRANT USAGE ON SCHEMA login_staff TO PUBLIC;
+SET search_path = login_staff;
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO, YMD';
 SET qms.mock_now = '2030-01-07 09:00+00';
@@ -363,7 +366,6 @@ SELECT username FROM qms.enable_staff(:ada);
 SELECT username, disabled_at IS NULL AS "as it was answered then" FROM qms.disable_staff(:ada, '00000000-0000-0000-0000-000000000001');
 SELECT disabled_at IS NULL AS enabled FROM qms.staff WHERE staff_id = :ada;
 
-DROP TABLE kept;
-DROP SEQUENCE seen CASCADE;
-DROP FUNCTION said, keep, news, be, who, work, fail;
+RESET search_path;
+DROP SCHEMA login_staff CASCADE;
 DROP ROLE login_web;
