@@ -4,7 +4,7 @@
  */
 #include "qms.h"
 
-#include "base/base.h"
+#include "access/access.h"
 #include "queue/queue.h"
 #include "worker/worker.h"
 
@@ -22,6 +22,9 @@ _PG_init(void)
 {
 	qms_is_preloaded = process_shared_preload_libraries_in_progress;
 	qms_clock_define_settings();
+	qms_address_define_settings();
+	qms_limit_init();
+	qms_seen_init();
 	qms_bound_init();
 	qms_session_hint_init();
 	qms_worker_init();

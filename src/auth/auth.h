@@ -8,6 +8,7 @@
 #define QMS_AUTH_H
 
 #include "base/base.h"
+#include "config/config.h"
 #include "types/types.h"
 
 #include "funcapi.h"
@@ -47,6 +48,7 @@ typedef enum QmsAction
 	QMS_ACT_COUNTER,			/* work at a counter */
 	QMS_ACT_LOOK,				/* what staff see */
 	QMS_ACT_PUBLIC,				/* what everybody in the organization may see */
+	QMS_ACT_SIGN_IN,			/* to show a secret, and be told who one is */
 	QMS_ACT_MANY
 } QmsAction;
 
@@ -77,6 +79,7 @@ typedef struct QmsCall
 	HeapTuple	answer;
 	TupleDesc	answer_desc;
 	int64		answer_organization;
+	const char *secret_seed;	/* of the key or pairing_code in the answer; see secret.c */
 } QmsCall;
 
 /*
@@ -99,6 +102,7 @@ extern Datum qms_gate_call(FunctionCallInfo fcinfo, const QmsFunction *function)
 extern void qms_gate_organization(QmsCall *call, int64 organization_id, const char *what, int64 id);
 extern void qms_gate_branch(QmsCall *call, int64 organization_id, int64 branch_id, const char *what, int64 id);
 extern bool qms_gate_sees_branch(QmsCall *call, int64 organization_id, int64 branch_id);
+extern void qms_gate_refresh(void); /* remembered things are as new as this call */
 extern bool qms_gate_is_staff(QmsCall *call);	/* superuser, admin, staff or application */
 extern pg_attribute_noreturn() void qms_not_found(const char *what, int64 id);
 
@@ -125,6 +129,9 @@ extern int	qms_answer_column(QmsCall *call, const char *name);
 extern bool qms_request_replay(QmsCall *call, Datum *result);
 extern void qms_request_store(QmsCall *call);
 
+/* jwt.c: JSON Web Tokens; purpose "jwt" for principals */
+extern char *qms_jwt_sign(const char *purpose, Jsonb *claims);
+
 /* token.c: ticket tokens */
 extern int64 qms_token_new_nonce(void);
 extern void qms_token_make(QmsTicketToken *token, int64 organization_id, int64 visit_id, int64 nonce);
@@ -132,5 +139,67 @@ extern bool qms_token_check(const QmsTicketToken *token, int64 nonce);
 extern pg_attribute_noreturn() void qms_token_refuse(void);
 extern void qms_token_ensure_key(void);
 extern bool qms_token_nonce_of_visit(int64 visit_id, int64 *nonce);
+
+/* HMAC with a key of the server: kid 0 is the one that signs now, and is set; false if there is none. */
+#define QMS_HMAC_SIZE 32
+extern bool qms_token_hmac(int *kid, const void *message, size_t size, uint8 *digest);
+
+/* secret.c: keys and codes that are shown once */
+#define QMS_PREFIX_LENGTH	8
+#define QMS_SECRET_TEXT		43
+#define QMS_CODE_SIZE		9	/* of a pairing code without its dash */
+
+typedef enum QmsSecretKind
+{
+	QMS_API_KEY,
+	QMS_DEVICE_KEY,
+	QMS_PAIRING_CODE,
+	QMS_SECRET_KINDS
+} QmsSecretKind;
+
+typedef struct QmsSecret
+{
+	char	   *text;			/* to be shown */
+	char		prefix[QMS_PREFIX_LENGTH + 1];	/* to find it by */
+	uint8		hash[QMS_HMAC_SIZE];	/* to be kept; not of codes */
+	char	   *seed;
+} QmsSecret;
+
+extern void qms_secret_make(QmsCall *call, QmsSecretKind kind, QmsSecret *secret);
+extern char *qms_secret_again(const char *seed);
+extern void qms_secret_hash(const char *text, uint8 *hash);
+extern bool qms_secret_prefix(QmsSecretKind kind, const char *text, char *prefix);
+extern bool qms_code_normalize(const char *text, char *code, char *prefix);
+extern bool qms_code_hash(int *kid, const char *code, int64 device_id, uint8 *hash);
+
+/* address.c: where the caller is */
+extern void qms_address_define_settings(void);
+extern bool qms_session_speaks_for_others(void);
+extern bool qms_client_network(QmsNetwork *address);
+extern const char *qms_client_address(void);	/* NULL: nobody knows */
+extern char *qms_client_key(const QmsNetwork *address);
+extern char *qms_request_header(const char *name);	/* in small letters */
+
+/* limit.c: how often; kinds are in config.h */
+extern void qms_limit_init(void);
+extern bool qms_limit_take(QmsLimitKind kind, int64 organization_id, const char *key, int64 *retry_after_usec);
+extern bool qms_limit_take_address(QmsLimitKind kind, int64 organization_id, int64 *retry_after_usec);
+extern pg_attribute_noreturn() void qms_limit_refuse(QmsLimitKind kind, int64 retry_after_usec);
+extern void qms_limit_join(QmsCall *call, int64 organization_id, const char *subject);
+extern void qms_limit_create(QmsCall *call, int64 organization_id, const char *subject);
+
+/* http.c: errors that have a status in HTTP */
+typedef struct QmsHttpError
+{
+	int			status;
+	int			sqlstate;
+	const char *message;
+	const char *detail;
+	const char *hint;
+	int64		retry_after;	/* seconds; 0: not said */
+} QmsHttpError;
+
+extern pg_attribute_noreturn() void qms_http_error(const QmsHttpError *error);
+extern void qms_http_status(int status);	/* of an answer that is no error */
 
 #endif							/* QMS_AUTH_H */

@@ -26,7 +26,8 @@ static const struct
 	[QMS_ACT_RECEPTION] = {PERSONNEL, "change tickets"},
 	[QMS_ACT_COUNTER] = {BIT(QMS_SUPERUSER) | BIT(QMS_ADMIN) | BIT(QMS_STAFF), "work at a counter"},
 	[QMS_ACT_LOOK] = {PERSONNEL, "see the tickets of a branch"},
-	[QMS_ACT_PUBLIC] = {EVERYBODY, "see the public state"}
+	[QMS_ACT_PUBLIC] = {EVERYBODY, "see the public state"},
+	[QMS_ACT_SIGN_IN] = {EVERYBODY, "sign in"}
 };
 
 /* Staff roles that may not do something that staff in general may. */
@@ -56,6 +57,18 @@ check_right(const QmsPrincipal *who, const QmsFunction *function)
 				 errhint("Ask an administrator of the organization for another role.")));
 }
 
+/* Whatever is remembered is as new as this call; SPI is connected. */
+void
+qms_gate_refresh(void)
+{
+	if (qms_spi_check_installation())
+	{
+		qms_partition_forget();
+		qms_inval_watch();
+	}
+	qms_config_refresh();
+}
+
 /* The entry of every function. */
 Datum
 qms_gate_call(FunctionCallInfo fcinfo, const QmsFunction *function)
@@ -63,11 +76,6 @@ qms_gate_call(FunctionCallInfo fcinfo, const QmsFunction *function)
 	QmsCall		call = {0};
 	Datum		result;
 
-	if (qms_spi_check_installation())
-	{
-		qms_partition_forget();
-		qms_inval_watch();
-	}
 	call.fcinfo = fcinfo;
 	call.function = function;
 	call.result_context = CurrentMemoryContext;
@@ -77,7 +85,7 @@ qms_gate_call(FunctionCallInfo fcinfo, const QmsFunction *function)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not connect to SPI")));
-	qms_config_refresh();
+	qms_gate_refresh();
 	call.who = qms_principal_current();
 	check_right(call.who, function);
 	call.now = qms_clock_now();

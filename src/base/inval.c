@@ -17,7 +17,7 @@
 static const char *const watched_names[] = {
 	"organization", "branch", "zone", "service", "service_offer", "application", "release_pool",
 	"queue", "customer_class", "counter", "counter_profile", "staff", "role_binding",
-	"opening_hours", "closure", "signing_key", "staff_session"
+	"opening_hours", "closure", "api_key", "device", "signing_key", "staff_session"
 };
 
 /* Whoever wants to hear of changes of the configuration in the transaction that makes them. */

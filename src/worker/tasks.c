@@ -285,5 +285,6 @@ const QmsTask qms_tasks[] = {
 	{"silent", 0, true, plan_silent, run_silent},
 	{"retention", 0, false, qms_plan_retention, qms_run_retention},
 	{"requests", 0, false, qms_plan_requests, qms_run_requests},
+	{"last_seen", QMS_WAKE_TIMERS, false, qms_plan_last_seen, qms_run_last_seen},
 	{NULL, 0, false, NULL, NULL}
 };
