@@ -94,7 +94,7 @@ FROM qms.counter_profile p JOIN qms.branch b ON b.branch_id = p.branch_id
 WHERE p.deleted_at IS NULL AND b.deleted_at IS NULL AND qms_internal.staff_sees(p.organization_id, p.branch_id);
 
 CREATE VIEW qms.staff_members WITH (security_barrier) AS
-SELECT s.staff_id, s.organization_id, s.username, s.display_name, s.role, s.branch_ids, s.skills, s.permissions, s.created_at, s.updated_at
+SELECT s.staff_id, s.organization_id, s.username, s.display_name, s.role, s.branch_ids, s.queue_ids, s.application_ids, s.skills, s.permissions, s.disabled_at, s.created_at, s.updated_at
 FROM qms.staff s
 WHERE s.deleted_at IS NULL AND qms_internal.staff_sees(s.organization_id, NULL);
 

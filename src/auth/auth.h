@@ -26,15 +26,54 @@ typedef enum QmsPrincipalKind
 	QMS_CUSTOMER
 } QmsPrincipalKind;
 
+/* The columns of qms.permission; what a principal is for the question of what he may do. */
+typedef enum QmsRole
+{
+	QMS_ROLE_SUPER_ADMIN,
+	QMS_ROLE_ADMIN,
+	QMS_ROLE_APP_ADMIN,
+	QMS_ROLE_RECEPTION,
+	QMS_ROLE_CALLER,
+	QMS_ROLE_SERVICER,
+	QMS_ROLE_DISPLAY,
+	QMS_ROLE_KIOSK,
+	QMS_ROLE_CUSTOMER,
+	QMS_ROLE_APPLICATION,
+	QMS_ROLES
+} QmsRole;
+
+/* How far a right goes, the farther the larger. */
+typedef enum QmsReach
+{
+	QMS_REACH_NO,
+	QMS_REACH_GRANT,			/* not without a grant of his own */
+	QMS_REACH_OWN,				/* an application's own queues, tickets of one's own counter */
+	QMS_REACH_LIMITED,			/* queues that he is limited to, or that his counter serves */
+	QMS_REACH_PUBLIC,			/* what is public, of any organization for somebody without one */
+	QMS_REACH_YES,				/* his organization, and there his branches and queues */
+	QMS_REACH_ALL				/* every organization */
+} QmsReach;
+
 typedef struct QmsPrincipal
 {
 	QmsPrincipalKind kind;
 	const char *kind_name;		/* as in event.actor_kind */
-	int64		id;				/* staff or application, else 0 */
-	int64		organization_id;	/* 0: any (superuser) */
+	int64		id;				/* staff, application, device or customer, else 0 */
+	int64		organization_id;	/* 0: any (superuser), or none (anonymous) */
 	const char *role;			/* staff role or database role, as in event.actor_role */
+	QmsRole		column;			/* of qms.permission */
+	const char *via;			/* how it was found: superuser, binding, claims, act_as */
+	int64		session_id;		/* of a login, or 0 */
+	int64		api_key_id;		/* or 0 */
 	int			nbranches;		/* 0: all of the organization */
 	int64	   *branch_ids;
+	int			nqueues;		/* 0: all of those */
+	int64	   *queue_ids;
+	int			napplications;	/* of an app_admin; 0: all of the organization */
+	int64	   *application_ids;
+	const uint8 *reach;			/* by function, see rights.c */
+	TimestampTz until;			/* claims expire; else DT_NOEND */
+	const char *refusal;		/* of nobody: why, or NULL */
 } QmsPrincipal;
 
 /* What a function does, for the table of who may do what in gate.c. */
@@ -54,6 +93,7 @@ typedef enum QmsAction
 
 #define QMS_MUTATES 1			/* last argument is request_id */
 #define QMS_SETOF	2			/* materialized rows */
+#define QMS_AS_HIMSELF 4		/* whoever the session acts as */
 
 struct QmsCall;
 typedef Datum (*QmsBody) (struct QmsCall *call);
@@ -64,6 +104,8 @@ typedef struct QmsFunction
 	QmsAction	action;
 	int			flags;
 	QmsBody		body;
+	int			right;			/* its row of qms.permission, */
+	uint64		right_version;	/* as of this reading of the table */
 } QmsFunction;
 
 typedef struct QmsCall
@@ -71,6 +113,7 @@ typedef struct QmsCall
 	FunctionCallInfo fcinfo;
 	const QmsFunction *function;
 	const QmsPrincipal *who;
+	QmsReach	reach;			/* of his right to this function */
 	TimestampTz now;
 	MemoryContext result_context;
 	bool		has_request;
@@ -88,7 +131,7 @@ typedef struct QmsCall
  */
 #define QMS_FUNCTION(name_, action_, flags_) \
 	static Datum name_##_body(QmsCall *call); \
-	static const QmsFunction name_##_function = {#name_, action_, flags_, name_##_body}; \
+	static QmsFunction name_##_function = {#name_, action_, flags_, name_##_body, 0, 0}; \
 	PG_FUNCTION_INFO_V1(qms_##name_); \
 	Datum qms_##name_(PG_FUNCTION_ARGS) { return qms_gate_call(fcinfo, &name_##_function); } \
 	static Datum name_##_body(QmsCall *call)
@@ -96,11 +139,49 @@ typedef struct QmsCall
 /* principal.c */
 extern const QmsPrincipal *qms_principal_current(void);
 extern bool qms_principal_is_known(void);	/* then qms_principal_current needs no SPI */
+extern const QmsPrincipal *qms_principal_himself(void);
+extern void qms_principal_act_as(QmsPrincipalKind kind, int64 id);
+extern const char *qms_principal_kind_name(QmsPrincipalKind kind);
+extern QmsPrincipalKind qms_principal_kind_by_name(const char *name);
+extern MemoryContext qms_principal_context(void);	/* of what a principal points to */
+extern void qms_principal_read_ids(int64 **ids, int *n, int column);
+extern bool qms_principal_read_staff(QmsPrincipal *who, int64 staff_id, int64 organization_id, const QmsRole *narrowed);
+extern bool qms_principal_read_application(QmsPrincipal *who, int64 application_id, int64 organization_id);
+
+/* claims.c */
+extern const char *qms_claims_text(Oid session);	/* NULL: they do not count in this session */
+extern void qms_claims_read(QmsPrincipal *who, const char *text, Oid active);
+
+/* rights.c */
+extern void qms_rights_read(void);
+extern uint64 qms_rights_version(void);
+extern uint8 *qms_rights_of(MemoryContext context, QmsRole role, const Jsonb *permissions);
+extern QmsReach qms_rights_reach(const QmsPrincipal *who, QmsFunction *function);
+extern void qms_rights_check_permissions(const QmsPrincipal *who, const Jsonb *permissions);
+extern const char *qms_role_name(QmsRole role);
+extern bool qms_role_by_name(const char *name, QmsRole *role);
+
+/* What a call is about; ids of 0: it is in none. */
+typedef struct QmsObject
+{
+	const char *what;
+	int64		id;
+	int64		organization_id;
+	int64		branch_id;
+	int64		application_id;
+	int64		queue_id;
+	int64		staff_id;		/* whose it is */
+} QmsObject;
 
 /* gate.c */
-extern Datum qms_gate_call(FunctionCallInfo fcinfo, const QmsFunction *function);
+extern Datum qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function);
+extern void qms_gate_object(QmsCall *call, const QmsObject *object);
+extern bool qms_gate_sees_object(const QmsCall *call, const QmsObject *object);
 extern void qms_gate_organization(QmsCall *call, int64 organization_id, const char *what, int64 id);
 extern void qms_gate_branch(QmsCall *call, int64 organization_id, int64 branch_id, const char *what, int64 id);
+struct QmsQueue;
+extern void qms_gate_queue(QmsCall *call, const struct QmsQueue *queue);
+extern bool qms_gate_is_anonymous(QmsCall *call);
 extern bool qms_gate_sees_branch(QmsCall *call, int64 organization_id, int64 branch_id);
 extern void qms_gate_refresh(void); /* remembered things are as new as this call */
 extern bool qms_gate_is_staff(QmsCall *call);	/* superuser, admin, staff or application */

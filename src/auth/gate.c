@@ -1,7 +1,7 @@
 /*
  * gate.c
- *		What every SQL-callable function passes first, and the checks of
- *		organization and branch that its body makes once it knows the object.
+ *		What every SQL-callable function passes first, and the checks of what
+ *		the call is about that its body makes once it knows the object.
  */
 #include "auth/auth.h"
 #include "config/config.h"
@@ -10,50 +10,47 @@
 #include "utils/acl.h"
 
 #define BIT(kind) (1 << (kind))
-#define EVERYBODY (~BIT(QMS_NOBODY))
 #define PERSONNEL (BIT(QMS_SUPERUSER) | BIT(QMS_ADMIN) | BIT(QMS_STAFF) | BIT(QMS_APPLICATION))
 
-/* Who may do what kind of thing at all. */
-static const struct
-{
-	int			kinds;
-	const char *what;
-}			rights[QMS_ACT_MANY] = {
-	[QMS_ACT_INSTALL] = {BIT(QMS_SUPERUSER), "manage organizations"},
-	[QMS_ACT_SETUP] = {BIT(QMS_SUPERUSER) | BIT(QMS_ADMIN), "change the configuration"},
-	[QMS_ACT_JOIN] = {EVERYBODY & ~BIT(QMS_DISPLAY), "join a queue"},
-	[QMS_ACT_TOKEN] = {EVERYBODY & ~BIT(QMS_DISPLAY), "use a ticket token"},
-	[QMS_ACT_RECEPTION] = {PERSONNEL, "change tickets"},
-	[QMS_ACT_COUNTER] = {BIT(QMS_SUPERUSER) | BIT(QMS_ADMIN) | BIT(QMS_STAFF), "work at a counter"},
-	[QMS_ACT_LOOK] = {PERSONNEL, "see the tickets of a branch"},
-	[QMS_ACT_PUBLIC] = {EVERYBODY, "see the public state"},
-	[QMS_ACT_SIGN_IN] = {EVERYBODY, "sign in"}
+/* For messages: what functions of a kind do. */
+static const char *const deeds[QMS_ACT_MANY] = {
+	[QMS_ACT_INSTALL] = "manage organizations",
+	[QMS_ACT_SETUP] = "change the configuration",
+	[QMS_ACT_JOIN] = "join a queue",
+	[QMS_ACT_TOKEN] = "use a ticket token",
+	[QMS_ACT_RECEPTION] = "change tickets",
+	[QMS_ACT_COUNTER] = "work at a counter",
+	[QMS_ACT_LOOK] = "see the tickets of a branch",
+	[QMS_ACT_PUBLIC] = "see the public state",
+	[QMS_ACT_SIGN_IN] = "sign in"
 };
 
-/* Staff roles that may not do something that staff in general may. */
-static bool
-staff_role_lacks(const QmsPrincipal *who, QmsAction action)
+static pg_attribute_noreturn() void
+refuse_nobody(const QmsPrincipal *who)
 {
-	return who->kind == QMS_STAFF && action == QMS_ACT_RECEPTION && strcmp(who->role, "caller") == 0;
+	ereport(ERROR,
+			(errcode(ERRCODE_QMS_NO_PRINCIPAL),
+			 errmsg("role \"%s\" does not belong to any organization",
+					GetUserNameFromId(GetOuterUserId(), false)),
+			 errdetail("%s", who->refusal ? who->refusal : "No role binding exists for the role of this session."),
+			 who->refusal ? errhint("Log in again, or ask an administrator of the organization.") :
+			 errhint("An administrator can bind the role with qms.bind_role().")));
 }
 
 static void
-check_right(const QmsPrincipal *who, const QmsFunction *function)
+check_right(QmsCall *call, QmsFunction *function)
 {
-	if (who->kind == QMS_NOBODY)
-		ereport(ERROR,
-				(errcode(ERRCODE_QMS_NO_PRINCIPAL),
-				 errmsg("role \"%s\" does not belong to any organization",
-						GetUserNameFromId(GetOuterUserId(), false)),
-				 errdetail("No role binding exists for the role of this session."),
-				 errhint("An administrator can bind the role with qms.bind_role().")));
-	if ((rights[function->action].kinds & BIT(who->kind)) == 0 ||
-		staff_role_lacks(who, function->action))
+	const QmsPrincipal *who = call->who;
+
+	if (who->kind == QMS_NOBODY || who->reach == NULL)
+		refuse_nobody(who);
+	call->reach = qms_rights_reach(who, function);
+	if (call->reach <= QMS_REACH_GRANT)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for function %s", function->name),
 				 errdetail("A principal of kind \"%s\" with the role \"%s\" may not %s.",
-						   who->kind_name, who->role, rights[function->action].what),
+						   who->kind_name, who->role, deeds[function->action]),
 				 errhint("Ask an administrator of the organization for another role.")));
 }
 
@@ -65,13 +62,14 @@ qms_gate_refresh(void)
 	{
 		qms_partition_forget();
 		qms_inval_watch();
+		qms_rights_read();
 	}
 	qms_config_refresh();
 }
 
 /* The entry of every function. */
 Datum
-qms_gate_call(FunctionCallInfo fcinfo, const QmsFunction *function)
+qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 {
 	QmsCall		call = {0};
 	Datum		result;
@@ -86,10 +84,10 @@ qms_gate_call(FunctionCallInfo fcinfo, const QmsFunction *function)
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not connect to SPI")));
 	qms_gate_refresh();
-	call.who = qms_principal_current();
-	check_right(call.who, function);
+	call.who = function->flags & QMS_AS_HIMSELF ? qms_principal_himself() : qms_principal_current();
+	check_right(&call, function);
 	call.now = qms_clock_now();
-	if (function->flags & QMS_MUTATES)
+	if (function->flags & (QMS_MUTATES | QMS_AS_HIMSELF))
 	{
 		/* Before any row is locked: whoever makes a partition may have to be waited for. */
 		qms_partition_ensure(QMS_PART_EVENT, call.now);
@@ -119,48 +117,148 @@ qms_not_found(const char *what, int64 id)
 			 errhint("Check the id, and the organization of the role that asks.")));
 }
 
+static bool
+is_among(int64 id, const int64 *ids, int n)
+{
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		if (ids[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/* A queue of the counter at which the caller works. */
+static bool
+is_at_his_counter(const QmsPrincipal *who, int64 queue_id)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT 1 FROM qms.staff_session s JOIN qms.counter c ON c.counter_id = s.counter_id "
+								   "WHERE s.staff_id = $1 AND s.closed_at IS NULL AND $2 = ANY (c.queue_ids)", INT8OID, INT8OID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, who->id);
+	qms_param_int64(&params, queue_id);
+	return qms_spi_look(&plan, &params) > 0;
+}
+
+/* Within the organization: what the object is outside of; NULL if it is within the caller's right. */
+static const char *
+outside_of(const QmsCall *call, const QmsObject *object)
+{
+	const QmsPrincipal *who = call->who;
+
+	if (who->nbranches > 0 && object->branch_id != 0 && !is_among(object->branch_id, who->branch_ids, who->nbranches))
+		return "a branch outside of those";
+	if (who->column == QMS_ROLE_APP_ADMIN && object->application_id == 0 && call->reach == QMS_REACH_OWN)
+		return "something that is no application";
+	if (who->napplications > 0 && object->application_id != 0 &&
+		!is_among(object->application_id, who->application_ids, who->napplications))
+		return "an application outside of those";
+	if (call->reach == QMS_REACH_PUBLIC || call->reach == QMS_REACH_ALL)
+		return NULL;
+	if (who->nqueues > 0 && object->queue_id != 0 && !is_among(object->queue_id, who->queue_ids, who->nqueues))
+		return "a queue outside of those";
+	if (call->reach == QMS_REACH_LIMITED && object->queue_id != 0 && who->nqueues == 0 &&
+		!is_at_his_counter(who, object->queue_id))
+		return "a queue outside of those";
+	if (call->reach == QMS_REACH_OWN && who->kind == QMS_APPLICATION && object->application_id != who->id &&
+		who->nqueues == 0)
+		return "a queue outside of those";
+	if (call->reach == QMS_REACH_OWN && who->kind == QMS_STAFF && who->column != QMS_ROLE_APP_ADMIN &&
+		object->staff_id != who->id)
+		return "somebody else than the counter";
+	return NULL;
+}
+
+/* Somebody without an organization, who sees what is public of each. */
+bool
+qms_gate_is_anonymous(QmsCall *call)
+{
+	return call->who->organization_id == 0 && call->reach == QMS_REACH_PUBLIC;
+}
+
+/*
+ * May the caller do this with that object?  Of another organization: it is as if
+ * it were not there.
+ */
+void
+qms_gate_object(QmsCall *call, const QmsObject *object)
+{
+	const QmsPrincipal *who = call->who;
+	const char *outside;
+
+	call->answer_organization = object->organization_id;
+	if (who->kind == QMS_SUPERUSER)
+		return;
+	if (qms_gate_is_anonymous(call))
+		return;
+	if (who->organization_id == 0 || who->organization_id != object->organization_id)
+		qms_not_found(object->what, object->id);
+	outside = outside_of(call, object);
+	if (outside != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for %s %lld", object->what, (long long) object->id),
+				 errdetail("It belongs to %s of the caller.", outside),
+				 errhint("Ask an administrator of the organization for it.")));
+}
+
 /* The thing asked for must be of the caller's organization. */
 void
 qms_gate_organization(QmsCall *call, int64 organization_id, const char *what, int64 id)
 {
-	if (call->who->organization_id != 0 && call->who->organization_id != organization_id)
-		qms_not_found(what, id);
-	if (call->who->kind != QMS_SUPERUSER && call->who->organization_id == 0)
-		qms_not_found(what, id);
-	call->answer_organization = organization_id;
-}
-
-bool
-qms_gate_sees_branch(QmsCall *call, int64 organization_id, int64 branch_id)
-{
 	const QmsPrincipal *who = call->who;
-	int			i;
 
-	if (who->kind == QMS_SUPERUSER)
-		return true;
-	if (who->organization_id != organization_id)
-		return false;
-	if (who->nbranches == 0 || branch_id == 0)
-		return true;
-	for (i = 0; i < who->nbranches; i++)
-	{
-		if (who->branch_ids[i] == branch_id)
-			return true;
-	}
-	return false;
+	call->answer_organization = organization_id;
+	if (who->kind == QMS_SUPERUSER || qms_gate_is_anonymous(call))
+		return;
+	if (who->organization_id == 0 || who->organization_id != organization_id)
+		qms_not_found(what, id);
 }
 
 /* ... and of a branch that he may work in; branch 0 is none. */
 void
 qms_gate_branch(QmsCall *call, int64 organization_id, int64 branch_id, const char *what, int64 id)
 {
-	qms_gate_organization(call, organization_id, what, id);
-	if (!qms_gate_sees_branch(call, organization_id, branch_id))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for %s %lld", what, (long long) id),
-				 errdetail("It belongs to a branch outside of those of the caller."),
-				 errhint("Ask an administrator of the organization for the branch.")));
+	QmsObject	object = {.what = what, .id = id, .organization_id = organization_id, .branch_id = branch_id};
+
+	qms_gate_object(call, &object);
+}
+
+void
+qms_gate_queue(QmsCall *call, const QmsQueue *queue)
+{
+	QmsObject	object = {"queue", queue->queue_id, queue->organization_id, queue->branch_id,
+	queue->application_id, queue->queue_id, 0};
+
+	qms_gate_object(call, &object);
+}
+
+/* For rows: no error. */
+bool
+qms_gate_sees_object(const QmsCall *call, const QmsObject *object)
+{
+	const QmsPrincipal *who = call->who;
+
+	return who->kind == QMS_SUPERUSER ||
+		(who->organization_id != 0 && who->organization_id == object->organization_id &&
+		 outside_of(call, object) == NULL);
+}
+
+/* ... and as far as the list views go. */
+bool
+qms_gate_sees_branch(QmsCall *call, int64 organization_id, int64 branch_id)
+{
+	const QmsPrincipal *who = call->who;
+
+	if (who->kind == QMS_SUPERUSER)
+		return true;
+	if (who->organization_id == 0 || who->organization_id != organization_id)
+		return false;
+	return who->nbranches == 0 || branch_id == 0 || is_among(branch_id, who->branch_ids, who->nbranches);
 }
 
 /* Somebody who acts for others: may give classes and priorities. */

@@ -92,6 +92,7 @@ make_partition(const PartitionedTable *table, const char *name, TimestampTz from
 	run_ddl(psprintf("CREATE TABLE qms_internal.%s (LIKE %s.%s INCLUDING DEFAULTS INCLUDING CONSTRAINTS)",
 					 name, table->schema, table->parent));
 	run_ddl(psprintf("ALTER TABLE qms_internal.%s ADD PRIMARY KEY (%s)", name, table->keys[0]));
+	run_ddl(psprintf("ALTER TABLE qms_internal.%s ENABLE ROW LEVEL SECURITY", name));
 	for (i = 1; i < MAX_KEYS && table->keys[i] != NULL; i++)
 		run_ddl(psprintf("CREATE INDEX ON qms_internal.%s (%s)", name, table->keys[i]));
 	/* The bounds are written as numbers of microseconds turned into text by us: no user text. */

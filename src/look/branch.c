@@ -29,7 +29,7 @@ branch_of_slugs(QmsCall *call, const char *organization, const char *branch)
 	qms_param_text(&params, organization);
 	qms_param_text(&params, branch);
 	if (qms_spi_run(&plan, &params) == 0 ||
-		!qms_gate_sees_branch(call, qms_spi_int64(0, 0), qms_spi_int64(0, 1)))
+		!(qms_gate_sees_branch(call, qms_spi_int64(0, 0), qms_spi_int64(0, 1)) || qms_gate_is_anonymous(call)))
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_NOT_FOUND),
 				 errmsg("branch \"%s\" of organization \"%s\" does not exist", branch, organization),

@@ -69,3 +69,26 @@ qms_admin_sees(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(sees(fcinfo, ADMINS));
 }
+
+PG_FUNCTION_INFO_V1(qms_sees_queue);
+
+/* organization, branch, application, queue: within the limits of staff and applications too. */
+Datum
+qms_sees_queue(PG_FUNCTION_ARGS)
+{
+	QmsCall		call = {0};
+	QmsObject	object = {0};
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(3))
+		PG_RETURN_BOOL(false);
+	call.who = current_principal();
+	if (call.who->kind == QMS_NOBODY || (PERSONNEL & 1 << call.who->kind) == 0)
+		PG_RETURN_BOOL(false);
+	call.reach = call.who->kind == QMS_APPLICATION || call.who->column == QMS_ROLE_APP_ADMIN ?
+		QMS_REACH_OWN : QMS_REACH_YES;
+	object.organization_id = PG_GETARG_INT64(0);
+	object.branch_id = PG_ARGISNULL(1) ? 0 : PG_GETARG_INT64(1);
+	object.application_id = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT64(2);
+	object.queue_id = PG_GETARG_INT64(3);
+	PG_RETURN_BOOL(qms_gate_sees_object(&call, &object));
+}

@@ -237,7 +237,7 @@ look_at_queue(Look *look, int64 queue_id)
 
 	if (queue == NULL)
 		qms_not_found("queue", queue_id);
-	qms_gate_branch(look->call, queue->organization_id, queue->branch_id, "queue", queue_id);
+	qms_gate_queue(look->call, queue);
 	look->blind = qms_look_is_blind(look->call);
 	answer_lines(look, &profile);
 }

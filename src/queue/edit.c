@@ -17,8 +17,7 @@ QMS_FUNCTION(get_ticket, QMS_ACT_LOOK, QMS_SETOF)
 	if (ticket == NULL || (call->who->organization_id != 0 &&
 						   call->who->organization_id != qms_row_int64(ticket, T_organization_id)))
 		return qms_answer_none(call);
-	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
-					"ticket", ticket_id);
+	qms_ticket_gate(call, ticket);
 	return qms_ticket_answer(call, ticket);
 }
 

@@ -167,8 +167,7 @@ QMS_FUNCTION(explain_call, QMS_ACT_LOOK, QMS_SETOF)
 
 	if (ticket == NULL)
 		qms_not_found("ticket", ticket_id);
-	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
-					"ticket", ticket_id);
+	qms_ticket_gate(call, ticket);
 	if (!read_call(ticket_id, &event))
 		return qms_answer_none(call);
 	if (event.heads != NULL)

@@ -15,7 +15,7 @@ find_queue(QmsCall *call, int64 queue_id)
 
 	if (queue == NULL)
 		qms_not_found("queue", queue_id);
-	qms_gate_branch(call, queue->organization_id, queue->branch_id, "queue", queue_id);
+	qms_gate_queue(call, queue);
 	return queue;
 }
 

@@ -127,17 +127,20 @@ check_open(QmsQueue *queue)
 QmsQueue *
 qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside)
 {
-	QmsQueue   *queue;
+	QmsQueue   *queue = qms_config_queue(queue_id);
 
+	if (queue == NULL)
+		qms_not_found("queue", queue_id);
+	/* First, so that nobody waits for a lock of others. */
+	if (from_outside)
+		qms_gate_queue(call, queue);
+	else
+		qms_gate_organization(call, queue->organization_id, "queue", queue_id);
 	qms_lock(QMS_LOCK_QUEUE, queue_id, false);
 	qms_config_refresh();
 	queue = qms_config_queue(queue_id);
 	if (queue == NULL)
 		qms_not_found("queue", queue_id);
-	if (from_outside)
-		qms_gate_branch(call, queue->organization_id, queue->branch_id, "queue", queue_id);
-	else
-		qms_gate_organization(call, queue->organization_id, "queue", queue_id);
 	check_open(queue);
 	if (from_outside && !qms_gate_is_staff(call))
 		qms_hours_check_open(queue, call->now);

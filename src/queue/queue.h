@@ -175,6 +175,7 @@ extern void qms_ticket_end(QmsCall *call, QmsTicket *ticket, QmsState final, con
 extern void qms_ticket_write_leg(QmsCall *call, const QmsTicket *ticket, const char *note);
 extern void qms_ticket_clear_call(QmsTicket *ticket);
 extern void qms_ticket_clear_hold(QmsTicket *ticket);
+extern void qms_ticket_gate(QmsCall *call, const QmsTicket *ticket);
 extern TimestampTz qms_ticket_no_show_due(const QmsTicket *ticket);
 extern int64 qms_ticket_event(QmsCall *call, const QmsTicket *ticket, const char *kind, const Jsonb *data,
 							  int64 event_id);

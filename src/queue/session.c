@@ -26,10 +26,20 @@ QmsCounter *
 qms_counter_needed(QmsCall *call, int64 counter_id)
 {
 	QmsCounter *counter = qms_config_counter(counter_id);
+	QmsObject	object = {.what = "counter", .id = counter_id};
 
 	if (counter == NULL)
 		qms_not_found("counter", counter_id);
-	qms_gate_branch(call, counter->organization_id, counter->branch_id, "counter", counter_id);
+	object.organization_id = counter->organization_id;
+	object.branch_id = counter->branch_id;
+	if (call->reach == QMS_REACH_OWN)
+	{
+		QmsSession *session = qms_session_read(counter_id);
+
+		/* A closed counter is anybody's who may open one. */
+		object.staff_id = session ? qms_row_int64(session, S_staff_id) : call->who->id;
+	}
+	qms_gate_object(call, &object);
 	return counter;
 }
 

@@ -60,6 +60,21 @@ qms_ticket_read(int64 ticket_id, bool *ended)
 	return ticket;
 }
 
+/* May the caller do this with that ticket? */
+void
+qms_ticket_gate(QmsCall *call, const QmsTicket *ticket)
+{
+	QmsObject	object = {
+		.what = "ticket", .id = qms_row_int64(ticket, T_ticket_id),
+		.organization_id = qms_row_int64(ticket, T_organization_id),
+		.branch_id = qms_row_int64(ticket, T_branch_id),
+		.application_id = qms_row_int64(ticket, T_application_id),
+		.queue_id = qms_row_int64(ticket, T_queue_id), .staff_id = qms_row_int64(ticket, T_staff_id)
+	};
+
+	qms_gate_object(call, &object);
+}
+
 static pg_attribute_noreturn() void
 already_ended(const QmsTicket *past)
 {
@@ -98,8 +113,7 @@ qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce)
 		ticket = qms_ticket_read(ticket_id, &ended);
 		if (ticket == NULL)
 			qms_not_found("ticket", ticket_id);
-		qms_gate_branch(call, qms_row_int64(ticket, T_organization_id),
-						qms_row_int64(ticket, T_branch_id), "ticket", ticket_id);
+		qms_ticket_gate(call, ticket);
 		if (!ended)
 			ereport(ERROR,
 					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -108,8 +122,7 @@ qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce)
 		already_ended(ticket);
 	}
 	ticket = qms_row_fetch_whole(&qms_ticket_table, 0, 0);
-	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
-					"ticket", ticket_id);
+	qms_ticket_gate(call, ticket);
 	return ticket;
 }
 

@@ -123,8 +123,7 @@ check_subject(QmsCall *call, int64 ticket_id, int64 queue_id)
 	if (ticket == NULL || ended || qms_row_int64(ticket, T_queue_id) == queue_id)
 		return;
 	/* Or the answer would tell the subjects of other organizations. */
-	qms_gate_branch(call, qms_row_int64(ticket, T_organization_id), qms_row_int64(ticket, T_branch_id),
-					"ticket", ticket_id);
+	qms_ticket_gate(call, ticket);
 	there = qms_line_subject(queue_id, qms_row_text(ticket, T_subject));
 	if (there != 0 && there != ticket_id)
 		subject_is_there(ticket_id);
@@ -219,8 +218,7 @@ qms_transfer_take_back(QmsCall *call, int64 ticket_id)
 	past = qms_ticket_read(ticket_id, &ended);
 	if (past == NULL)
 		qms_not_found("ticket", ticket_id);
-	qms_gate_branch(call, qms_row_int64(past, T_organization_id), qms_row_int64(past, T_branch_id),
-					"ticket", ticket_id);
+	qms_ticket_gate(call, past);
 	if (!ended)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_ILLEGAL_TRANSITION),
@@ -260,7 +258,7 @@ QMS_FUNCTION(reinstate_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 	past = qms_ticket_read(ticket_id, &ended);
 	if (past == NULL)
 		qms_not_found("ticket", ticket_id);
-	qms_gate_organization(call, qms_row_int64(past, T_organization_id), "ticket", ticket_id);
+	qms_ticket_gate(call, past);
 	queue = counter_queue(call, qms_row_int64(past, T_queue_id));
 	if (qms_line_subject(queue->queue_id, qms_row_text(past, T_subject)) != 0)
 		subject_is_there(ticket_id);

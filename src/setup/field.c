@@ -213,6 +213,27 @@ check_branches(QmsSetup *setup, Datum array, const char *what)
 	}
 }
 
+/* Queues, or applications, of the organization. */
+static void
+check_ids(QmsSetup *setup, Datum array, const char *column, const char *what)
+{
+	static QmsPlan queue = QMS_PLAN(
+									"SELECT q.organization_id FROM qms.queue q WHERE q.queue_id = $1 AND q.deleted_at IS NULL", INT8OID);
+	static QmsPlan application = QMS_PLAN(
+										  "SELECT a.organization_id FROM qms.application a "
+										  "WHERE a.application_id = $1 AND a.deleted_at IS NULL", INT8OID);
+	int			n;
+	int64	   *ids = qms_setup_ids(array, column, &n);
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		if (qms_setup_organization_of(strcmp(what, "queue") == 0 ? &queue : &application, what, ids[i]) !=
+			setup->organization_id)
+			qms_not_found(what, ids[i]);
+	}
+}
+
 /* Skills and the like: texts as they are written, compared letter by letter. */
 static void
 check_words(Datum array, const char *what)
@@ -332,6 +353,11 @@ set_field(QmsSetup *setup, QmsField *field, int column, int n)
 			check_branches(setup, value, field->name);
 			qms_row_set_datum(setup->row, column, value);
 			break;
+		case QMS_F_QUEUES:
+		case QMS_F_APPLICATIONS:
+			check_ids(setup, value, field->name, field->kind == QMS_F_QUEUES ? "queue" : "application");
+			qms_row_set_datum(setup->row, column, value);
+			break;
 		case QMS_F_BOOL:
 		case QMS_F_PLAIN:
 			qms_row_set_datum(setup->row, column, value);
@@ -372,6 +398,8 @@ set_default(QmsSetup *setup, QmsField *field, int column)
 			qms_row_set_pointer(setup->row, column, construct_empty_array(TEXTOID));
 			break;
 		case QMS_F_BRANCHES:
+		case QMS_F_QUEUES:
+		case QMS_F_APPLICATIONS:
 			qms_row_set_pointer(setup->row, column, construct_empty_array(INT8OID));
 			break;
 		default:

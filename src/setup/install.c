@@ -98,7 +98,7 @@ configure_dump(void)
 										  "SELECT c.oid FROM pg_catalog.pg_class c "
 										  "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
 										  "WHERE n.nspname IN ('qms', 'qms_internal') AND c.relkind IN ('r', 'S') "
-										  "AND c.relname NOT IN ('instance', 'publisher', 'publisher_progress', 'limit_bucket') ORDER BY c.oid");
+										  "AND c.relname NOT IN ('instance', 'publisher', 'publisher_progress', 'permission', 'limit_bucket') ORDER BY c.oid");
 	static QmsPlan configure = QMS_PLAN("SELECT pg_catalog.pg_extension_config_dump($1, '')", REGCLASSOID);
 	uint64		n = qms_spi_run(&list, NULL);
 	Oid		   *relations = palloc(sizeof(Oid) * n);
@@ -117,6 +117,35 @@ configure_dump(void)
 		qms_param_datum(&params, ObjectIdGetDatum(relations[i]));
 		qms_spi_run(&configure, &params);
 	}
+}
+
+PG_FUNCTION_INFO_V1(qms_grant_permissions);
+
+/* EXECUTE for the groups, as qms.permission says; the gate decides on each call. */
+Datum
+qms_grant_permissions(PG_FUNCTION_ARGS pg_attribute_unused())
+{
+	static QmsPlan plan = QMS_PLAN_NOARGS(
+										  "SELECT pg_catalog.format('GRANT EXECUTE ON FUNCTION qms.%I TO %s', p.function, g.roles) "
+										  "FROM qms.permission p, LATERAL (SELECT pg_catalog.string_agg(r.role, ', ') AS roles FROM (VALUES "
+										  "('qms_super_admin', p.super_admin), ('qms_admin', p.admin), ('qms_app_admin', p.app_admin), "
+										  "('qms_reception', p.reception), ('qms_caller', p.caller), ('qms_servicer', p.servicer), "
+										  "('qms_display', p.display), ('qms_kiosk', p.kiosk), ('qms_customer', p.customer), "
+										  "('qms_app', p.application)) r (role, reach) WHERE r.reach <> 'no') g ORDER BY p.function");
+	uint64		n;
+	uint64		i;
+	char	  **grants;
+
+	require_superuser();
+	SPI_connect();
+	n = qms_spi_run(&plan, NULL);
+	grants = palloc(sizeof(char *) * n);
+	for (i = 0; i < n; i++)
+		grants[i] = qms_spi_text(i, 0);
+	for (i = 0; i < n; i++)
+		run_utility(grants[i]);
+	SPI_finish();
+	PG_RETURN_VOID();
 }
 
 PG_FUNCTION_INFO_V1(qms_take_ownership);

@@ -148,13 +148,13 @@ find_target(QmsCall *call, int64 branch_id, int64 queue_id, int64 *organization_
 	{
 		*organization_id = qms_setup_branch(branch_id);
 		*event_branch = branch_id;
-		qms_setup_gate(call, *organization_id, branch_id, "branch", branch_id);
+		qms_setup_gate(call, *organization_id, branch_id, 0, "branch", branch_id);
 	}
 	else
 	{
 		*organization_id = qms_setup_organization_of(&plan, "queue", queue_id);
 		*event_branch = qms_spi_int64(0, 1);
-		qms_setup_gate(call, *organization_id, *event_branch, "queue", queue_id);
+		qms_setup_gate(call, *organization_id, *event_branch, 0, "queue", queue_id);
 	}
 }
 

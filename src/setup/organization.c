@@ -175,7 +175,7 @@ check_branch(QmsSetup *setup)
 static void
 deleting_branch(QmsSetup *setup)
 {
-	qms_setup_gate(setup->call, setup->organization_id, 0, "branch", setup->id);
+	qms_setup_gate(setup->call, setup->organization_id, 0, 0, "branch", setup->id);
 }
 
 static QmsThing branch = {

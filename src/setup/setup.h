@@ -26,6 +26,8 @@ typedef enum QmsFieldKind
 	QMS_F_COUNT,				/* positive int; 0 removes it */
 	QMS_F_WORDS,				/* text[] */
 	QMS_F_BRANCHES,				/* bigint[] of branches of the organization */
+	QMS_F_QUEUES,				/* ... of its queues */
+	QMS_F_APPLICATIONS,			/* ... of its applications */
 	QMS_F_PLAIN,				/* the type has checked it; needed */
 	QMS_F_OTHER					/* the thing's own check sees to it */
 } QmsFieldKind;
@@ -119,7 +121,8 @@ extern Datum qms_thing_update(QmsCall *call, QmsThing *thing);
 extern Datum qms_thing_delete(QmsCall *call, QmsThing *thing);
 extern Datum qms_thing_delete_id(QmsCall *call, QmsThing *thing, int64 id);
 extern int	qms_setup_column(const QmsSetup *setup, const char *name);
-extern void qms_setup_gate(QmsCall *call, int64 organization_id, int64 branch_id, const char *what, int64 id);
+extern void qms_setup_gate(QmsCall *call, int64 organization_id, int64 branch_id, int64 application_id,
+						   const char *what, int64 id);
 extern int64 qms_setup_branch(int64 branch_id);
 extern int64 qms_setup_organization_of(QmsPlan *plan, const char *what, int64 id);
 

@@ -17,6 +17,8 @@ static QmsField staff_fields[] = {
 	QMS_FIELD("display_name", QMS_F_CODE),
 	QMS_FIELD("role", QMS_F_OTHER),
 	QMS_FIELD("branch_ids", QMS_F_BRANCHES),
+	QMS_FIELD("queue_ids", QMS_F_QUEUES),
+	QMS_FIELD("application_ids", QMS_F_APPLICATIONS),
 	QMS_FIELD("skills", QMS_F_WORDS),
 	QMS_FIELD("permissions", QMS_F_SETTINGS),
 	QMS_FIELDS_AT_END
@@ -31,15 +33,19 @@ static QmsUse staff_uses[] = {
 static void
 check_staff(QmsSetup *setup)
 {
-	static const char *const roles[] = {"admin", "reception", "caller", "servicer"};
+	static const char *const roles[] = {"admin", "app_admin", "reception", "caller", "servicer"};
 	int			column = qms_setup_column(setup, "role");
 	int			display_name = qms_setup_column(setup, "display_name");
+	int			permissions = qms_setup_column(setup, "permissions");
 	char	   *role = qms_arg_text_or_null(setup->call, qms_setup_argument(setup, "role"));
 	size_t		i;
 
 	/* Without a name to show, the user name is shown. */
 	if (qms_row_isnull(setup->row, display_name))
 		qms_row_copy_value(setup->row, display_name, setup->row, qms_setup_column(setup, "username"));
+	if (setup->given[permissions])
+		qms_rights_check_permissions(setup->call->who,
+									 DatumGetJsonbP(PointerGetDatum(qms_row_pointer(setup->row, permissions))));
 	if (role == NULL && !setup->creating)
 		return;
 	if (role == NULL)
@@ -50,7 +56,7 @@ check_staff(QmsSetup *setup)
 			break;
 	}
 	if (i == lengthof(roles))
-		qms_arg_choice_error("staff role", role, "admin, reception, caller and servicer");
+		qms_arg_choice_error("staff role", role, "admin, app_admin, reception, caller and servicer");
 	qms_row_set_text(setup->row, column, role);
 }
 
@@ -93,6 +99,7 @@ QMS_FUNCTION(delete_staff, QMS_ACT_SETUP, QMS_MUTATES)
 static QmsField role_binding_fields[] = {
 	QMS_FIELD("role_binding_id", QMS_F_HELD),
 	QMS_FIELD("role_name", QMS_F_OTHER),
+	QMS_FIELD("role_oid", QMS_F_HELD),
 	QMS_FIELD("organization_id", QMS_F_HELD),
 	QMS_FIELD("kind", QMS_F_OTHER),
 	QMS_FIELD("staff_id", QMS_F_OTHER),
@@ -221,6 +228,7 @@ check_role_binding(QmsSetup *setup)
 	application_id = bound_to(setup, &application_plan, "application_id", "application");
 	set_kind(setup, staff_id != 0, application_id != 0);
 	qms_row_set_text(setup->row, qms_setup_column(setup, "role_name"), name);
+	qms_row_set_datum(setup->row, qms_setup_column(setup, "role_oid"), ObjectIdGetDatum(get_role_oid(name, false)));
 }
 
 static QmsThing role_binding = {

@@ -141,9 +141,15 @@ organization_of_application(int64 application_id)
  * otherwise make himself one of all.
  */
 void
-qms_setup_gate(QmsCall *call, int64 organization_id, int64 branch_id, const char *what, int64 id)
+qms_setup_gate(QmsCall *call, int64 organization_id, int64 branch_id, int64 application_id,
+			   const char *what, int64 id)
 {
-	qms_gate_branch(call, organization_id, branch_id, what, id);
+	QmsObject	object = {
+		.what = what, .id = id, .organization_id = organization_id, .branch_id = branch_id,
+		.application_id = application_id
+	};
+
+	qms_gate_object(call, &object);
 	if (branch_id == 0 && call->who->nbranches > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -176,16 +182,16 @@ find_owner(QmsSetup *setup)
 		case QMS_OWNER_BRANCH:
 			setup->branch_id = qms_arg_id(call, branch, "branch_id");
 			setup->organization_id = qms_setup_branch(setup->branch_id);
-			qms_setup_gate(call, setup->organization_id, setup->branch_id, "branch", setup->branch_id);
+			qms_setup_gate(call, setup->organization_id, setup->branch_id, 0, "branch", setup->branch_id);
 			break;
 		case QMS_OWNER_APPLICATION:
 			setup->application_id = qms_arg_id(call, application, "application_id");
 			setup->organization_id = organization_of_application(setup->application_id);
-			qms_setup_gate(call, setup->organization_id, 0, "application", setup->application_id);
+			qms_setup_gate(call, setup->organization_id, 0, setup->application_id, "application", setup->application_id);
 			break;
 		case QMS_OWNER_ORGANIZATION:
 			setup->organization_id = organization_itself(qms_arg_id(call, organization, "organization_id"));
-			qms_setup_gate(call, setup->organization_id, 0, "organization", setup->organization_id);
+			qms_setup_gate(call, setup->organization_id, 0, 0, "organization", setup->organization_id);
 			break;
 		default:
 			break;
@@ -299,7 +305,8 @@ find_thing(QmsSetup *setup, int64 id, bool deleting)
 	setup->branch_id = column < 0 ? 0 : qms_row_int64(setup->row, column);
 	column = qms_setup_column(setup, "application_id");
 	setup->application_id = column < 0 ? 0 : qms_row_int64(setup->row, column);
-	qms_setup_gate(setup->call, setup->organization_id, setup->branch_id, thing->noun, id);
+	qms_setup_gate(setup->call, setup->organization_id, setup->branch_id,
+				   strcmp(thing->name, "application") == 0 ? id : setup->application_id, thing->noun, id);
 	lock_setup(setup);
 	if (deleting && thing->deleting)
 		thing->deleting(setup);

@@ -79,6 +79,17 @@ advance_sequences(void)
 	}
 }
 
+/* Roles have other OIDs in another cluster: the bindings are those of the same names here. */
+static void
+find_roles(void)
+{
+	static QmsPlan plan = QMS_PLAN_NOARGS(
+										  "UPDATE qms.role_binding b SET role_oid = r.oid FROM pg_catalog.pg_roles r "
+										  "WHERE r.rolname = b.role_name AND b.deleted_at IS NULL AND b.role_oid IS DISTINCT FROM r.oid");
+
+	qms_spi_run(&plan, NULL);
+}
+
 /* The numbers of each queue must not be below those that its tickets of the day have. */
 static void
 check_numbers(void)
@@ -160,6 +171,7 @@ QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
 	qms_spi_run(&progress, NULL);
 	qms_param_int64(&epoch, qms_spi_int64(0, 0));
 	qms_spi_run(&publisher, &epoch);
+	find_roles();
 	advance_sequences();
 	check_numbers();
 	if (!run_overdue)

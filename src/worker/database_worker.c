@@ -162,12 +162,15 @@ qms_worker_extension_is_here(void)
 QmsCall *
 qms_worker_call(void)
 {
-	static const QmsPrincipal worker = {QMS_SUPERUSER, "system", 0, 0, "qms scheduler", 0, NULL};
-	static const QmsFunction function = {"scheduler", QMS_ACT_INSTALL, 0, NULL};
+	static const QmsPrincipal worker = {
+		.kind = QMS_SUPERUSER, .kind_name = "system", .role = "qms scheduler", .via = "worker"
+	};
+	static QmsFunction function = {"scheduler", QMS_ACT_INSTALL, 0, NULL, 0, 0};
 	QmsCall    *call = palloc0(sizeof(QmsCall));
 
 	call->function = &function;
 	call->who = &worker;
+	call->reach = QMS_REACH_ALL;
 	call->now = qms_clock_now();
 	call->result_context = CurrentMemoryContext;
 	return call;

@@ -49,7 +49,7 @@ select * from qms.update_queue(queue_id => 1, name => 'Q', prefix => 'x', settin
 select * from qms.update_counter(counter_id => 1, name => 'C', queue_ids => '{2}', zone_id => 0, slug => 'c', names => '{"en": "C"}');
 select * from qms.update_counter_profile(counter_profile_id => 1, name => 'PP', policy => 'weighted', sources => '[{"queue_id": 2, "customer_class": "vip", "weight": 3}, {"queue_id": 2, "customer_class": "regular"}]', blind => true, auto_call => true);
 select * from qms.update_customer_class(customer_class_id => 2, name => null, credit => '20 min', self_service => true, names => '{"en": "V"}');
-select * from qms.update_staff(staff_id => 1, username => 'anna2', display_name => 'Anna', role => 'admin', skills => '{x}', branch_ids => '{1}', permissions => '{"p": true}');
+select * from qms.update_staff(staff_id => 1, username => 'anna2', display_name => 'Anna', role => 'admin', skills => '{x}', branch_ids => '{1}', permissions => '{"deny": ["counter.undo"]}');
 select * from qms.update_closure(closure_id => 1, during => '[2030-12-24, 2030-12-28)', reason => 'y');
 \x off
 -- the default offer has moved

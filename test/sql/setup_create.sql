@@ -31,7 +31,7 @@ select * from qms.create_queue(name => 'Tickets', application_id => 1, kind => '
 select * from qms.create_counter(branch_id => 1, name => 'Schalter 1', queue_ids => '{1}', zone_id => 1, slug => 's1', names => '{}');
 select * from qms.create_customer_class(organization_id => 1, name => 'vip', credit => '10 min', self_service => false, names => '{}');
 select * from qms.create_counter_profile(branch_id => 1, name => 'mixed', policy => 'ratio', sources => '[{"queue_id": 1, "weight": 2.5}]', blind => true, auto_call => true);
-select * from qms.create_staff(organization_id => 1, username => 'anna', display_name => 'Anna B.', role => 'reception', skills => '{passport,french}', branch_ids => '{1}', permissions => '{"undo": true}');
+select * from qms.create_staff(organization_id => 1, username => 'anna', display_name => 'Anna B.', role => 'reception', skills => '{passport,french}', branch_ids => '{1}', permissions => '{"grant": ["ticket.cancel:self"]}');
 select * from qms.set_opening_hours(hours => '{"mon": [["13:00", "18:00"], ["08:00", "12:00"]]}', branch_id => 1, queue_id => null);
 select * from qms.add_closure(branch_id => 1, during => '[2030-12-24 12:00, 2030-12-27 00:00)', reason => 'Weihnachten');
 \x off

@@ -47,7 +47,7 @@ grant setup_mine to setup_admin with admin option;
 
 -- binding
 \x on
-select * from qms.bind_role(role_name => 'setup_admin', organization_id => 1, kind => 'admin', staff_id => null, application_id => null, branch_ids => '{}');
+select role_binding_id, role_name, role_oid = 'setup_admin'::regrole as is_its_oid, organization_id, kind, staff_id, application_id, branch_ids, created_at, deleted_at from qms.bind_role(role_name => 'setup_admin', organization_id => 1, kind => 'admin', staff_id => null, application_id => null, branch_ids => '{}');
 \x off
 select role_name, kind, staff_id from qms.bind_role('setup_staff', 1, staff_id => 1);
 select role_name, kind, staff_id from qms.bind_role('setup_other_admin', 2, staff_id => 2);

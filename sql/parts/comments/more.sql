@@ -359,6 +359,9 @@ COMMENT ON COLUMN qms.staff_members.username IS 'Name that a login refers to, un
 COMMENT ON COLUMN qms.staff_members.display_name IS 'Name shown to colleagues.';
 COMMENT ON COLUMN qms.staff_members.role IS 'admin: sets up as well; reception: everybodys tickets; caller: calls people only; servicer: works at a counter.';
 COMMENT ON COLUMN qms.staff_members.branch_ids IS 'Branches that the person may work in; empty: all.';
+COMMENT ON COLUMN qms.staff_members.queue_ids IS 'Queues with whose tickets he works; empty: all of his branches.';
+COMMENT ON COLUMN qms.staff_members.application_ids IS 'Applications that an app_admin administers; empty: all of the organization.';
+COMMENT ON COLUMN qms.staff_members.disabled_at IS 'Since when the account is disabled; null: it is not.';
 COMMENT ON COLUMN qms.staff_members.skills IS 'Skills that tickets may ask for.';
 COMMENT ON COLUMN qms.staff_members.permissions IS 'Exceptions from what the role may do, an object.';
 COMMENT ON COLUMN qms.staff_members.created_at IS 'When the row was made.';
@@ -424,3 +427,18 @@ COMMENT ON COLUMN qms_internal.publisher_progress.last_event_id IS 'While a larg
 COMMENT ON COLUMN qms_internal.publisher.floor_event_id IS 'Events up to this one are never published: they came with a restored database.';
 COMMENT ON COLUMN qms_internal.publisher_progress.last_position IS 'The last position given.';
 COMMENT ON COLUMN qms_internal.publisher.pruned_position IS 'Positions up to this one have been dropped.';
+
+/* Who may do what. */
+COMMENT ON TABLE qms.permission IS 'Who may do what: a row per function, a column per role. The gate reads it and EXECUTE is granted by it. Values: all (every organization), yes (his organization, and there the branches and queues that he is limited to), public (what is public), own (his own queues, applications or tickets), grant (only with a grant in staff.permissions), no. Part of the extension: not to be changed.';
+COMMENT ON COLUMN qms.permission.function IS 'Function of schema qms.';
+COMMENT ON COLUMN qms.permission.action IS 'resource.action, as grants and denials in staff.permissions name it.';
+COMMENT ON COLUMN qms.permission.super_admin IS 'Superusers and members of qms_super_admin.';
+COMMENT ON COLUMN qms.permission.admin IS 'Administrators of an organization, or of some of its branches.';
+COMMENT ON COLUMN qms.permission.app_admin IS 'Administrators of applications.';
+COMMENT ON COLUMN qms.permission.reception IS 'Reception: works with tickets and at counters, for others too.';
+COMMENT ON COLUMN qms.permission.caller IS 'Calls, and does not change other tickets.';
+COMMENT ON COLUMN qms.permission.servicer IS 'Serves at counters and works with tickets.';
+COMMENT ON COLUMN qms.permission.display IS 'Displays: public state.';
+COMMENT ON COLUMN qms.permission.kiosk IS 'Kiosks: join for those who stand before them.';
+COMMENT ON COLUMN qms.permission.customer IS 'Customers, anonymous ones too.';
+COMMENT ON COLUMN qms.permission.application IS 'Applications, by role or API key.';

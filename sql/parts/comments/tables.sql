@@ -145,6 +145,9 @@ COMMENT ON COLUMN qms.staff.username IS 'Name that a login refers to, unique in 
 COMMENT ON COLUMN qms.staff.display_name IS 'Name shown to colleagues.';
 COMMENT ON COLUMN qms.staff.role IS 'admin: sets up as well; reception: everybodys tickets; caller: calls people only; servicer: works at a counter.';
 COMMENT ON COLUMN qms.staff.branch_ids IS 'Branches that the person may work in; empty: all.';
+COMMENT ON COLUMN qms.staff.queue_ids IS 'Queues with whose tickets he works; empty: all of his branches.';
+COMMENT ON COLUMN qms.staff.application_ids IS 'Applications that an app_admin administers; empty: all of the organization.';
+COMMENT ON COLUMN qms.staff.disabled_at IS 'Since when the account is disabled; null: it is not.';
 COMMENT ON COLUMN qms.staff.skills IS 'Skills that tickets may ask for.';
 COMMENT ON COLUMN qms.staff.permissions IS 'Exceptions from what the role may do, an object.';
 COMMENT ON COLUMN qms.staff.created_at IS 'When the row was made.';
@@ -154,6 +157,7 @@ COMMENT ON COLUMN qms.staff.deleted_at IS 'When it was deleted; null: in use. Ro
 COMMENT ON TABLE qms.role_binding IS 'Which database role acts for whom: the principal of every session that is not a superusers.';
 COMMENT ON COLUMN qms.role_binding.role_binding_id IS 'Id.';
 COMMENT ON COLUMN qms.role_binding.role_name IS 'Name of the database role; bound at most once at a time.';
+COMMENT ON COLUMN qms.role_binding.role_oid IS 'OID of the role that was bound: one of the same name that is made later is another one. Null: whichever has the name. Set anew by adopt_database.';
 COMMENT ON COLUMN qms.role_binding.organization_id IS 'Organization that the role acts in.';
 COMMENT ON COLUMN qms.role_binding.kind IS 'admin, staff, application, kiosk, display or customer: what the gate of every function decides by.';
 COMMENT ON COLUMN qms.role_binding.staff_id IS 'The staff member behind the role; only for kind staff.';

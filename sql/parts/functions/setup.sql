@@ -191,15 +191,15 @@ AS 'MODULE_PATHNAME', 'qms_delete_customer_class';
 COMMENT ON FUNCTION qms.delete_customer_class IS 'Deletes a class (softly); its open tickets keep it. Callers: superusers and whoever administers the whole organization. Errors: QM101, QM416 for regular and while a profile names it.';
 
 CREATE FUNCTION qms.create_staff(organization_id bigint, username text, display_name text DEFAULT NULL, role text DEFAULT 'servicer',
-	skills text[] DEFAULT '{}', branch_ids bigint[] DEFAULT '{}', permissions jsonb DEFAULT '{}',
-	request_id uuid DEFAULT NULL)
+	skills text[] DEFAULT '{}', branch_ids bigint[] DEFAULT '{}', queue_ids bigint[] DEFAULT '{}', application_ids bigint[] DEFAULT '{}',
+	permissions jsonb DEFAULT '{}', request_id uuid DEFAULT NULL)
 RETURNS qms.staff LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_create_staff';
-COMMENT ON FUNCTION qms.create_staff IS 'Creates a staff member. role: admin, reception, caller or servicer; branch_ids: where he works ({}: everywhere); display_name: the user name when left out. Bind a database role to him with bind_role. Callers: superusers and whoever administers the whole organization. Errors: QM101, 22023, 23505 user name in use.';
+COMMENT ON FUNCTION qms.create_staff IS 'Creates a staff member. role: admin, app_admin, reception, caller or servicer; branch_ids: where he works ({}: everywhere); queue_ids: with whose tickets ({}: all there); application_ids: what an app_admin administers ({}: all); permissions: {"grant": [...], "deny": [...]} of actions in qms.permission, such as "ticket.cancel:self" or "ticket.*"; display_name: the user name when left out. Bind a database role to him with bind_role. Callers: superusers and whoever administers the whole organization. Errors: QM101, 22023, 23505 user name in use.';
 
 CREATE FUNCTION qms.update_staff(staff_id bigint, username text DEFAULT NULL, display_name text DEFAULT NULL, role text DEFAULT NULL,
-	skills text[] DEFAULT NULL, branch_ids bigint[] DEFAULT NULL, permissions jsonb DEFAULT NULL,
-	request_id uuid DEFAULT NULL)
+	skills text[] DEFAULT NULL, branch_ids bigint[] DEFAULT NULL, queue_ids bigint[] DEFAULT NULL, application_ids bigint[] DEFAULT NULL,
+	permissions jsonb DEFAULT NULL, request_id uuid DEFAULT NULL)
 RETURNS qms.staff LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_update_staff';
 COMMENT ON FUNCTION qms.update_staff IS 'Changes what is given; null leaves it as it is; permissions are merged, a key with null is removed. An open counter keeps the skills it was opened with. Callers: superusers and whoever administers the whole organization. Errors: QM101, 22023, 23505.';
