@@ -25,6 +25,7 @@ _PG_init(void)
 	qms_address_define_settings();
 	qms_limit_init();
 	qms_seen_init();
+	qms_key_file_define_setting();
 	qms_bound_init();
 	qms_session_hint_init();
 	qms_worker_init();

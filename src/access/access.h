@@ -1,6 +1,7 @@
 /*
  * access.h
- *		Getting in: API keys, devices, and what PostgREST calls before each request.
+ *		How people and programs come in: logins, one-time codes, keys.  Functions
+ *		that are called with SQL; beside setup and look, above events.
  */
 #ifndef QMS_ACCESS_H
 #define QMS_ACCESS_H
@@ -8,6 +9,75 @@
 #include "auth/auth.h"
 #include "config/config.h"
 #include "events/events.h"
+
+/* sign_in.c: what logins, passwords and codes share */
+#define QMS_HTTP_UNAUTHORIZED	401
+#define QMS_HTTP_FORBIDDEN		403
+#define QMS_HTTP_TOO_MANY		429
+
+/* Why somebody did not get in, as the functions answer it. */
+#define QMS_INVALID_CREDENTIALS	"invalid_credentials"
+#define QMS_INVALID_TOKEN		"invalid_token"
+#define QMS_INVALID_CODE		"invalid_code"
+#define QMS_TOO_MANY_ATTEMPTS	"too_many_attempts"
+#define QMS_ACCOUNT_DISABLED	"account_disabled"
+#define QMS_TOKEN_REUSED		"token_reused"
+
+extern void qms_login_define_settings(void);
+extern int	qms_access_token_life(void);	/* seconds */
+extern int	qms_refresh_token_life(void);
+extern int64 qms_login_organization(QmsCall *call, const char *slug);
+extern void qms_login_http_status(const char *error, int32 retry_after);
+extern bool qms_login_limited(bool is_code, int64 organization_id, const bytea *who, int32 *retry_after);
+extern int32 qms_seconds_until(TimestampTz until, TimestampTz now);
+extern char *qms_opaque_new(void);
+extern bytea *qms_opaque_hash(const char *token);
+extern bytea *qms_login_hash(const QmsSigningKey *key, const char *what, int64 organization_id,
+							 const char *text, const char *more);
+
+/* bcrypt.c */
+extern void qms_password_define_settings(void);
+extern char *qms_bcrypt(const char *password, int *cost);
+extern bool qms_bcrypt_check(const char *hash, const char *password);
+extern int	qms_bcrypt_cost(void);
+
+/* password.c */
+extern void qms_password_check_rules(const char *password, const char *username);
+extern void qms_password_store(QmsCall *call, int64 staff_id, int64 organization_id, const char *password);
+
+/* attempt.c: failed logins in a row */
+typedef struct QmsAttempt
+{
+	int64		organization_id;	/* 0: none of that name */
+	bytea	   *username_hash;
+	int32		retry_after;	/* seconds; 0: may try */
+	int32		failures;
+} QmsAttempt;
+
+extern bool qms_attempt_begin(QmsCall *call, QmsAttempt *attempt, int64 organization_id, const char *username);
+extern void qms_attempt_failed(QmsCall *call, QmsAttempt *attempt);
+extern void qms_attempt_forget(int64 organization_id, const char *username);
+
+/* session.c: logins and their tokens */
+typedef struct QmsLogin
+{
+	char	   *access_token;
+	char	   *refresh_token;
+	TimestampTz expires_at;
+	int64		login_session_id;
+	int64		staff_id;
+	int64		organization_id;
+	char	   *role;
+	const char *error;			/* NULL: none */
+	int32		retry_after;	/* seconds; 0: not said */
+} QmsLogin;
+
+extern void qms_login_start(QmsCall *call, QmsLogin *login);
+extern Datum qms_login_answer(QmsCall *call, const QmsLogin *login);
+extern int64 qms_login_staff_event(QmsCall *call, const char *verb, int64 organization_id, int64 staff_id,
+								   const char *role, QmsJson *data);
+
+/* ---- keys and devices ---- */
 
 /* ---- access.c: what its functions share ---- */
 extern void qms_access_gate(QmsCall *call, int64 organization_id, int64 branch_id, const char *what, int64 id);

@@ -210,8 +210,82 @@ extern int	qms_answer_column(QmsCall *call, const char *name);
 extern bool qms_request_replay(QmsCall *call, Datum *result);
 extern void qms_request_store(QmsCall *call);
 
-/* jwt.c: JSON Web Tokens; purpose "jwt" for principals */
+/* ---- keys: key_kind.c, key_file.c, signing_key.c ---- */
+
+typedef enum QmsKeyAlgorithm
+{
+	QMS_KEY_HMAC,
+	QMS_KEY_AES,
+	QMS_KEY_HS256,
+	QMS_KEY_RS256,
+	QMS_KEY_ES256,
+	QMS_KEY_ALGORITHMS
+} QmsKeyAlgorithm;
+
+#define QMS_SYMMETRIC_KEY_SIZE	32
+#define QMS_P256_POINT_SIZE		64
+#define QMS_MAX_KID				65535
+
+typedef struct QmsKeyPurpose
+{
+	const char *name;
+	int			algorithms;		/* bits */
+	QmsKeyAlgorithm first;		/* of the key that is made by itself */
+} QmsKeyPurpose;
+
+struct evp_pkey_st;
+
+typedef struct QmsSigningKey
+{
+	const char *purpose;
+	int			kid;
+	QmsKeyAlgorithm algorithm;
+	TimestampTz active_from;
+	TimestampTz expires_at;		/* QMS_NO_TIME: never */
+	uint8	   *secret;			/* bytes, or a private key in DER */
+	int			size;
+	struct evp_pkey_st *pkey;	/* qms_signing_key_pkey() */
+} QmsSigningKey;
+
+extern const char *qms_key_algorithm_name(QmsKeyAlgorithm algorithm);
+extern bool qms_key_algorithm_by_name(const char *name, QmsKeyAlgorithm *algorithm);
+extern const QmsKeyPurpose *qms_key_purpose(const char *name);
+extern char *qms_key_purpose_names(void);
+extern bool qms_key_purpose_allows(const QmsKeyPurpose *purpose, QmsKeyAlgorithm algorithm);
+extern bool qms_key_is_symmetric(QmsKeyAlgorithm algorithm);
+extern bool qms_key_size_fits(QmsKeyAlgorithm algorithm, int size);
+extern bool qms_key_pkey_fits(struct evp_pkey_st *pkey, QmsKeyAlgorithm algorithm);
+extern bool qms_key_p256_point(struct evp_pkey_st *pkey, uint8 point[QMS_P256_POINT_SIZE]);
+extern bytea *qms_key_new_secret(QmsKeyAlgorithm algorithm);
+
+extern void qms_key_file_define_setting(void);
+extern bool qms_key_file_is_set(void);
+extern bool qms_key_file_has_changed(void);
+extern QmsSigningKey *qms_key_file_read(int *n);
+extern pg_attribute_noreturn() void qms_key_file_refuse(const char *why);
+
+/* Valid until the next call of one of these. */
+extern const QmsSigningKey *qms_signing_key_at(int n);
+extern const QmsSigningKey *qms_signing_key_find(const char *purpose, int kid);
+extern const QmsSigningKey *qms_signing_key_current(const char *purpose);
+extern bool qms_signing_key_is_live(const QmsSigningKey *key, TimestampTz now);
+extern bool qms_signing_key_signs(const QmsSigningKey *key);
+extern struct evp_pkey_st *qms_signing_key_pkey(const QmsSigningKey *key);
+extern const char *qms_signing_key_fault(const QmsSigningKey *key);
+extern void qms_signing_key_check_table(void);
+extern int	qms_signing_key_make(const char *purpose, QmsKeyAlgorithm algorithm, TimestampTz active_from);
+extern void qms_signing_key_ensure(const char *purpose);
+
+/* jwt.c */
+#define QMS_JWT_MAX_SIZE 8192
+
 extern char *qms_jwt_sign(const char *purpose, Jsonb *claims);
+extern Jsonb *qms_jwt_verify(const char *purpose, const char *token, const char **why);
+
+/* strict.c */
+extern Jsonb *qms_strict_json(const char *text, int length, const char **why);
+extern char *qms_base64url_encode(const uint8 *bytes, int size);
+extern uint8 *qms_base64url_decode(const char *text, int length, int *size);
 
 /* token.c: ticket tokens */
 extern int64 qms_token_new_nonce(void);

@@ -108,7 +108,8 @@ qms_secret_make(QmsCall *call, QmsSecretKind kind, QmsSecret *secret)
 				 errmsg("could not generate a random number")));
 	hex_encode((const char *) random, sizeof(random), hex);
 	hex[2 * SEED_SIZE] = '\0';
-	/* Which key of the server signs now? */
+	/* Which key of the server signs now?  It is made if there is none. */
+	(void) qms_signing_key_current("ticket_token");
 	hmac(&kid, "", "", digest);
 	secret->seed = psprintf("%d:%d:%s", kind, kid, hex);
 	derive(secret, kind, kid);

@@ -61,6 +61,7 @@ extern void qms_param_pointer(QmsParams *p, const void *value); /* NULL is null 
 
 extern bool qms_spi_check_installation(void);
 extern uint64 qms_spi_run(QmsPlan *plan, QmsParams *params);
+extern uint64 qms_spi_run_now(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look_at(QmsPlan *plan, QmsParams *params, Snapshot snapshot);
 extern int	qms_text_modes_begin(void);
@@ -153,7 +154,8 @@ typedef enum QmsLockClass
 	QMS_LOCK_REQUEST,			/* exclusive: one request_id at work */
 	QMS_LOCK_PARTITION,			/* exclusive: making a partition */
 	QMS_LOCK_SETUP,				/* exclusive: things counted before they are written, such as prefixes */
-	QMS_LOCK_SUBJECT			/* exclusive: one subject joining one queue */
+	QMS_LOCK_SUBJECT,			/* exclusive: one subject joining one queue */
+	QMS_LOCK_LOGIN				/* exclusive: one user name or contact being checked; never waited for */
 } QmsLockClass;
 
 extern void qms_lock(QmsLockClass class, int64 id, bool exclusive);

@@ -21,6 +21,7 @@ static QmsField staff_fields[] = {
 	QMS_FIELD("application_ids", QMS_F_APPLICATIONS),
 	QMS_FIELD("skills", QMS_F_WORDS),
 	QMS_FIELD("permissions", QMS_F_SETTINGS),
+	QMS_FIELD("disabled_at", QMS_F_HELD),
 	QMS_FIELDS_AT_END
 };
 
