@@ -13,17 +13,17 @@
 #define MAX_NAME 200
 
 /*
- * May the caller administer this?  What belongs to no branch is for those who
- * administer all of the organization.
+ * May the caller administer this?  What belongs to no branch and no application
+ * is for those who administer all of the organization.
  */
 void
-qms_access_gate(QmsCall *call, int64 organization_id, int64 branch_id, const char *what, int64 id)
+qms_access_gate(QmsCall *call, const QmsObject *object)
 {
-	qms_gate_branch(call, organization_id, branch_id, what, id);
-	if (branch_id == 0 && call->who->nbranches > 0)
+	qms_gate_object(call, object);
+	if (object->branch_id == 0 && call->who->nbranches > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for %s %lld", what, (long long) id),
+				 errmsg("permission denied for %s %lld", object->what, (long long) object->id),
 				 errdetail("The caller administers some branches of the organization; this belongs to all of it."),
 				 errhint("Ask an administrator of the whole organization.")));
 }

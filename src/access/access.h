@@ -80,7 +80,7 @@ extern int64 qms_login_staff_event(QmsCall *call, const char *verb, int64 organi
 /* ---- keys and devices ---- */
 
 /* ---- access.c: what its functions share ---- */
-extern void qms_access_gate(QmsCall *call, int64 organization_id, int64 branch_id, const char *what, int64 id);
+extern void qms_access_gate(QmsCall *call, const QmsObject *object);
 extern char *qms_access_name(QmsCall *call, int n);
 extern Datum qms_access_answer(QmsCall *call, const char *secret_column, const char *secret);
 extern bytea *qms_access_bytes(const uint8 *hash);

@@ -44,6 +44,15 @@ organization_of(int64 application_id)
 	return qms_spi_int64(0, 0);
 }
 
+static void
+gate_application(QmsCall *call, int64 organization_id, int64 application_id, const char *what, int64 id)
+{
+	QmsObject	object = {.what = what, .id = id, .organization_id = organization_id,
+	.application_id = application_id};
+
+	qms_access_gate(call, &object);
+}
+
 /* An array that limits what a key is for: null is no limit, and an empty one would be nothing at all. */
 static bool
 scope_given(QmsCall *call, int n, const char *name)
@@ -62,21 +71,35 @@ scope_given(QmsCall *call, int n, const char *name)
 	return true;
 }
 
+/*
+ * Queues that the caller may hand on: of the organization, and for somebody who
+ * administers applications only, of those.
+ */
 static void
 check_queues(QmsCall *call, int n, int64 organization_id)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "SELECT i FROM pg_catalog.unnest($1) i WHERE NOT EXISTS (SELECT 1 FROM qms.queue q "
-								   "WHERE q.queue_id = i AND q.organization_id = $2 AND q.deleted_at IS NULL) LIMIT 1",
+								   "SELECT i, q.queue_id IS NOT NULL, q.branch_id, q.application_id FROM pg_catalog.unnest($1) i "
+								   "LEFT JOIN qms.queue q ON q.queue_id = i AND q.organization_id = $2 AND q.deleted_at IS NULL",
 								   INT8ARRAYOID, INT8OID);
 	QmsParams	params = {0};
+	uint64		rows;
+	uint64		i;
 
 	if (!scope_given(call, n, "queue_ids"))
 		return;
 	qms_param_datum(&params, call->fcinfo->args[n].value);
 	qms_param_int64(&params, organization_id);
-	if (qms_spi_look(&plan, &params) > 0)
-		qms_not_found("queue", qms_spi_int64(0, 0));
+	rows = qms_spi_look(&plan, &params);
+	for (i = 0; i < rows; i++)
+	{
+		QmsObject	object = {.what = "queue", .id = qms_spi_int64(i, 0), .organization_id = organization_id,
+		.branch_id = qms_spi_int64(i, 2), .application_id = qms_spi_int64(i, 3), .queue_id = qms_spi_int64(i, 0)};
+
+		if (!qms_spi_bool(i, 1))
+			qms_not_found("queue", object.id);
+		qms_gate_object(call, &object);
+	}
 }
 
 /* Functions that applications may call at all. */
@@ -206,7 +229,7 @@ QMS_FUNCTION(create_api_key, QMS_ACT_SETUP, QMS_MUTATES)
 	Jsonb	   *values;
 	int64		api_key_id;
 
-	qms_access_gate(call, organization_id, 0, "application", application_id);
+	gate_application(call, organization_id, application_id, "application", application_id);
 	name = qms_access_name(call, A_name);
 	qms_lock(QMS_LOCK_SETUP, organization_id, true);
 	(void) organization_of(application_id);
@@ -236,7 +259,7 @@ static int64
 lock_key(QmsCall *call, int64 api_key_id, bool *revoked, TimestampTz *expires_at)
 {
 	static QmsPlan peek = QMS_PLAN(
-								   "SELECT k.organization_id FROM qms.api_key k "
+								   "SELECT k.organization_id, k.application_id FROM qms.api_key k "
 								   "JOIN qms.organization o ON o.organization_id = k.organization_id AND o.deleted_at IS NULL "
 								   "WHERE k.api_key_id = $1", INT8OID);
 	static QmsPlan lock = QMS_PLAN(
@@ -249,7 +272,7 @@ lock_key(QmsCall *call, int64 api_key_id, bool *revoked, TimestampTz *expires_at
 	if (qms_spi_look(&peek, &params) == 0)
 		qms_not_found("API key", api_key_id);
 	organization_id = qms_spi_int64(0, 0);
-	qms_access_gate(call, organization_id, 0, "API key", api_key_id);
+	gate_application(call, organization_id, qms_spi_int64(0, 1), "API key", api_key_id);
 	qms_lock(QMS_LOCK_SETUP, organization_id, true);
 	if (qms_spi_run(&lock, &params) == 0)
 		qms_not_found("API key", api_key_id);

@@ -12,7 +12,7 @@
 #include "access/access.h"
 
 #include "catalog/pg_type.h"
-#include "utils/guc.h"
+#include "utils/builtins.h"
 
 #define CODE_LIFE (10 * USECS_PER_MINUTE)
 #define CODE_TRIES 5
@@ -68,6 +68,14 @@ make_code(QmsCall *call, int64 device_id, int64 organization_id)
 }
 
 static void
+gate_branch(QmsCall *call, int64 organization_id, int64 branch_id, const char *what, int64 id)
+{
+	QmsObject	object = {.what = what, .id = id, .organization_id = organization_id, .branch_id = branch_id};
+
+	qms_access_gate(call, &object);
+}
+
+static void
 check_kind(const char *kind)
 {
 	if (strcmp(kind, "display") != 0 && strcmp(kind, "kiosk") != 0 && strcmp(kind, "speaker") != 0)
@@ -110,7 +118,7 @@ QMS_FUNCTION(create_device, QMS_ACT_SETUP, QMS_MUTATES)
 	char	   *code;
 	int64		device_id;
 
-	qms_access_gate(call, organization_id, branch_id, "branch", branch_id);
+	gate_branch(call, organization_id, branch_id, "branch", branch_id);
 	kind = qms_arg_text(call, 1, "kind");
 	check_kind(kind);
 	name = qms_access_name(call, 2);
@@ -156,7 +164,7 @@ lock_device(QmsCall *call, int64 device_id, bool revoked_too, QmsDevice *device,
 		device->organization_id = qms_spi_int64(0, 0);
 		device->branch_id = qms_spi_int64(0, 1);
 		*revoked = qms_spi_bool(0, 2);
-		qms_access_gate(call, device->organization_id, device->branch_id, "device", device_id);
+		gate_branch(call, device->organization_id, device->branch_id, "device", device_id);
 		if (round == 0)
 			qms_lock(QMS_LOCK_SETUP, device->organization_id, true);
 	}
@@ -209,6 +217,37 @@ QMS_FUNCTION(revoke_device, QMS_ACT_SETUP, QMS_MUTATES)
 
 /* ---- pairing ---- */
 
+/* A device whose code begins like the one that was typed. */
+typedef struct Candidate
+{
+	QmsDevice	device;
+	int			kid;
+	int32		attempts;
+	Datum		hash;
+} Candidate;
+
+/* Those of the present result, copied: what hashes a code may run statements. */
+static Candidate *
+read_candidates(uint64 n)
+{
+	Candidate  *candidates = palloc(sizeof(Candidate) * Max(n, 1));
+	uint64		i;
+
+	for (i = 0; i < n; i++)
+	{
+		bool		isnull;
+
+		candidates[i].device.device_id = qms_spi_int64(i, 0);
+		candidates[i].device.organization_id = qms_spi_int64(i, 1);
+		candidates[i].device.branch_id = qms_spi_int64(i, 2);
+		candidates[i].device.kind = qms_spi_text(i, 3);
+		candidates[i].kid = qms_spi_int32(i, 4);
+		candidates[i].hash = PointerGetDatum(DatumGetByteaPCopy(qms_spi_datum(i, 5, &isnull)));
+		candidates[i].attempts = qms_spi_int32(i, 6);
+	}
+	return candidates;
+}
+
 /*
  * The device that a code belongs to; false if there is none.  Every device of
  * that first half whose code it is not has had a wrong try.
@@ -228,26 +267,26 @@ find_by_code(QmsCall *call, const char *code, const char *prefix, QmsDevice *dev
 									"UPDATE qms_internal.device_secret SET code_attempts = code_attempts + 1 "
 									"WHERE code_prefix = $1 AND code_expires_at > $2", TEXTOID, TIMESTAMPTZOID);
 	QmsParams	params = {0};
+	Candidate  *candidates;
 	uint64		n;
 	uint64		i;
 
 	qms_param_text(&params, prefix);
 	qms_param_time(&params, call->now);
 	n = qms_spi_run(&find, &params);
+	candidates = read_candidates(n);
 	for (i = 0; i < n; i++)
 	{
-		int			kid = qms_spi_int32(i, 4);
+		Candidate  *candidate = &candidates[i];
 		uint8		hash[QMS_HMAC_SIZE];
-		bool		isnull;
 
-		if (qms_spi_int32(i, 6) >= CODE_TRIES || !qms_code_hash(&kid, code, qms_spi_int64(i, 0), hash) ||
-			!qms_access_same(qms_spi_datum(i, 5, &isnull), hash))
-			continue;
-		device->device_id = qms_spi_int64(i, 0);
-		device->organization_id = qms_spi_int64(i, 1);
-		device->branch_id = qms_spi_int64(i, 2);
-		device->kind = qms_spi_text(i, 3);
-		return true;
+		if (candidate->attempts < CODE_TRIES &&
+			qms_code_hash(&candidate->kid, code, candidate->device.device_id, hash) &&
+			qms_access_same(candidate->hash, hash))
+		{
+			*device = candidate->device;
+			return true;
+		}
 	}
 	if (n > 0)
 		qms_spi_run(&count, &params);

@@ -18,12 +18,11 @@
  */
 #include "auth/auth.h"
 
-#include "libpq/libpq-be.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
 #include "utils/varlena.h"
 
 #define IPV6_SITE 64			/* one client has at least that network to himself */
@@ -123,7 +122,24 @@ is_trusted(const QmsNetwork *address)
 static bool
 address_of_connection(QmsNetwork *address)
 {
-	return MyProcPort != NULL && qms_network_of_socket(&MyProcPort->raddr.addr, address);
+	static bool known = false;
+	static bool has_address = false;
+	static QmsNetwork peer;
+
+	if (!known)
+	{
+		LOCAL_FCINFO(fcinfo, 0);
+		Datum		value;
+
+		InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+		value = inet_client_addr(fcinfo);
+		has_address = !fcinfo->isnull;
+		if (has_address)
+			qms_network_of_inet(DatumGetInetPP(value), &peer);
+		known = true;
+	}
+	*address = peer;
+	return has_address;
 }
 
 static bool

@@ -71,7 +71,7 @@ typedef struct QmsPrincipal
 	int64	   *queue_ids;
 	int			napplications;	/* of an app_admin; 0: all of the organization */
 	int64	   *application_ids;
-	const uint8 *reach;			/* by function, see rights.c */
+	uint8	   *reach;			/* by function, see rights.c */
 	TimestampTz until;			/* claims expire; else DT_NOEND */
 	const char *refusal;		/* of nobody: why, or NULL */
 } QmsPrincipal;
@@ -156,6 +156,7 @@ extern void qms_claims_read(QmsPrincipal *who, const char *text, Oid active);
 extern void qms_rights_read(void);
 extern uint64 qms_rights_version(void);
 extern uint8 *qms_rights_of(MemoryContext context, QmsRole role, const Jsonb *permissions);
+extern void qms_rights_keep_only(uint8 *reach, Datum functions);
 extern QmsReach qms_rights_reach(const QmsPrincipal *who, QmsFunction *function);
 extern void qms_rights_check_permissions(const QmsPrincipal *who, const Jsonb *permissions);
 extern const char *qms_role_name(QmsRole role);

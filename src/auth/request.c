@@ -112,13 +112,13 @@ restore_secrets(TupleDesc desc, Datum *values, bool *nulls)
 
 	for (i = 0; i < desc->natts; i++)
 	{
-		char	   *text;
+		char	   *secret;
 
-		if (nulls[i] || !is_secret(NameStr(TupleDescAttr(desc, i)->attname)))
+		if (nulls[i] || TupleDescAttr(desc, i)->atttypid != TEXTOID || !is_secret(NameStr(TupleDescAttr(desc, i)->attname)))
 			continue;
-		text = qms_secret_again(TextDatumGetCString(values[i]));
-		nulls[i] = text == NULL;
-		values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(text);
+		secret = qms_secret_again(TextDatumGetCString(values[i]));
+		nulls[i] = secret == NULL;
+		values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(secret);
 	}
 }
 

@@ -11,10 +11,8 @@
  */
 #include "auth/auth.h"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include "common/base64.h"
 #include "utils/builtins.h"
 
 #define SEED_SIZE 32
@@ -58,25 +56,12 @@ letters(const uint8 *bytes, int n, char *out)
 	out[n] = '\0';
 }
 
-/* 43 letters that are safe in a URL. */
-static void
-encode(const uint8 *bytes, char *out)
-{
-	char		buffer[QMS_SECRET_TEXT + 2];
-	int			i;
-
-	(void) pg_b64_encode((const char *) bytes, QMS_HMAC_SIZE, buffer, sizeof(buffer) - 1);
-	for (i = 0; i < QMS_SECRET_TEXT; i++)
-		out[i] = buffer[i] == '+' ? '-' : buffer[i] == '/' ? '_' : buffer[i];
-	out[QMS_SECRET_TEXT] = '\0';
-}
-
 /* What a seed leads to: "<kind>:<key of the server>:<random>". */
 static void
 derive(QmsSecret *secret, QmsSecretKind kind, int kid)
 {
 	uint8		digest[QMS_HMAC_SIZE];
-	char		text[QMS_SECRET_TEXT + 1];
+	char		text[CODE_LENGTH + 1];
 
 	hmac(&kid, "prefix", secret->seed, digest);
 	if (kind == QMS_PAIRING_CODE)
@@ -88,8 +73,7 @@ derive(QmsSecret *secret, QmsSecretKind kind, int kid)
 	}
 	letters(digest, QMS_PREFIX_LENGTH, secret->prefix);
 	hmac(&kid, "secret", secret->seed, digest);
-	encode(digest, text);
-	secret->text = psprintf("%s_%s_%s", brands[kind], secret->prefix, text);
+	secret->text = psprintf("%s_%s_%s", brands[kind], secret->prefix, qms_base64url_encode(digest, QMS_HMAC_SIZE));
 	qms_secret_hash(secret->text, secret->hash);
 }
 

@@ -8,9 +8,6 @@
 
 #include "qms.h"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include "executor/spi.h"
 #include "utils/inet.h"
 #include "utils/jsonb.h"
@@ -192,7 +189,6 @@ typedef struct QmsNetwork
 
 extern bool qms_network_parse(const char *text, QmsNetwork *network);
 extern void qms_network_of_inet(const inet *value, QmsNetwork *network);
-extern bool qms_network_of_socket(const struct sockaddr_storage *socket, QmsNetwork *network);
 extern bool qms_network_contains(const QmsNetwork *network, const QmsNetwork *address);
 extern char *qms_network_text(const QmsNetwork *network);
 extern void qms_network_cut(QmsNetwork *network, int bits);

@@ -6,10 +6,11 @@
  */
 #include "base/base.h"
 
+#include <sys/socket.h>
+
 #include "utils/builtins.h"
 
-#define IPV4_BITS 32
-#define IPV6_BITS 128
+#define MAPPED_BITS 96			/* before the IPv4 address in an IPv6 one */
 
 /* ::ffff:a.b.c.d is a.b.c.d, so that one client has one address. */
 static void
@@ -17,11 +18,11 @@ unmap(QmsNetwork *network)
 {
 	static const uint8 mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-	if (!network->is_v6 || network->bits < IPV6_BITS - IPV4_BITS || memcmp(network->bytes, mapped, sizeof(mapped)) != 0)
+	if (!network->is_v6 || network->bits < MAPPED_BITS || memcmp(network->bytes, mapped, sizeof(mapped)) != 0)
 		return;
 	memmove(network->bytes, network->bytes + sizeof(mapped), 4);
 	memset(network->bytes + 4, 0, 12);
-	network->bits -= IPV6_BITS - IPV4_BITS;
+	network->bits -= MAPPED_BITS;
 	network->is_v6 = false;
 }
 
@@ -62,28 +63,6 @@ qms_network_of_inet(const inet *value, QmsNetwork *network)
 	network->bits = ip_bits(value);
 	memcpy(network->bytes, ip_addr(value), ip_addrsize(value));
 	unmap(network);
-}
-
-/* The address at the other end of a socket; false for one that has none. */
-bool
-qms_network_of_socket(const struct sockaddr_storage *socket, QmsNetwork *network)
-{
-	memset(network, 0, sizeof(*network));
-	if (socket->ss_family == AF_INET)
-	{
-		network->bits = IPV4_BITS;
-		memcpy(network->bytes, &((const struct sockaddr_in *) socket)->sin_addr, 4);
-		return true;
-	}
-	if (socket->ss_family == AF_INET6)
-	{
-		network->is_v6 = true;
-		network->bits = IPV6_BITS;
-		memcpy(network->bytes, &((const struct sockaddr_in6 *) socket)->sin6_addr, 16);
-		unmap(network);
-		return true;
-	}
-	return false;
 }
 
 bool

@@ -20,7 +20,7 @@ answer_key(QmsCall *call, const QmsSettingKey *key)
 	texts[2] = key->unit;
 	texts[3] = key->default_value;
 	texts[4] = key->description;
-	texts[5] = qms_settings_applies_name(key->applies);
+	texts[5] = strcmp(key->of, "queue") == 0 ? qms_settings_applies_name(key->applies) : key->of;
 	for (c = 0; c < lengthof(texts); c++)
 	{
 		nulls[c] = texts[c] == NULL;
