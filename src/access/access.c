@@ -71,6 +71,24 @@ qms_access_answer(QmsCall *call, const char *secret_column, const char *secret)
 	return qms_answer_tuple(call, values, nulls);
 }
 
+/* "api_key.created": what happened to a key or device; key names its id in the data. */
+void
+qms_access_event(QmsCall *call, const char *kind, const QmsObject *object, const char *key, const Jsonb *values)
+{
+	QmsEvent	event = {0};
+	QmsJson		json;
+
+	qms_json_begin(&json);
+	qms_json_int64(&json, key, object->id);
+	qms_json_jsonb(&json, "values", values);
+	event.kind = kind;
+	event.organization_id = object->organization_id;
+	event.branch_id = object->branch_id;
+	event.application_id = object->application_id;
+	event.data = qms_json_end(&json);
+	qms_event_write(call, &event);
+}
+
 bytea *
 qms_access_bytes(const uint8 *hash)
 {

@@ -85,6 +85,7 @@ extern char *qms_access_name(QmsCall *call, int n);
 extern Datum qms_access_answer(QmsCall *call, const char *secret_column, const char *secret);
 extern bytea *qms_access_bytes(const uint8 *hash);
 extern bool qms_access_same(Datum stored, const uint8 *hash);
+extern void qms_access_event(QmsCall *call, const char *kind, const QmsObject *object, const char *key, const Jsonb *values);
 extern pg_attribute_noreturn() void qms_access_refuse(const char *what);
 
 /* ---- api_key.c, device.c: whose key is it?  Errors: QM520 ---- */

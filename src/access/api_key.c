@@ -44,13 +44,20 @@ organization_of(int64 application_id)
 	return qms_spi_int64(0, 0);
 }
 
-static void
-gate_application(QmsCall *call, int64 organization_id, int64 application_id, const char *what, int64 id)
+/* An application or a key of it, for the gate and for events. */
+static QmsObject
+object_of(const char *what, int64 id, int64 organization_id, int64 application_id)
 {
 	QmsObject	object = {.what = what, .id = id, .organization_id = organization_id,
 	.application_id = application_id};
 
-	qms_access_gate(call, &object);
+	return object;
+}
+
+static void
+write_event(QmsCall *call, const char *kind, const QmsObject *key, const Jsonb *values)
+{
+	qms_access_event(call, kind, key, "api_key_id", values);
 }
 
 /* An array that limits what a key is for: null is no limit, and an empty one would be nothing at all. */
@@ -163,15 +170,15 @@ check_name(const char *name, int64 application_id)
 
 /* The hash of a key that has just been made. */
 static void
-store_secret(int64 api_key_id, int64 organization_id, const QmsSecret *secret, TimestampTz now)
+store_secret(const QmsObject *key, const QmsSecret *secret, TimestampTz now)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "INSERT INTO qms_internal.api_key_secret (api_key_id, organization_id, prefix, key_hash, created_at) "
 								   "VALUES ($1, $2, $3, $4, $5)", INT8OID, INT8OID, TEXTOID, BYTEAOID, TIMESTAMPTZOID);
 	QmsParams	params = {0};
 
-	qms_param_int64(&params, api_key_id);
-	qms_param_int64(&params, organization_id);
+	qms_param_int64(&params, key->id);
+	qms_param_int64(&params, key->organization_id);
 	qms_param_text(&params, secret->prefix);
 	qms_param_pointer(&params, qms_access_bytes(secret->hash));
 	qms_param_time(&params, now);
@@ -222,14 +229,14 @@ QMS_FUNCTION(create_api_key, QMS_ACT_SETUP, QMS_MUTATES)
 	FunctionCallInfo fcinfo = call->fcinfo;
 	int64		application_id = qms_arg_id(call, A_application_id, "application_id");
 	int64		organization_id = organization_of(application_id);
+	QmsObject	object = object_of("application", application_id, organization_id, application_id);
 	QmsParams	params = {0};
 	QmsSecret	secret = {0};
 	char	   *name;
 	Datum		answer;
 	Jsonb	   *values;
-	int64		api_key_id;
 
-	gate_application(call, organization_id, application_id, "application", application_id);
+	qms_access_gate(call, &object);
 	name = qms_access_name(call, A_name);
 	qms_lock(QMS_LOCK_SETUP, organization_id, true);
 	(void) organization_of(application_id);
@@ -247,15 +254,15 @@ QMS_FUNCTION(create_api_key, QMS_ACT_SETUP, QMS_MUTATES)
 	qms_param_time(&params, call->now);
 	qms_spi_run(&plan, &params);
 	answer = qms_access_answer(call, "key", secret.text);
-	api_key_id = qms_spi_int64(0, I_api_key_id);
+	object.id = qms_spi_int64(0, I_api_key_id);
 	values = values_of_row(false);
-	store_secret(api_key_id, organization_id, &secret, call->now);
-	qms_event_configuration(call, "api_key", "created", organization_id, 0, api_key_id, values);
+	store_secret(&object, &secret, call->now);
+	write_event(call, "api_key.created", &object, values);
 	return answer;
 }
 
-/* A key of an organization that the caller administers, not revoked unless that is asked for. */
-static int64
+/* A key that the caller administers, as it is under the lock of set-up. */
+static QmsObject
 lock_key(QmsCall *call, int64 api_key_id, bool *revoked, TimestampTz *expires_at)
 {
 	static QmsPlan peek = QMS_PLAN(
@@ -266,19 +273,19 @@ lock_key(QmsCall *call, int64 api_key_id, bool *revoked, TimestampTz *expires_at
 								   "SELECT k.revoked_at IS NOT NULL, k.expires_at FROM qms.api_key k WHERE k.api_key_id = $1 "
 								   "FOR NO KEY UPDATE", INT8OID);
 	QmsParams	params = {0};
-	int64		organization_id;
+	QmsObject	object;
 
 	qms_param_int64(&params, api_key_id);
 	if (qms_spi_look(&peek, &params) == 0)
 		qms_not_found("API key", api_key_id);
-	organization_id = qms_spi_int64(0, 0);
-	gate_application(call, organization_id, qms_spi_int64(0, 1), "API key", api_key_id);
-	qms_lock(QMS_LOCK_SETUP, organization_id, true);
+	object = object_of("API key", api_key_id, qms_spi_int64(0, 0), qms_spi_int64(0, 1));
+	qms_access_gate(call, &object);
+	qms_lock(QMS_LOCK_SETUP, object.organization_id, true);
 	if (qms_spi_run(&lock, &params) == 0)
 		qms_not_found("API key", api_key_id);
 	*revoked = qms_spi_bool(0, 0);
 	*expires_at = qms_spi_time(0, 1);
-	return organization_id;
+	return object;
 }
 
 /* Let the keys that there are in for some time yet; those whose time is over go. */
@@ -338,7 +345,7 @@ QMS_FUNCTION(rotate_api_key, QMS_ACT_SETUP, QMS_MUTATES)
 	QmsSecret	secret = {0};
 	bool		revoked;
 	TimestampTz expires_at;
-	int64		organization_id = lock_key(call, api_key_id, &revoked, &expires_at);
+	QmsObject	object = lock_key(call, api_key_id, &revoked, &expires_at);
 	Datum		answer;
 	Jsonb	   *values;
 
@@ -360,8 +367,8 @@ QMS_FUNCTION(rotate_api_key, QMS_ACT_SETUP, QMS_MUTATES)
 	qms_spi_run(&plan, &params);
 	answer = qms_access_answer(call, "key", secret.text);
 	values = values_of_row(true);
-	store_secret(api_key_id, organization_id, &secret, call->now);
-	qms_event_configuration(call, "api_key", "rotated", organization_id, 0, api_key_id, values);
+	store_secret(&object, &secret, call->now);
+	write_event(call, "api_key.rotated", &object, values);
 	return answer;
 }
 
@@ -376,7 +383,7 @@ QMS_FUNCTION(revoke_api_key, QMS_ACT_SETUP, QMS_MUTATES)
 	QmsParams	params = {0};
 	bool		revoked;
 	TimestampTz expires_at;
-	int64		organization_id = lock_key(call, api_key_id, &revoked, &expires_at);
+	QmsObject	object = lock_key(call, api_key_id, &revoked, &expires_at);
 	Datum		answer;
 
 	qms_param_int64(&params, api_key_id);
@@ -386,7 +393,7 @@ QMS_FUNCTION(revoke_api_key, QMS_ACT_SETUP, QMS_MUTATES)
 	/* Of what is revoked nothing is kept: then it is no other than one that never was. */
 	end_secrets(api_key_id, call->now, call->now);
 	if (!revoked)
-		qms_event_configuration(call, "api_key", "revoked", organization_id, 0, api_key_id, NULL);
+		write_event(call, "api_key.revoked", &object, NULL);
 	return answer;
 }
 

@@ -76,6 +76,15 @@ gate_branch(QmsCall *call, int64 organization_id, int64 branch_id, const char *w
 }
 
 static void
+write_event(QmsCall *call, const char *kind, const QmsDevice *device, const Jsonb *values)
+{
+	QmsObject	object = {.what = "device", .id = device->device_id, .organization_id = device->organization_id,
+	.branch_id = device->branch_id};
+
+	qms_access_event(call, kind, &object, "device_id", values);
+}
+
+static void
 check_kind(const char *kind)
 {
 	if (strcmp(kind, "display") != 0 && strcmp(kind, "kiosk") != 0 && strcmp(kind, "speaker") != 0)
@@ -113,10 +122,10 @@ QMS_FUNCTION(create_device, QMS_ACT_SETUP, QMS_MUTATES)
 	QmsParams	params = {0};
 	QmsParams	made = {0};
 	QmsJson		json;
+	QmsDevice	device = {.organization_id = organization_id, .branch_id = branch_id};
 	char	   *kind;
 	char	   *name;
 	char	   *code;
-	int64		device_id;
 
 	gate_branch(call, organization_id, branch_id, "branch", branch_id);
 	kind = qms_arg_text(call, 1, "kind");
@@ -131,13 +140,13 @@ QMS_FUNCTION(create_device, QMS_ACT_SETUP, QMS_MUTATES)
 	qms_param_text(&params, name);
 	qms_param_time(&params, call->now);
 	qms_spi_run(&insert, &params);
-	device_id = qms_spi_int64(0, 0);
-	code = make_code(call, device_id, organization_id);
+	device.device_id = qms_spi_int64(0, 0);
+	code = make_code(call, device.device_id, organization_id);
 	qms_json_begin(&json);
 	qms_json_text(&json, "kind", kind);
 	qms_json_text(&json, "name", name);
-	qms_event_configuration(call, "device", "created", organization_id, branch_id, device_id, qms_json_end(&json));
-	qms_param_int64(&made, device_id);
+	write_event(call, "device.created", &device, qms_json_end(&json));
+	qms_param_int64(&made, device.device_id);
 	qms_param_time(&made, call->now + CODE_LIFE);
 	qms_spi_look(&read, &made);
 	return qms_access_answer(call, "pairing_code", code);
@@ -184,7 +193,7 @@ QMS_FUNCTION(renew_pairing_code, QMS_ACT_SETUP, QMS_MUTATES)
 
 	lock_device(call, device_id, false, &device, &revoked);
 	code = make_code(call, device_id, device.organization_id);
-	qms_event_configuration(call, "device", "code_renewed", device.organization_id, device.branch_id, device_id, NULL);
+	write_event(call, "device.code_renewed", &device, NULL);
 	qms_param_int64(&params, device_id);
 	qms_param_time(&params, call->now + CODE_LIFE);
 	qms_spi_look(&read, &params);
@@ -211,7 +220,7 @@ QMS_FUNCTION(revoke_device, QMS_ACT_SETUP, QMS_MUTATES)
 	qms_spi_run(&revoke, &params);
 	answer = qms_access_answer(call, NULL, NULL);
 	if (!revoked)
-		qms_event_configuration(call, "device", "revoked", device.organization_id, device.branch_id, device_id, NULL);
+		write_event(call, "device.revoked", &device, NULL);
 	return answer;
 }
 
@@ -365,8 +374,7 @@ QMS_FUNCTION(pair_device, QMS_ACT_SIGN_IN, QMS_MUTATES)
 	answer = qms_access_answer(call, "key", secret.text);
 	qms_json_begin(&json);
 	qms_json_text(&json, "prefix", secret.prefix);
-	qms_event_configuration(call, "device", "paired", device.organization_id, device.branch_id, device.device_id,
-							qms_json_end(&json));
+	write_event(call, "device.paired", &device, qms_json_end(&json));
 	return answer;
 }
 
