@@ -38,6 +38,7 @@ INSERT INTO qms.permission VALUES
 	('renew_pairing_code',     'device.renew',           'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('revoke_device',          'device.revoke',          'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('organization_setting_keys', 'organization.setting_keys','all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
+	('my_address',             'principal.address',      'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
 	('create_application',     'application.create',     'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('delete_application',     'application.delete',     'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('update_application',     'application.update',     'all',       'yes',       'own',       'no',        'no',        'no',        'no',        'no',        'no',        'no'),

@@ -9,6 +9,7 @@
 #include "access/htup_details.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #define MAX_NAME 200
 
@@ -121,4 +122,19 @@ qms_access_refuse(const char *what)
 	error.detail = "It was never there, has expired, or has been revoked.";
 	error.hint = "Ask an administrator of the organization for a new one.";
 	qms_http_error(&error);
+}
+
+/* Where this request comes from, for whoever sets up a proxy. */
+QMS_FUNCTION(my_address, QMS_ACT_PUBLIC, 0)
+{
+	const char *address = qms_client_address();
+	MemoryContext old;
+	Datum		result;
+
+	if (address == NULL)
+		return qms_answer_none(call);
+	old = MemoryContextSwitchTo(call->result_context);
+	result = DirectFunctionCall1(inet_in, CStringGetDatum(address));
+	MemoryContextSwitchTo(old);
+	return result;
 }

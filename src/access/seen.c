@@ -92,9 +92,9 @@ qms_seen_init(void)
 	shmem_startup_hook = start_memory;
 }
 
-/* Has this backend said so within the minute?  If not, it does now. */
-static bool
-noted_lately(const SeenKey *key, TimestampTz now)
+/* When this backend said so last; QMS_NO_TIME: not yet. */
+static TimestampTz *
+last_noted(const SeenKey *key)
 {
 	static HTAB *noted = NULL;
 	NotedEntry *entry;
@@ -109,10 +109,9 @@ noted_lately(const SeenKey *key, TimestampTz now)
 		noted = hash_create("qms noted as seen", 16, &ctl, HASH_ELEM | HASH_BLOBS);
 	}
 	entry = hash_search(noted, key, HASH_ENTER, &found);
-	if (found && entry->at <= now && now - entry->at < EVERY)
-		return true;
-	entry->at = now;
-	return false;
+	if (!found)
+		entry->at = QMS_NO_TIME;
+	return &entry->at;
 }
 
 /* Put it onto the list; false if there is none, or it is full. */
@@ -179,11 +178,17 @@ void
 qms_seen_note(QmsSeenKind kind, int64 id, int64 organization_id, TimestampTz now)
 {
 	SeenKey		key = {id, MyDatabaseId, kind};
+	TimestampTz *noted = last_noted(&key);
 
-	if (noted_lately(&key, now) || note_shared(&key, organization_id, now))
+	if (*noted != QMS_NO_TIME && *noted <= now && now - *noted < EVERY)
 		return;
-	if (!XactReadOnly && !RecoveryInProgress())
+	if (!note_shared(&key, organization_id, now))
+	{
+		if (XactReadOnly || RecoveryInProgress())
+			return;
 		write_one(kind, id, organization_id, now);
+	}
+	*noted = now;
 }
 
 /* For the scheduler: when there is something to write down; DT_NOEND: nothing so far. */

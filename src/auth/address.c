@@ -168,7 +168,7 @@ rightmost_untrusted(char *list, QmsNetwork *address)
 		word += strspn(word, " \t");
 		word[strcspn(word, " \t")] = '\0';
 		/* What cannot be read was not written by a proxy: nothing behind it is of use. */
-		if (!qms_network_parse(word, address))
+		if (!qms_network_parse(word, address) || !qms_network_is_address(address))
 			return false;
 		found = true;
 		if (comma == NULL || !is_trusted(address))
@@ -199,7 +199,7 @@ qms_client_network(QmsNetwork *address)
 	if (!qms_session_speaks_for_others())
 		return address_of_connection(address);
 	if (client_address_text != NULL && *client_address_text != '\0')
-		return qms_network_parse(client_address_text, address);
+		return qms_network_parse(client_address_text, address) && qms_network_is_address(address);
 	if (!connection_is_trusted())
 		return false;
 	forwarded = qms_request_header("x-forwarded-for");

@@ -31,6 +31,7 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
@@ -174,10 +175,11 @@ take_shared(uint64 key, TimestampTz now, const QmsLimit *limit, int64 *retry_aft
 	return good;
 }
 
+/* The schema's OID tells organizations of an extension that was made anew from those before. */
 static uint64
 hash_key(QmsLimitKind kind, int64 organization_id, const char *key)
 {
-	int64		head[] = {MyDatabaseId, kind, organization_id};
+	int64		head[] = {MyDatabaseId, get_namespace_oid(QMS_SCHEMA, false), kind, organization_id};
 	uint64		hash = hash_bytes_extended((const unsigned char *) head, sizeof(head), shared->seed);
 
 	hash = hash_bytes_extended((const unsigned char *) key, strlen(key), hash);

@@ -54,6 +54,13 @@ qms_network_parse(const char *text, QmsNetwork *network)
 	return true;
 }
 
+/* One address, not a network. */
+bool
+qms_network_is_address(const QmsNetwork *network)
+{
+	return network->bits == (network->is_v6 ? 128 : 32);
+}
+
 /* The address or network of an inet or cidr value. */
 void
 qms_network_of_inet(const inet *value, QmsNetwork *network)

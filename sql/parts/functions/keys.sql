@@ -163,6 +163,11 @@ LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_api_key_claims';
 COMMENT ON FUNCTION qms_internal.api_key_claims IS 'The claims of a token for this API key; called by pre_request, granted to nobody.';
 
+CREATE FUNCTION qms.my_address() RETURNS inet
+LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_my_address';
+COMMENT ON FUNCTION qms.my_address IS 'Where this request comes from, as rate limits see it: the address of the connection; in sessions of members of qms_authenticator what the gateway says, or the header x-forwarded-for if the connection comes from one of qms.trusted_proxies. Null: nobody knows, and no limit by address holds. Call it through the proxy after setting it up. Callers: everybody.';
+
 CREATE FUNCTION qms.organization_setting_keys(OUT key text, OUT kind text, OUT unit text, OUT default_value text, OUT description text, OUT applies_to text)
 RETURNS SETOF record LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_organization_setting_keys';
