@@ -139,8 +139,9 @@ note_shared(const SeenKey *key, int64 organization_id, TimestampTz now)
 	if (entry != NULL)
 		entry->last_at = now;
 	SpinLockRelease(&shared->mutex);
+	/* At once: what is on the list stays there, whatever becomes of the transaction. */
 	if (entry != NULL)
-		qms_doorbell_note_timer(now + EVERY);
+		qms_doorbell_wake_scheduler(0, now + EVERY);
 	return entry != NULL;
 }
 
