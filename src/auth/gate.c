@@ -58,12 +58,8 @@ check_right(QmsCall *call, QmsFunction *function)
 void
 qms_gate_refresh(void)
 {
-	if (qms_spi_check_installation())
-	{
-		qms_partition_forget();
-		qms_inval_watch();
-		qms_rights_read();
-	}
+	(void) qms_installation_check();
+	qms_rights_refresh();
 	qms_config_refresh();
 }
 

@@ -47,9 +47,10 @@ find_queue(QmsCall *call, int64 service_id)
 				 errhint("Give queue_id, or branch_id and service_id.")));
 	queue_id = qms_config_default_queue(branch_id, service_id);
 	queue = queue_id ? qms_config_queue(queue_id) : NULL;
-	/* A branch of another organization is as if it were not there. */
+	/* A branch of another organization is as if it were not there, and so is a queue that is not public. */
 	if (queue == NULL || (call->who->organization_id != 0 &&
-						  call->who->organization_id != queue->organization_id))
+						  call->who->organization_id != queue->organization_id) ||
+		(!queue->settings.is_public && !qms_gate_is_staff(call)))
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
 				 errmsg("branch %lld does not offer service %lld", (long long) branch_id,
