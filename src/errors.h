@@ -50,8 +50,9 @@
 #define ERRCODE_QMS_DIRECT_CHANGE		MAKE_SQLSTATE('Q', 'M', '4', '1', '5')
 #define ERRCODE_QMS_IN_USE				MAKE_SQLSTATE('Q', 'M', '4', '1', '6')
 
-/* 5xx: tokens */
+/* 5xx: tokens and passwords */
 #define ERRCODE_QMS_INVALID_TOKEN		MAKE_SQLSTATE('Q', 'M', '5', '0', '1')
+#define ERRCODE_QMS_WEAK_PASSWORD		MAKE_SQLSTATE('Q', 'M', '5', '0', '2')
 
 #define ERRCODE_QMS_INVALID_KEY			MAKE_SQLSTATE('Q', 'M', '5', '2', '0')
 

@@ -26,6 +26,7 @@ _PG_init(void)
 	qms_limit_init();
 	qms_seen_init();
 	qms_key_file_define_setting();
+	qms_sign_in_init();
 	qms_slot_init();
 	qms_heartbeat_init();
 	qms_session_hint_init();

@@ -10,11 +10,6 @@
 #include "config/config.h"
 #include "events/events.h"
 
-/* sign_in.c: what logins, passwords and codes share */
-#define QMS_HTTP_UNAUTHORIZED	401
-#define QMS_HTTP_FORBIDDEN		403
-#define QMS_HTTP_TOO_MANY		429
-
 /* Why somebody did not get in, as the functions answer it. */
 #define QMS_INVALID_CREDENTIALS	"invalid_credentials"
 #define QMS_INVALID_TOKEN		"invalid_token"
@@ -23,48 +18,77 @@
 #define QMS_ACCOUNT_DISABLED	"account_disabled"
 #define QMS_TOKEN_REUSED		"token_reused"
 
-extern void qms_login_define_settings(void);
+/* sign_in.c: what logins, passwords and codes share */
+typedef enum QmsSignInKind
+{
+	QMS_BY_PASSWORD,
+	QMS_BY_CODE
+} QmsSignInKind;
+
+extern void qms_sign_in_init(void);
 extern int	qms_access_token_life(void);	/* seconds */
 extern int	qms_refresh_token_life(void);
-extern int64 qms_login_organization(QmsCall *call, const char *slug);
-extern void qms_login_http_status(const char *error, int32 retry_after);
-extern bool qms_login_limited(bool is_code, int64 organization_id, const bytea *who, int32 *retry_after);
+extern int64 qms_sign_in_organization(QmsCall *call, const char *slug);
+extern bool qms_sign_in_limited(QmsSignInKind kind, int64 organization_id, const bytea *who, int32 *retry_after);
+extern void qms_sign_in_status(const char *error, int32 retry_after);
+extern const char *qms_sign_in_address(void);
 extern int32 qms_seconds_until(TimestampTz until, TimestampTz now);
 extern char *qms_opaque_new(void);
 extern bytea *qms_opaque_hash(const char *token);
-extern bytea *qms_login_hash(const QmsSigningKey *key, const char *what, int64 organization_id,
+extern bytea *qms_keyed_hash(const QmsSigningKey *key, const char *what, int64 organization_id,
 							 const char *text, const char *more);
+extern bool qms_hash_equal(const bytea *a, const bytea *b);
 
 /* bcrypt.c */
-extern void qms_password_define_settings(void);
+extern void qms_bcrypt_define_settings(void);
 extern char *qms_bcrypt(const char *password, int *cost);
 extern bool qms_bcrypt_check(const char *hash, const char *password);
-extern int	qms_bcrypt_cost(void);
+extern bool qms_bcrypt_is_weak(const char *hash);
+extern bool qms_bcrypt_is_too_long(const char *password);
+extern int64 qms_bcrypt_work(void);
 
 /* password.c */
+typedef struct QmsPerson
+{
+	int64		staff_id;
+	int64		organization_id;
+	char	   *username;
+	char	   *role;
+	char	   *hash;			/* NULL: no password yet */
+	bool		disabled;
+} QmsPerson;
+
+extern void qms_password_define_settings(void);
+extern pg_attribute_noreturn() void qms_password_refuse(const char *rule);
 extern void qms_password_check_rules(const char *password, const char *username);
-extern void qms_password_store(QmsCall *call, int64 staff_id, int64 organization_id, const char *password);
+extern void qms_password_change(QmsCall *call, const QmsPerson *person, const char *password, const char *by);
+
+/* person.c */
+extern bool qms_person_find(int64 staff_id, QmsPerson *person);
+extern bool qms_person_by_name(int64 organization_id, const char *username, QmsPerson *person);
+extern void qms_person_gate(QmsCall *call, int64 staff_id, QmsPerson *person);
+extern void qms_person_event(QmsCall *call, const char *verb, int64 organization_id, const QmsPerson *actor, QmsJson *json);
 
 /* attempt.c: failed logins in a row */
 typedef struct QmsAttempt
 {
 	int64		organization_id;	/* 0: none of that name */
 	bytea	   *username_hash;
-	int32		retry_after;	/* seconds; 0: may try */
 	int32		failures;
+	TimestampTz locked_until;
 } QmsAttempt;
 
-extern bool qms_attempt_begin(QmsCall *call, QmsAttempt *attempt, int64 organization_id, const char *username);
-extern void qms_attempt_failed(QmsCall *call, QmsAttempt *attempt);
+extern bool qms_attempt_begin(QmsCall *call, int64 organization_id, const char *username,
+							  QmsAttempt *attempt, int32 *retry_after);
+extern void qms_attempt_failed(QmsCall *call, QmsAttempt *attempt, const QmsPerson *person, const char *reason);
 extern void qms_attempt_forget(int64 organization_id, const char *username);
 
-/* session.c: logins and their tokens */
+/* login.c */
 typedef struct QmsLogin
 {
 	char	   *access_token;
 	char	   *refresh_token;
 	TimestampTz expires_at;
-	int64		login_session_id;
 	int64		staff_id;
 	int64		organization_id;
 	char	   *role;
@@ -72,10 +96,20 @@ typedef struct QmsLogin
 	int32		retry_after;	/* seconds; 0: not said */
 } QmsLogin;
 
-extern void qms_login_start(QmsCall *call, QmsLogin *login);
+extern const char *qms_password_try(QmsCall *call, int64 organization_id, const char *username,
+									const char *password, QmsPerson *person, int32 *retry_after);
+extern char *qms_access_token(QmsCall *call, const char *role, const char *subject, int64 organization_id,
+							  int64 login_session_id, TimestampTz *expires_at);
+extern void qms_login_tokens(QmsCall *call, const QmsPerson *person, int64 login_session_id, QmsLogin *login);
 extern Datum qms_login_answer(QmsCall *call, const QmsLogin *login);
-extern int64 qms_login_staff_event(QmsCall *call, const char *verb, int64 organization_id, int64 staff_id,
-								   const char *role, QmsJson *data);
+
+/* delivery.c */
+extern int64 qms_secret_deliver(QmsCall *call, int64 organization_id, const char *kind, const char *recipient,
+								const char *secret, TimestampTz expires_at);
+extern Datum qms_requested_answer(QmsCall *call, TimestampTz expires_at, const char *error, int32 retry_after);
+
+/* otp.c */
+extern void qms_otp_forget_customer(int64 organization_id, int64 customer_id);
 
 /* ---- keys and devices ---- */
 

@@ -5,6 +5,7 @@
  */
 #include "access/access.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -14,12 +15,15 @@
 
 #define OPAQUE_SIZE 32
 #define HASH_SIZE 32
+#define HTTP_UNAUTHORIZED 401
+#define HTTP_FORBIDDEN 403
+#define HTTP_TOO_MANY 429
 
 static int	access_token_life = SECS_PER_DAY;
 static int	refresh_token_life = 7 * SECS_PER_DAY;
 
 void
-qms_login_define_settings(void)
+qms_sign_in_init(void)
 {
 	DefineCustomIntVariable("qms.access_token_life",
 							"How long an access token of a login is valid.", NULL,
@@ -29,6 +33,8 @@ qms_login_define_settings(void)
 							"How long a login lasts that is not refreshed.", NULL,
 							&refresh_token_life, 7 * SECS_PER_DAY, SECS_PER_MINUTE, 366 * SECS_PER_DAY,
 							PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	qms_bcrypt_define_settings();
+	qms_password_define_settings();
 }
 
 int
@@ -49,22 +55,27 @@ qms_refresh_token_life(void)
  * slug it is the caller's own, or the only one of the database.
  */
 int64
-qms_login_organization(QmsCall *call, const char *slug)
+qms_sign_in_organization(QmsCall *call, const char *slug)
 {
 	static QmsPlan by_slug = QMS_PLAN(
 									  "SELECT organization_id FROM qms.organization WHERE slug = $1 AND deleted_at IS NULL", TEXTOID);
 	static QmsPlan all = QMS_PLAN_NOARGS(
 										 "SELECT organization_id FROM qms.organization WHERE deleted_at IS NULL LIMIT 2");
+	int64		own = call->who->organization_id;
 	QmsParams	params = {0};
 	uint64		n;
 
 	if (slug != NULL)
 	{
+		int64		found;
+
 		qms_param_text(&params, slug);
-		return qms_spi_look(&by_slug, &params) > 0 ? qms_spi_int64(0, 0) : 0;
+		found = qms_spi_look(&by_slug, &params) > 0 ? qms_spi_int64(0, 0) : 0;
+		/* Whoever belongs to one signs in there; others are not there for him. */
+		return own == 0 || own == found ? found : 0;
 	}
-	if (call->who->organization_id != 0)
-		return call->who->organization_id;
+	if (own != 0)
+		return own;
 	n = qms_spi_look(&all, NULL);
 	if (n > 1)
 		ereport(ERROR,
@@ -80,19 +91,52 @@ qms_login_organization(QmsCall *call, const char *slug)
  * because an error would undo what is counted.
  */
 void
-qms_login_http_status(const char *error, int32 retry_after)
+qms_sign_in_status(const char *error, int32 retry_after)
 {
-	int			status = QMS_HTTP_UNAUTHORIZED;
+	int			status = HTTP_UNAUTHORIZED;
 
 	if (strcmp(error, QMS_TOO_MANY_ATTEMPTS) == 0)
-		status = QMS_HTTP_TOO_MANY;
+		status = HTTP_TOO_MANY;
 	else if (strcmp(error, QMS_ACCOUNT_DISABLED) == 0)
-		status = QMS_HTTP_FORBIDDEN;
+		status = HTTP_FORBIDDEN;
 	(void) set_config_option("response.status", psprintf("%d", status), PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_LOCAL, true, 0, false);
 	if (retry_after > 0)
 		(void) set_config_option("response.headers", psprintf("[{\"Retry-After\": \"%d\"}]", retry_after),
 								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_LOCAL, true, 0, false);
+}
+
+/*
+ * The limits of how often somebody may try, from an address and as somebody
+ * (NULL: nobody in particular).  Taken first, because what is taken there stays
+ * taken, also when the caller rolls back.
+ */
+bool
+qms_sign_in_limited(QmsSignInKind kind, int64 organization_id, const bytea *who, int32 *retry_after)
+{
+	QmsLimitKind limit = kind == QMS_BY_PASSWORD ? QMS_LIMIT_LOGIN : QMS_LIMIT_OTP;
+	int64		usec;
+	char	   *key;
+
+	*retry_after = 0;
+	if (qms_limit_take_address(limit, organization_id, &usec))
+	{
+		if (who == NULL)
+			return false;
+		key = palloc0(2 * VARSIZE_ANY_EXHDR(who) + 1);
+		hex_encode(VARDATA_ANY(who), VARSIZE_ANY_EXHDR(who), key);
+		if (qms_limit_take(limit, organization_id, psprintf("who:%s", key), &usec))
+			return false;
+	}
+	*retry_after = (int32) Min((usec + USECS_PER_SEC - 1) / USECS_PER_SEC, PG_INT32_MAX);
+	return true;
+}
+
+/* The address of who signs in; NULL: not known. */
+const char *
+qms_sign_in_address(void)
+{
+	return qms_client_address();
 }
 
 /* Whole seconds, at least 1 while it is not there. */
@@ -164,7 +208,7 @@ qms_opaque_hash(const char *token)
  * the same.
  */
 bytea *
-qms_login_hash(const QmsSigningKey *key, const char *what, int64 organization_id, const char *text, const char *more)
+qms_keyed_hash(const QmsSigningKey *key, const char *what, int64 organization_id, const char *text, const char *more)
 {
 	bytea	   *hash = new_hash();
 	unsigned int length = 0;
@@ -174,4 +218,12 @@ qms_login_hash(const QmsSigningKey *key, const char *what, int64 organization_id
 			 (unsigned char *) VARDATA(hash), &length) == NULL || length != HASH_SIZE)
 		no_hash();
 	return hash;
+}
+
+/* In constant time. */
+bool
+qms_hash_equal(const bytea *a, const bytea *b)
+{
+	return VARSIZE_ANY_EXHDR(a) == HASH_SIZE && VARSIZE_ANY_EXHDR(b) == HASH_SIZE &&
+		CRYPTO_memcmp(VARDATA_ANY(a), VARDATA_ANY(b), HASH_SIZE) == 0;
 }

@@ -277,6 +277,10 @@ extern void qms_signing_key_check_table(void);
 extern int	qms_signing_key_make(const char *purpose, QmsKeyAlgorithm algorithm, TimestampTz active_from);
 extern void qms_signing_key_ensure(const char *purpose);
 
+/* session.c: the end of logins */
+extern int	qms_session_revoke_staff(int64 staff_id, TimestampTz now, const char *reason);
+extern bool qms_session_revoke(int64 login_session_id, TimestampTz now, const char *reason);
+
 /* jwt.c */
 #define QMS_JWT_MAX_SIZE 8192
 

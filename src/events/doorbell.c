@@ -249,15 +249,6 @@ qms_doorbell_listen(void)
 	return pg_atomic_exchange_u32(&bell->wanted, 0);
 }
 
-/* Will somebody do what is due later? */
-bool
-qms_doorbell_scheduler_is_home(void)
-{
-	Doorbell   *bell = find_doorbell(MyDatabaseId);
-
-	return bell != NULL && pg_atomic_read_u32(&bell->scheduler) != 0;
-}
-
 /* Its turn is over: timers from this moment on need not wake it. */
 void
 qms_doorbell_set_due(TimestampTz due)

@@ -164,6 +164,7 @@ const QmsTask qms_tasks[] = {
 	{"silent", 0, true, NULL, qms_plan_silent, qms_run_silent},
 	{"retention", 0, false, NULL, qms_plan_retention, qms_run_retention},
 	{"requests", 0, false, NULL, qms_plan_requests, qms_run_requests},
+	{"secrets", 0, false, NULL, qms_plan_secrets, qms_run_secrets},
 	{"counts", 0, false, qms_peek_counts, qms_plan_counts, qms_run_counts},
 	{"last_seen", QMS_WAKE_TIMERS, false, NULL, qms_plan_last_seen, qms_run_last_seen},
 	{NULL, 0, false, NULL, NULL, NULL}

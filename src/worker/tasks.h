@@ -75,4 +75,8 @@ extern void qms_run_requests(QmsTaskRun *run, int64 item);
 extern void qms_plan_last_seen(QmsTaskRun *run);
 extern void qms_run_last_seen(QmsTaskRun *run, int64 item);
 
+/* secrets.c */
+extern void qms_plan_secrets(QmsTaskRun *run);
+extern void qms_run_secrets(QmsTaskRun *run, int64 which);
+
 #endif							/* QMS_TASKS_H */

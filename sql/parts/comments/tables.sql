@@ -150,7 +150,6 @@ COMMENT ON COLUMN qms.staff.application_ids IS 'Applications that an app_admin a
 COMMENT ON COLUMN qms.staff.disabled_at IS 'Since when the account is disabled; null: it is not.';
 COMMENT ON COLUMN qms.staff.skills IS 'Skills that tickets may ask for.';
 COMMENT ON COLUMN qms.staff.permissions IS 'Exceptions from what the role may do, an object.';
-COMMENT ON COLUMN qms.staff.disabled_at IS 'When the account was disabled: it may neither log in nor act; null: it is not.';
 COMMENT ON COLUMN qms.staff.created_at IS 'When the row was made.';
 COMMENT ON COLUMN qms.staff.updated_at IS 'When the row was changed last.';
 COMMENT ON COLUMN qms.staff.deleted_at IS 'When it was deleted; null: in use. Rows are never removed.';
