@@ -109,7 +109,7 @@ qms_sign_in_status(const char *error, int32 retry_after)
 /*
  * The limits of how often somebody may try, from an address and as somebody
  * (NULL: nobody in particular).  Taken first, because what is taken there stays
- * taken, also when the caller rolls back.
+ * taken, also when the caller rolls back.  Who acts directly is not limited.
  */
 bool
 qms_sign_in_limited(QmsSignInKind kind, int64 organization_id, const bytea *who, int32 *retry_after)
@@ -119,6 +119,8 @@ qms_sign_in_limited(QmsSignInKind kind, int64 organization_id, const bytea *who,
 	char	   *key;
 
 	*retry_after = 0;
+	if (qms_principal_current()->kind == QMS_SUPERUSER)
+		return false;
 	if (qms_limit_take_address(limit, organization_id, &usec))
 	{
 		if (who == NULL)

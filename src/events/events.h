@@ -53,7 +53,6 @@ extern bool qms_doorbell_is_quiet(void);
 extern void qms_doorbell_put_off(void);
 extern void qms_doorbell_ring(void);
 extern uint32 qms_doorbell_listen(void);
-extern bool qms_doorbell_scheduler_is_home(void);
 extern void qms_doorbell_set_due(TimestampTz due);
 extern void qms_doorbell_stop_listening(void);
 extern bool qms_doorbell_scheduler_is_home(void);

@@ -4,6 +4,10 @@ set client_min_messages = warning;
 drop extension qms cascade;
 create extension qms;
 set timezone = 'UTC';
+set datestyle = 'ISO';
+create schema keys_api;
+grant usage on schema keys_api to public;
+set search_path = keys_api;
 set qms.mock_now = '2030-01-07 09:00+00';
 create function try(statement text) returns table (sqlstate text, says text)
 language plpgsql as $$
@@ -275,3 +279,5 @@ select kind, application_id, actor_kind, actor_id, jsonb_pretty(data #- '{values
 select kind, count(*) from qms.event where kind ~ 'api_key' group by kind order by kind;
 drop owned by keys_web, keys_plain;
 drop role keys_web, keys_plain;
+set search_path to default;
+drop schema keys_api cascade;

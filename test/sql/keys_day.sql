@@ -5,6 +5,10 @@ set client_min_messages = warning;
 drop extension qms cascade;
 create extension qms;
 set timezone = 'UTC';
+set datestyle = 'ISO';
+create schema keys_day;
+grant usage on schema keys_day to public;
+set search_path = keys_day;
 set qms.mock_now = '2030-01-07 08:00+00';
 select organization_id from qms.create_organization('City');
 select branch_id from qms.create_branch(1, 'Hall', networks => '{192.0.2.10/32}');
@@ -58,7 +62,7 @@ begin
             got := attempt('joined', format('select token from qms.join_queue(%s, subject => %L)', p.n % 5 + 1, case when p.n % 4 < 2 then 'phone ' || p.n end));
             update phone set token = got::qms.ticket_token where n = p.n;
         end loop;
-        for p in select * from phone where token is not null and (n + minute) % 100 = 0 loop
+        for p in select * from phone where token is not null and (n + minute) % 200 = 0 loop
             perform attempt('looked', format('select state from qms.ticket_status(%L)', p.token));
         end loop;
         -- the kiosks: a rush of ten tickets a minute each in the first half hour, then one every two minutes
@@ -84,10 +88,12 @@ begin
     reset session authorization;
     return query select * from day_of;
 end $$;
-select joined, served, looked > 1000 as looked_often, refused, state from day(600);
+select joined, served, looked > 500 as looked_often, refused, state from day(600);
 select state, count(*) from (select state from qms.ticket union all select state from qms.ticket_history) t group by state order by state;
 -- another morning, and nobody has told that the address is the hall's: only phones without a subject are counted by it
 select networks from qms.update_branch(1, networks => '{}');
 select joined, refused, state from day(15);
 drop owned by keys_web;
 drop role keys_web;
+set search_path to default;
+drop schema keys_day cascade;

@@ -4,6 +4,10 @@ set client_min_messages = warning;
 drop extension qms cascade;
 create extension qms;
 set timezone = 'UTC';
+set datestyle = 'ISO';
+create schema keys_device;
+grant usage on schema keys_device to public;
+set search_path = keys_device;
 set qms.mock_now = '2030-01-07 09:00+00';
 create function try(statement text) returns table (sqlstate text, says text)
 language plpgsql as $$
@@ -159,3 +163,5 @@ select sqlstate, says from try(format('select * from qms.exchange_device_key(%L)
 select kind, branch_id, actor_kind, jsonb_strip_nulls(data #- '{values,prefix}') from qms.event where kind ~ 'device' order by event_id;
 drop owned by keys_web;
 drop role keys_web;
+set search_path to default;
+drop schema keys_device cascade;

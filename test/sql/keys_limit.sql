@@ -4,6 +4,10 @@ set client_min_messages = warning;
 drop extension qms cascade;
 create extension qms;
 set timezone = 'UTC';
+set datestyle = 'ISO';
+create schema keys_limit;
+grant usage on schema keys_limit to public;
+set search_path = keys_limit;
 set qms.mock_now = '2030-01-07 09:00+00';
 create function try(statement text) returns table (sqlstate text, says text)
 language plpgsql as $$
@@ -212,3 +216,5 @@ select passes(2, $$select * from qms.join_queue(1, subject => 'eve')$$);
 reset session authorization;
 drop owned by keys_web, keys_plain;
 drop role keys_web, keys_plain;
+set search_path to default;
+drop schema keys_limit cascade;
