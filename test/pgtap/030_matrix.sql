@@ -44,7 +44,8 @@ SELECT is((attack.try(name, 'current_principal()')).answer::jsonb -> 0 ->> 'role
 CREATE FUNCTION attack.verdict(reach text, about text, place text, who attack.principal) RETURNS text LANGUAGE sql AS $$
 	SELECT CASE
 		WHEN reach IN ('no', 'grant') THEN '42501'
-		WHEN reach = 'all' OR about = 'nothing' OR who.anonymous THEN 'ok'
+		WHEN about = 'himself' THEN CASE WHEN who.claims ->> 'sub' ~ '^staff:' THEN 'ok' ELSE '42501' END
+		WHEN reach = 'all' OR about IN ('nothing', 'sign in') OR who.anonymous THEN 'ok'
 		WHEN about = 'stream' AND who.limited THEN '42501'
 		WHEN place = 'foreign' THEN CASE about WHEN 'token' THEN 'QM501' WHEN 'ticket' THEN 'none' ELSE 'QM101' END
 		WHEN about = 'token' THEN 'ok'
@@ -73,7 +74,7 @@ BEGIN
 			verdict := coalesce(e.room_state, 'ok');
 		END IF;
 		-- Nobody was called, nothing has been published: right nevertheless.
-		IF state = 'none' AND e.function IN ('explain_call', 'events_since', 'consumer_read') THEN
+		IF state = 'none' AND e.function IN ('explain_call', 'events_since', 'consumer_read', 'take_secret') THEN
 			state := 'ok';
 		END IF;
 		got := concat_ws(', ', got, place || ' ' || state);
