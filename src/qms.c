@@ -22,7 +22,8 @@ _PG_init(void)
 {
 	qms_is_preloaded = process_shared_preload_libraries_in_progress;
 	qms_clock_define_settings();
-	qms_bound_init();
+	qms_slot_init();
+	qms_heartbeat_init();
 	qms_session_hint_init();
 	qms_worker_init();
 	MarkGUCPrefixReserved("qms");

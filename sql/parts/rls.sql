@@ -64,6 +64,7 @@ CREATE POLICY tenant ON qms.event FOR SELECT USING (qms_internal.admin_sees(orga
 
 -- Of nobody but the owner; security without a policy shows nothing, whatever is granted.
 ALTER TABLE qms_internal.event_position ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.queue_hours ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.queue_number ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.request ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.signing_key ENABLE ROW LEVEL SECURITY;

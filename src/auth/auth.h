@@ -150,7 +150,7 @@ extern const char *qms_claims_text(Oid session);	/* NULL: they do not count in t
 extern void qms_claims_read(QmsPrincipal *who, const char *text, Oid active);
 
 /* rights.c */
-extern void qms_rights_read(void);
+extern void qms_rights_refresh(void);
 extern uint64 qms_rights_version(void);
 extern uint8 *qms_rights_of(MemoryContext context, QmsRole role, const Jsonb *permissions);
 extern QmsReach qms_rights_reach(const QmsPrincipal *who, QmsFunction *function);

@@ -59,13 +59,8 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 {
 	QmsCall		call = {0};
 	Datum		result;
-	bool		anew = qms_spi_check_installation();
 
-	if (anew)
-	{
-		qms_partition_forget();
-		qms_inval_watch();
-	}
+	(void) qms_installation_check();
 	call.fcinfo = fcinfo;
 	call.function = function;
 	call.result_context = CurrentMemoryContext;
@@ -75,8 +70,7 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not connect to SPI")));
-	if (anew)
-		qms_rights_read();
+	qms_rights_refresh();
 	qms_config_refresh();
 	call.who = function->flags & QMS_AS_HIMSELF ? qms_principal_himself() : qms_principal_current();
 	check_right(&call, function);

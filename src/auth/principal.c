@@ -357,8 +357,7 @@ qms_principal_current(void)
 		principal_context = AllocSetContextCreate(TopMemoryContext, "qms principal",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(principal_context);
-	if (qms_rights_version() == 0)
-		qms_rights_read();
+	qms_rights_refresh();
 	claims = qms_claims_text(session);
 	found.kind_name = kind_names[QMS_NOBODY];
 	found.until = DT_NOEND;

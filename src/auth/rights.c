@@ -77,9 +77,8 @@ reach_by_name(const char *name)
 	return QMS_REACH_NO;
 }
 
-/* Read the table; again after the extension was made anew or updated. */
-void
-qms_rights_read(void)
+static void
+read_rights(void)
 {
 	static QmsPlan plan = QMS_PLAN_NOARGS(
 										  "SELECT function, action, super_admin, admin, app_admin, reception, caller, servicer, display, kiosk, "
@@ -111,6 +110,19 @@ qms_rights_read(void)
 	}
 	nrights = (int) n;
 	version++;
+}
+
+/* Read the table, and again when the extension has been made anew; needs SPI then. */
+void
+qms_rights_refresh(void)
+{
+	static uint64 read_for = 0;
+
+	if (read_for == qms_installation_number())
+		return;
+	read_for = 0;
+	read_rights();
+	read_for = qms_installation_number();
 }
 
 uint64

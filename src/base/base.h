@@ -55,7 +55,7 @@ extern void qms_param_text(QmsParams *p, const char *value);	/* NULL is null */
 extern void qms_param_time(QmsParams *p, TimestampTz value);	/* QMS_NO_TIME is null */
 extern void qms_param_pointer(QmsParams *p, const void *value); /* NULL is null */
 
-extern bool qms_spi_check_installation(void);
+extern void qms_spi_forget_plans(void);
 extern uint64 qms_spi_run(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look_at(QmsPlan *plan, QmsParams *params, Snapshot snapshot);
@@ -132,6 +132,11 @@ extern void qms_row_set_text(QmsRow *row, int c, const char *value);
 extern void qms_row_set_pointer(QmsRow *row, int c, const void *value);
 extern void qms_row_set_interval(QmsRow *row, int c, int64 usec);
 extern void qms_row_copy_value(QmsRow *to, int c, const QmsRow *from, int from_c);
+
+/* ---- installation.c ---- */
+extern bool qms_installation_check(void);
+extern char *qms_installation_version(void);
+extern uint64 qms_installation_number(void);
 
 /* ---- clock.c ---- */
 extern TimestampTz qms_clock_now(void);

@@ -131,19 +131,10 @@ prepare(QmsPlan *plan)
 	prepared_plans = plan;
 }
 
-/*
- * Forget what belongs to an extension that has been dropped and made again in
- * this session: the OIDs of its types are other ones now.  Called before
- * anything of ours is looked up; costs one syscache look-up.
- */
-bool
-qms_spi_check_installation(void)
+/* Forget the kept plans: what they refer to has other OIDs now. */
+void
+qms_spi_forget_plans(void)
 {
-	static Oid	known = InvalidOid;
-	Oid			now = get_namespace_oid(QMS_SCHEMA, false);
-
-	if (now == known)
-		return false;
 	while (prepared_plans != NULL)
 	{
 		QmsPlan    *plan = prepared_plans;
@@ -152,8 +143,6 @@ qms_spi_check_installation(void)
 		SPI_freeplan(plan->plan);
 		plan->plan = NULL;
 	}
-	known = now;
-	return true;
 }
 
 /* Will running this plan make it anew?  A statement of ours is always a single one. */

@@ -182,6 +182,7 @@ extern Jsonb *qms_settings_merge(const Jsonb *old, const Jsonb *changes);
 /* hours.c */
 extern void qms_hours_check_open(QmsQueue *queue, TimestampTz now);
 extern bool qms_hours_is_open(QmsQueue *queue, TimestampTz now, TimestampTz *closes_at, TimestampTz *next_open);
+extern const char *qms_hours_closure(QmsQueue *queue, TimestampTz now);
 extern TimestampTz qms_hours_closing(QmsQueue *queue, TimestampTz at);
 extern DateADT qms_service_day(const QmsQueue *queue, TimestampTz now);
 extern pg_tz *qms_zone_by_name(const char *name);

@@ -17,11 +17,7 @@ current_principal(void)
 {
 	const QmsPrincipal *who;
 
-	if (qms_spi_check_installation())
-	{
-		qms_partition_forget();
-		qms_inval_watch();
-	}
+	(void) qms_installation_check();
 	if (qms_principal_is_known())
 		return qms_principal_current();
 	if (SPI_connect() != SPI_OK_CONNECT)

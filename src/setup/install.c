@@ -188,7 +188,7 @@ qms_take_ownership(PG_FUNCTION_ARGS pg_attribute_unused())
 		if (strcmp(types[i], "function") == 0)
 			run_utility(psprintf("REVOKE ALL ON FUNCTION %s FROM PUBLIC", names[i]));
 	}
-	qms_bound_forget_database();
+	qms_slot_forget_database();
 	qms_worker_extension_changed();
 	if (!qms_is_preloaded)
 		ereport(WARNING,

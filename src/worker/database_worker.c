@@ -4,11 +4,11 @@
  *		transactions, their sleep, what happens when a turn fails.
  */
 #include "worker/worker.h"
+#include "queue/queue.h"
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "commands/dbcommands.h"
-#include "commands/extension.h"
 #include "config/config.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -44,7 +44,10 @@ leave(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
 	if (mine.kind == QMS_PUBLISHER)
 		qms_doorbell_detach();
 	if (mine.kind == QMS_SCHEDULER)
+	{
 		qms_doorbell_stop_listening();
+		qms_heartbeat_forget(mine.database);
+	}
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
 	if (my_slot->pid == MyProcPid)
 	{
@@ -125,14 +128,23 @@ static void
 become_owner(void)
 {
 	SetUserIdAndSecContext(get_role_oid("qms_owner", false), SECURITY_LOCAL_USERID_CHANGE);
-	if (qms_spi_check_installation())
+	if (qms_installation_check())
 	{
 		is_ours = false;
-		qms_partition_forget();
-		qms_inval_watch();
 		qms_scheduler_forget();
 	}
 	qms_config_refresh();
+}
+
+/* Hear, outside of any transaction, that others have changed the configuration. */
+void
+qms_worker_notice_changes(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	StartTransactionCommand();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
 }
 
 void
@@ -146,13 +158,36 @@ qms_worker_commit(void)
 	MemoryContextSwitchTo(turn_context);
 }
 
-/* In a transaction: is the extension here, and of the version of this library? */
+/*
+ * Is the extension here, whole, and of the version of this library?  ACTIVE,
+ * ABSENT, or UNUSABLE with the reason: one that is half upgraded has tables that
+ * this library was not made for.
+ */
+static QmsDatabaseState
+extension_state(char *reason, Size size)
+{
+	char	   *version = qms_installation_version();
+
+	reason[0] = '\0';
+	if (version == NULL)
+		return QMS_DB_ABSENT;
+	if (strcmp(version, QMS_VERSION) != 0)
+		snprintf(reason, size, "The extension is of version %s, the library of version %s.", version, QMS_VERSION);
+	else if (!OidIsValid(get_namespace_oid(QMS_SCHEMA, true)) ||
+			 !OidIsValid(get_namespace_oid(QMS_INTERNAL_SCHEMA, true)))
+		snprintf(reason, size, "The extension has lost its schemas.");
+	else
+		return QMS_DB_ACTIVE;
+	return QMS_DB_UNUSABLE;
+}
+
+/* In a transaction: may we work with the extension?  A probe says why not. */
 bool
 qms_worker_extension_is_here(void)
 {
-	if (!OidIsValid(get_extension_oid("qms", true)) ||
-		!OidIsValid(get_namespace_oid(QMS_SCHEMA, true)) ||
-		!OidIsValid(get_namespace_oid(QMS_INTERNAL_SCHEMA, true)))
+	char		reason[QMS_ERROR_SIZE];
+
+	if (extension_state(reason, sizeof(reason)) != QMS_DB_ACTIVE)
 		return false;
 	become_owner();
 	return true;
@@ -211,12 +246,30 @@ qms_worker_sleep(TimestampTz until)
 	}
 }
 
+/* A database that has the extension gets no workers: say so in the log. */
+static void
+warn(QmsDatabaseState state, const char *database, const char *reason)
+{
+	if (state == QMS_DB_DORMANT)
+		ereport(WARNING,
+				(errcode(ERRCODE_QMS_NOT_ADOPTED),
+				 errmsg("qms is dormant in database \"%s\"", database),
+				 errdetail("%s", reason),
+				 errhint("If this database is to work here, call qms.adopt_database() in it.")));
+	if (state == QMS_DB_UNUSABLE)
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("qms does no background work in database \"%s\"", database),
+				 errdetail("%s", reason),
+				 errhint("Run ALTER EXTENSION qms UPDATE in it; if it is the library that is older, restart the server.")));
+}
+
 /* Look whether the extension is here, and whether it is ours to work in. */
 static void
 probe(void)
 {
-	QmsDatabaseState state = QMS_DB_ABSENT;
-	char		reason[QMS_ERROR_SIZE] = "";
+	QmsDatabaseState state;
+	char		reason[QMS_ERROR_SIZE];
 	char	   *name;
 	uint32		changes;
 	bool		current;
@@ -226,8 +279,12 @@ probe(void)
 	LWLockRelease(qms_worker_shared->lock);
 	qms_worker_begin();
 	name = MemoryContextStrdup(turn_context, get_database_name(MyDatabaseId));
-	if (qms_worker_extension_is_here())
+	state = extension_state(reason, sizeof(reason));
+	if (state == QMS_DB_ACTIVE)
+	{
+		become_owner();
 		state = qms_adoption_state(reason, sizeof(reason));
+	}
 	qms_worker_commit();
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
 	/* Has something been committed meanwhile?  What we saw may be out of date: another probe. */
@@ -242,12 +299,8 @@ probe(void)
 		qms_worker_wake(my_database, QMS_SCHEDULER);
 	}
 	LWLockRelease(qms_worker_shared->lock);
-	if (state == QMS_DB_DORMANT && current)
-		ereport(WARNING,
-				(errcode(ERRCODE_QMS_NOT_ADOPTED),
-				 errmsg("qms is dormant in database \"%s\"", name),
-				 errdetail("%s", reason),
-				 errhint("If this database is to work here, call qms.adopt_database() in it.")));
+	if (current)
+		warn(state, name, reason);
 }
 
 /* A failed turn: say what it was, clean up, and wait a little longer each time. */
@@ -296,6 +349,9 @@ turn_if_ours(TimestampTz (*turn) (void))
 {
 	if (!is_ours)
 	{
+		/* Before looking: whoever makes it ours afterwards rings again. */
+		TimestampTz rung_at = mine.kind == QMS_PUBLISHER ? qms_doorbell_heard() : 0;
+
 		qms_worker_begin();
 		if (!qms_worker_extension_is_here())
 		{
@@ -304,6 +360,11 @@ turn_if_ours(TimestampTz (*turn) (void))
 		}
 		is_ours = qms_adoption_is_ours();
 		qms_worker_commit();
+		if (my_slot->waiting_since == 0)
+			my_slot->waiting_since = rung_at;
+		/* Nothing waits in a database that is nobody's, whatever was in it before. */
+		if (!is_ours)
+			my_slot->waiting_since = my_slot->oldest_due = 0;
 	}
 	return is_ours ? turn() : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 600000);
 }

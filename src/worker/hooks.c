@@ -9,6 +9,7 @@
  * or not.
  */
 #include "worker/worker.h"
+#include "queue/queue.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -18,6 +19,7 @@
 #include "catalog/pg_extension.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
+#include "commands/user.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
@@ -221,6 +223,23 @@ database_of(Node *statement)
 	}
 }
 
+/* Is the extension among what these roles own?  Superusers count as owners. */
+static bool
+owned_by(List *roles)
+{
+	Oid			extension = get_extension_oid("qms", true);
+	ListCell   *cell;
+
+	if (!OidIsValid(extension))
+		return false;
+	foreach(cell, roleSpecsToIds(roles))
+	{
+		if (pg_extension_ownercheck(extension, lfirst_oid(cell)))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Does the command take strong locks on our tables one by one, as DROP and ALTER
  * EXTENSION do?  A worker in the middle of them would be a deadlock.
@@ -230,6 +249,8 @@ changes_extension(Node *statement)
 {
 	ListCell   *cell;
 
+	if (IsA(statement, DropOwnedStmt))
+		return owned_by(((DropOwnedStmt *) statement)->roles);
 	if (IsA(statement, AlterExtensionStmt))
 		return strcmp(((AlterExtensionStmt *) statement)->extname, "qms") == 0;
 	if (!IsA(statement, DropStmt) || ((DropStmt *) statement)->removeType != OBJECT_EXTENSION)
@@ -243,10 +264,9 @@ changes_extension(Node *statement)
 }
 
 static bool
-commits_prepared(Node *statement)
+ends_prepared(Node *statement, TransactionStmtKind kind)
 {
-	return IsA(statement, TransactionStmt) &&
-		((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED;
+	return IsA(statement, TransactionStmt) && ((TransactionStmt *) statement)->kind == kind;
 }
 
 /* What was prepared may have made the extension; its session could not tell at PREPARE. */
@@ -309,7 +329,11 @@ make_room(Node *statement)
 	if (OidIsValid(database) && may_command(statement, database))
 		block(database);
 	if (changes_extension(statement) && may_change_extension())
+	{
 		block(MyDatabaseId);
+		/* After an update it may be of the version of this library now, or not any more. */
+		qms_worker_extension_changed();
+	}
 }
 
 static void
@@ -317,7 +341,8 @@ see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
 			DestReceiver *dest, QueryCompletion *qc)
 {
-	bool		prepared = commits_prepared(pstmt->utilityStmt);
+	bool		committed = ends_prepared(pstmt->utilityStmt, TRANS_STMT_COMMIT_PREPARED);
+	bool		rolled_back = ends_prepared(pstmt->utilityStmt, TRANS_STMT_ROLLBACK_PREPARED);
 
 	/* Not for statements of an aborted transaction, such as ROLLBACK. */
 	if (qms_worker_shared != NULL && IsTransactionState() && !RecoveryInProgress())
@@ -326,7 +351,13 @@ see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		prev_utility_hook(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	else
 		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-	if (prepared)
+	if (rolled_back)
+	{
+		/* Who came and went by it has been counted already (queue/bucket.c). */
+		qms_slot_note_doubt();
+		qms_doorbell_poke_scheduler();
+	}
+	if (committed)
 	{
 		qms_doorbell_ring();
 		qms_doorbell_wake_scheduler(QMS_WAKE_ALL, DT_NOEND);

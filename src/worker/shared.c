@@ -5,6 +5,7 @@
  */
 #include "worker/worker.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -163,6 +164,7 @@ qms_worker_record_error(QmsWorkerSlot *worker, const char *message)
 {
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
 	worker->error_at = GetCurrentTimestamp();
-	strlcpy(worker->error, message, QMS_ERROR_SIZE);
+	/* Whole characters only, or nobody with another encoding can read the status. */
+	strlcpy(worker->error, message, pg_mbcliplen(message, strlen(message), QMS_ERROR_SIZE - 1) + 1);
 	LWLockRelease(qms_worker_shared->lock);
 }

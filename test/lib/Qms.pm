@@ -9,6 +9,7 @@ package Qms;
 use strict;
 use warnings;
 
+use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -20,7 +21,8 @@ our $timeout = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 180;
 # node(NAME, [\%option,] SETTING...): a started server with the settings of test/qms.conf and then
 # ours, and the extension in database postgres.  Options: init => [arguments of ->init],
 # preload => 0 leaves shared_preload_libraries out, extension => 0 leaves CREATE EXTENSION out,
-# start => 0 leaves the server stopped (and so without the extension).
+# start => 0 leaves the server stopped (and so without the extension); install_path => where its
+# programs are, see installation().
 sub node
 {
 	my ($name, @settings) = @_;
@@ -30,7 +32,7 @@ sub node
 	my $conf = slurp_file('test/qms.conf');
 	$conf =~ s/^shared_preload_libraries\b.*\n//m unless $option{preload};
 
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = PostgreSQL::Test::Cluster->new($name, $option{install_path} ? (install_path => $option{install_path}) : ());
 	$node->init(@{ $option{init} });
 	$node->append_conf('postgresql.conf', join("\n", $conf, @settings) . "\n");
 	return $node unless $option{start};
@@ -38,6 +40,32 @@ sub node
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION qms') if $option{extension};
 	return $node;
+}
+
+# installation(): a copy of the programs, with a folder of extensions that a test may write to; the
+# install_path for node(), and that folder.  Nothing if this PostgreSQL cannot be moved.
+sub installation
+{
+	my %real;
+
+	foreach my $what (qw(bindir sharedir pkglibdir))
+	{
+		chomp($real{$what} = `${\ ($ENV{PG_CONFIG} || 'pg_config')} --$what`);
+	}
+	my ($common) = "$real{bindir}\0$real{sharedir}\0$real{pkglibdir}" =~ m{^(/(?:[^/\0]+/)*)[^\0]*\0\1[^\0]*\0\1} or return;
+	my $top = PostgreSQL::Test::Utils::tempdir() . '/';
+	my %copy = map { $_ => $top . substr($real{$_}, length $common) } keys %real;
+
+	# A program finds its files by where it is itself, links resolved: these are copied.
+	system('mkdir', '-p', $copy{bindir}, "$copy{sharedir}/extension", dirname($copy{pkglibdir})) == 0 or die "mkdir: $!";
+	system('cp', (map { "$real{bindir}/$_" } qw(postgres initdb pg_ctl)), $copy{bindir}) == 0 or die "cp: $!";
+	foreach my $file (glob("$real{bindir}/*"), glob("$real{sharedir}/*"), glob("$real{sharedir}/extension/*"), $real{pkglibdir})
+	{
+		my $place = $top . substr($file, length $common);
+
+		-e $place or symlink $file, $place or die "$place: $!";
+	}
+	return (dirname($copy{bindir}), "$copy{sharedir}/extension");
 }
 
 # poll(CODE [, SECONDS]): call CODE until it answers true; that answer, or nothing when time is up.

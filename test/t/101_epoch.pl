@@ -191,6 +191,8 @@ my $standby = PostgreSQL::Test::Cluster->new('epoch_standby');
 $standby->init_from_backup($primary, 'backup', has_streaming => 1);
 $standby->start;
 change('before promotion');
+# What is committed asynchronously is sent when it is on disk, which nobody else would see to for ten seconds.
+$ask->('CHECKPOINT');
 $primary->wait_for_catchup($standby, 'replay');
 my $workers = q{SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'qms%'};
 is($standby->safe_psql('postgres', $workers), '0', 'a standby runs no worker');

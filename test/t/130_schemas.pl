@@ -3,13 +3,15 @@ use strict;
 use warnings;
 
 use lib 'test/lib';
+use Clock;
 use IPC::Run qw(start);
 use PostgreSQL::Test::Utils;
 use Qms;
 use Test::More;
 
 my $folder = 'contrib-docs/events';
-my $node = Qms::node('schemas', 'qms.workers = on');
+# Noon in the town of the fixture, far from the end of its day; it stands still until it is moved.
+my $node = Qms::node('schemas', 'qms.workers = on', q{qms.mock_now = '2030-05-06 12:00+02'});
 
 sub ask
 {
@@ -30,9 +32,20 @@ sub faults
 }
 
 command_ok([ 'psql', '-X', '-d', $node->connstr('postgres'), '-f', 'test/fixtures/events.sql' ], 'every kind of event is made');
+is(ask(q{SELECT count(*) FROM qms.event WHERE actor_kind = 'system'}), '0', 'nothing is due yet');
+Clock->new($node)->at('2030-05-06 12:00:01+02');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.no_show' AND actor_kind = 'system'}, 'the scheduler has ended a call');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.resumed' AND actor_kind = 'system'}, 'the scheduler has ended a hold');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.held' AND actor_kind = 'system'}, 'and another one, of somebody who is at a counter');
+# Opening hours: what a closure says of a queue that is open and of one that is paused.
+ask(q{SELECT FROM qms.create_branch(1, 'Shut') b, qms.create_queue('Up', b.branch_id);
+	SELECT FROM qms.branch b, qms.create_queue('Idle', b.branch_id) q, qms.pause_queue(q.queue_id) WHERE b.name = 'Shut';
+	SELECT FROM qms.branch b, qms.add_closure(b.branch_id, tstzrange(now() - interval '1 h', now() + interval '1 h'), 'leak') WHERE b.name = 'Shut'});
+my $by_hours = q{SELECT string_agg(kind || ' ' || (data ? 'until') || coalesce(' ' || (data->>'reason'), ''), ', ' ORDER BY event_id) FROM qms.event
+	JOIN qms.branch b USING (branch_id) WHERE b.name = 'Shut' AND data->>'by' = 'hours'};
+Qms::wait_for($node, $by_hours, 'a closure closes queues', 'queue.closed true leak, queue.closed true leak');
+ask(q{SELECT FROM qms.delete_closure((SELECT closure_id FROM qms.closure WHERE reason = 'leak'))});
+Qms::wait_for($node, $by_hours, 'and its end opens them', 'queue.closed true leak, queue.closed true leak, queue.opened false, queue.paused false');
 ask(q{SELECT FROM qms.create_consumer('all', from_oldest => true)});
 Qms::wait_for($node, q{SELECT (SELECT count(*) FROM qms.consumer_read('all', 10000)) = (SELECT count(*) FROM qms.event)}, 'everything is published');
 

@@ -67,10 +67,10 @@ COMMENT ON COLUMN qms_internal.request.arguments_hash IS 'Hash of all other argu
 COMMENT ON COLUMN qms_internal.request.answer IS 'Columns of the answer as text, tokens left out; null: no row.';
 COMMENT ON COLUMN qms_internal.request.created_at IS 'When it was called.';
 
-COMMENT ON TABLE qms_internal.ticket_seen IS 'Last sign of life of ticket holders, flushed in batches; kept apart so that it never writes to qms.ticket.';
+COMMENT ON TABLE qms_internal.ticket_seen IS 'Last sign of life of ticket holders, written in batches by the scheduler, some ten seconds late; kept apart so that it never writes to qms.ticket.';
 COMMENT ON COLUMN qms_internal.ticket_seen.ticket_id IS 'Ticket.';
 COMMENT ON COLUMN qms_internal.ticket_seen.organization_id IS 'Organization that the row belongs to.';
-COMMENT ON COLUMN qms_internal.ticket_seen.seen_at IS 'Last heartbeat.';
+COMMENT ON COLUMN qms_internal.ticket_seen.seen_at IS 'Last heartbeat that has been written; a later one may be in shared memory.';
 
 COMMENT ON TABLE qms_internal.signing_key IS 'Keys that tokens are made and checked with. Whoever reads them can forge tokens.';
 COMMENT ON COLUMN qms_internal.signing_key.signing_key_id IS 'Id.';
