@@ -4,6 +4,7 @@
  */
 #include "qms.h"
 
+#include "auth/auth.h"
 #include "base/base.h"
 #include "queue/queue.h"
 #include "worker/worker.h"
@@ -24,6 +25,8 @@ _PG_init(void)
 	qms_clock_define_settings();
 	qms_slot_init();
 	qms_heartbeat_init();
+	qms_seal_define_settings();
+	qms_refusal_define_settings();
 	qms_session_hint_init();
 	qms_worker_init();
 	MarkGUCPrefixReserved("qms");

@@ -67,5 +67,8 @@ ALTER TABLE qms_internal.event_position ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.queue_hours ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.queue_number ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.request ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.customer_ticket ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.wiped ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.reseal ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.signing_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.ticket_seen ENABLE ROW LEVEL SECURITY;

@@ -27,12 +27,13 @@ static QmsUse organization_uses[] = {
 	"Application", "still belongs to it.", "Delete its branches and applications first."}
 };
 
-/* A time zone is needed: branches without one use it. */
+/* A time zone is needed: branches without one use it.  Settings of which we know what they mean are checked. */
 static void
 check_organization(QmsSetup *setup)
 {
 	int			zone = qms_setup_column(setup, "time_zone");
 
+	(void) qms_settings_retention(qms_setup_jsonb(setup->row, qms_setup_column(setup, "settings")));
 	if (qms_row_isnull(setup->row, zone))
 	{
 		if (setup->old != NULL)
@@ -87,6 +88,7 @@ organization_written(QmsSetup *setup)
 	if (!setup->creating)
 		return;
 	qms_token_ensure_key();
+	qms_seal_ensure_keys();
 	make_regular_class(setup);
 	mark_instance(setup);
 }

@@ -73,4 +73,14 @@ extern void qms_run_retention(QmsTaskRun *run, int64 which);
 extern void qms_plan_requests(QmsTaskRun *run);
 extern void qms_run_requests(QmsTaskRun *run, int64 item);
 
+/* privacy.c */
+extern void qms_plan_refusals(QmsTaskRun *run);
+extern void qms_run_refusals(QmsTaskRun *run, int64 item);
+extern void qms_plan_old_tickets(QmsTaskRun *run);
+extern void qms_run_old_tickets(QmsTaskRun *run, int64 queue_id);
+extern void qms_plan_old_customers(QmsTaskRun *run);
+extern void qms_run_old_customers(QmsTaskRun *run, int64 organization_id);
+extern void qms_plan_reseal(QmsTaskRun *run);
+extern void qms_run_reseal(QmsTaskRun *run, int64 item);
+
 #endif							/* QMS_TASKS_H */

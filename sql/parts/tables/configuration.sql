@@ -272,6 +272,7 @@ CREATE TABLE qms.customer (
 	organization_id bigint NOT NULL REFERENCES qms.organization,
 	name text,
 	contact jsonb,
+	find text[] NOT NULL DEFAULT '{}',
 	language text,
 	external_subject text,
 	metadata jsonb NOT NULL DEFAULT '{}',
