@@ -21,6 +21,7 @@ my %type = map { $_ => 1 } qw(text bigint int integer smallint boolean bool json
 my %no_table = map { $_ => 1 } qw(lateral unnest select values only of set skip nowait now btree hash gin gist brin);
 
 my @faults;
+my %of_file;					# names that some statement of the file makes WITH, for pieces in macros
 
 sub fault
 {
@@ -33,7 +34,7 @@ sub fault
 sub check_sql
 {
 	my ($file, $line, $sql) = @_;
-	my %local;
+	my %local = %of_file;
 
 	$sql =~ s/E?'(?:[^']|'')*'/''/g;
 	$sql =~ s/%%/%/g;
@@ -86,6 +87,7 @@ sub check_c
 {
 	my ($file, $text) = @_;
 
+	%of_file = map { lc $_ => 1 } $text =~ /\bWITH (\w+) AS \(/g;
 	# Comments and messages are no SQL; their lines stay.
 	$text =~ s{(/\*.*?\*/)}{ $1 =~ tr/\n//cdr }gse;
 	$text =~ s{\b(?:err(?:msg|detail|hint)(?:_plural|_internal)?|elog|refuse\w*|bad_\w+|SETTING)(\((?:[^()"]++|"(?:[^"\\]|\\.)*+"|(?1))*\))}{ $1 =~ tr/\n//cdr }gse;
@@ -106,6 +108,7 @@ sub check_sql_file
 {
 	my ($file, $text) = @_;
 
+	%of_file = ();
 	$text =~ s{(/\*.*?\*/)}{ $1 =~ tr/\n//cdr }gse;
 	$text =~ s{--.*}{}g;
 	$text =~ s/^\\.*$//mg;

@@ -55,8 +55,8 @@ sub ask { return $node->safe_psql('postgres', $_[0]) }
 is(ask(q{SELECT oid::regprocedure FROM pg_proc WHERE pronamespace IN ('qms'::regnamespace, 'qms_internal'::regnamespace) AND prosecdef
 	AND (prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') OR proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp'] OR proowner <> 'qms_owner'::regrole OR proacl IS NULL OR array_to_string(proacl, ' ') ~ '(^| )=')}), '',
 	'functions with rights of the owner: in C, with a pinned search_path, not for PUBLIC');
-is(ask(q{SELECT oid::regprocedure FROM pg_proc WHERE pronamespace IN ('qms'::regnamespace, 'qms_internal'::regnamespace) AND NOT prosecdef AND proconfig IS NULL AND provolatile <> 'i' AND prorettype <> 'trigger'::regtype AND proname NOT IN ('may_call', 'make_roles')}), '',
-	'no other function reads anything, but triggers, the one of the pick and the one of the installation');
+is(ask(q{SELECT p.oid::regprocedure, a.grantee::regrole FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE p.pronamespace IN ('qms'::regnamespace, 'qms_internal'::regnamespace)
+	AND NOT p.prosecdef AND p.provolatile <> 'i' AND a.grantee <> p.proowner}), '', 'what has no rights of the owner and is more than arithmetic is for nobody else');
 is(ask(q{SELECT oid::regclass FROM pg_class WHERE relnamespace IN ('qms'::regnamespace, 'qms_internal'::regnamespace) AND relkind = 'v' AND (relowner <> 'qms_owner'::regrole OR NOT coalesce(reloptions, '{}') && '{security_barrier=true,security_invoker=true}')}), '',
 	'views are barriers and belong to qms_owner');
 is(ask(q{SELECT rolname FROM pg_roles WHERE rolname ~ '^qms_' AND (rolsuper OR rolcanlogin OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)}), '', 'no role of qms can log in or has rights of its own');
