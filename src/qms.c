@@ -22,6 +22,9 @@ _PG_init(void)
 {
 	qms_is_preloaded = process_shared_preload_libraries_in_progress;
 	qms_clock_define_settings();
+	qms_address_define_settings();
+	qms_limit_init();
+	qms_seen_init();
 	qms_key_file_define_setting();
 	qms_sign_in_init();
 	qms_slot_init();

@@ -27,6 +27,18 @@ CREATE TABLE qms.permission (
 );
 INSERT INTO qms.permission VALUES
 	-- function                 action                    super_admin  admin        app_admin    reception    caller       servicer     display      kiosk        customer     application
+	('create_api_key',         'api_key.create',         'all',       'yes',       'own',       'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('revoke_api_key',         'api_key.revoke',         'all',       'yes',       'own',       'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('rotate_api_key',         'api_key.rotate',         'all',       'yes',       'own',       'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('authenticate_api_key',   'api_key.authenticate',   'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
+	('exchange_api_key',       'api_key.exchange',       'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
+	('create_device',          'device.create',          'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('exchange_device_key',    'device.exchange',        'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
+	('pair_device',            'device.pair',            'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
+	('renew_pairing_code',     'device.renew',           'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('revoke_device',          'device.revoke',          'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('organization_setting_keys', 'organization.setting_keys','all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
+	('my_address',             'principal.address',      'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
 	('create_application',     'application.create',     'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('delete_application',     'application.delete',     'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('update_application',     'application.update',     'all',       'yes',       'own',       'no',        'no',        'no',        'no',        'no',        'no',        'no'),

@@ -107,30 +107,38 @@ qms_sign_in_status(const char *error, int32 retry_after)
 }
 
 /*
- * The limits of how often somebody may try.  Taken first, because what is taken
- * there stays taken, also when the caller rolls back.
- *
- * STAND-IN: always allowed, until qms_limit_take() of auth/limit.c is there.
+ * The limits of how often somebody may try, from an address and as somebody
+ * (NULL: nobody in particular).  Taken first, because what is taken there stays
+ * taken, also when the caller rolls back.  Who acts directly is not limited.
  */
 bool
 qms_sign_in_limited(QmsSignInKind kind, int64 organization_id, const bytea *who, int32 *retry_after)
 {
-	(void) kind;
-	(void) organization_id;
-	(void) who;
+	QmsLimitKind limit = kind == QMS_BY_PASSWORD ? QMS_LIMIT_LOGIN : QMS_LIMIT_OTP;
+	int64		usec;
+	char	   *key;
+
 	*retry_after = 0;
-	return false;
+	if (qms_principal_current()->kind == QMS_SUPERUSER)
+		return false;
+	if (qms_limit_take_address(limit, organization_id, &usec))
+	{
+		if (who == NULL)
+			return false;
+		key = palloc0(2 * VARSIZE_ANY_EXHDR(who) + 1);
+		hex_encode(VARDATA_ANY(who), VARSIZE_ANY_EXHDR(who), key);
+		if (qms_limit_take(limit, organization_id, psprintf("who:%s", key), &usec))
+			return false;
+	}
+	*retry_after = (int32) Min((usec + USECS_PER_SEC - 1) / USECS_PER_SEC, PG_INT32_MAX);
+	return true;
 }
 
-/*
- * The address of who signs in; NULL: not known.
- *
- * STAND-IN: not known, until qms_client_address() of auth/address.c is there.
- */
+/* The address of who signs in; NULL: not known. */
 const char *
 qms_sign_in_address(void)
 {
-	return NULL;
+	return qms_client_address();
 }
 
 /* Whole seconds, at least 1 while it is not there. */

@@ -42,6 +42,26 @@ compute_secret(const QmsSigningKey *key, int64 organization_id, int64 visit_id, 
 	memcpy(out, digest, QMS_TOKEN_SECRET_SIZE);
 }
 
+/*
+ * HMAC-SHA256 of a message that is no ticket's: those are 24 bytes, of which the
+ * first is 0, and messages are texts.
+ */
+bool
+qms_token_hmac(int *kid, const void *message, size_t size, uint8 *digest)
+{
+	const QmsSigningKey *key = qms_signing_key_find("ticket_token", *kid);
+	unsigned int length = 0;
+
+	if (key == NULL)
+		return false;
+	*kid = key->kid;
+	if (HMAC(EVP_sha256(), key->secret, key->size, message, size, digest, &length) == NULL || length != QMS_HMAC_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not compute a hash")));
+	return true;
+}
+
 int64
 qms_token_new_nonce(void)
 {

@@ -9,6 +9,7 @@
 #include "qms.h"
 
 #include "executor/spi.h"
+#include "utils/inet.h"
 #include "utils/jsonb.h"
 #include "utils/relcache.h"
 #include "utils/timestamp.h"
@@ -182,6 +183,21 @@ extern void qms_inval_watch(void);
 extern uint64 qms_inval_generation(void);
 extern void qms_inval_sessions(void);
 extern void (*qms_inval_hook) (Relation rel);
+
+/* ---- network.c: addresses of clients, and networks ---- */
+typedef struct QmsNetwork
+{
+	bool		is_v6;
+	int			bits;			/* an address has all of them */
+	uint8		bytes[16];
+} QmsNetwork;
+
+extern bool qms_network_parse(const char *text, QmsNetwork *network);
+extern bool qms_network_is_address(const QmsNetwork *network);
+extern void qms_network_of_inet(const inet *value, QmsNetwork *network);
+extern bool qms_network_contains(const QmsNetwork *network, const QmsNetwork *address);
+extern char *qms_network_text(const QmsNetwork *network);
+extern void qms_network_cut(QmsNetwork *network, int bits);
 
 /* ---- json.c: objects written key by key ---- */
 typedef struct QmsJson

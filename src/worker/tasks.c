@@ -170,5 +170,6 @@ const QmsTask qms_tasks[] = {
 	{"old_tickets", 0, true, NULL, qms_plan_old_tickets, qms_run_old_tickets},
 	{"old_customers", 0, true, NULL, qms_plan_old_customers, qms_run_old_customers},
 	{"reseal", 0, true, NULL, qms_plan_reseal, qms_run_reseal},
+	{"last_seen", QMS_WAKE_TIMERS, false, NULL, qms_plan_last_seen, qms_run_last_seen},
 	{NULL, 0, false, NULL, NULL, NULL}
 };
