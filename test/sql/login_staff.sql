@@ -353,6 +353,20 @@ SELECT * FROM qms.take_secret(1);
 RESET SESSION AUTHORIZATION;
 RESET request.jwt.claims;
 
+-- The limits count also what is rolled back; who acts directly is not limited.
+SET SESSION AUTHORIZATION login_web;
+SET ROLE qms_customer;
+SELECT error, retry_after FROM qms.login('otto', 'wrong', 'two');
+BEGIN;
+SELECT a.error, a.retry_after FROM generate_series(1, 3) n, qms.login('otto', 'wrong' || n, 'two') a;
+ROLLBACK;
+SELECT error, retry_after FROM qms.login('otto', 'wrong', 'two');
+SELECT error, retry_after FROM qms.login('otto', 'wrong', 'two');
+SELECT error, retry_after FROM qms.login('phantom', 'wrong', 'two');
+RESET SESSION AUTHORIZATION;
+SELECT count(*), max(failures) AS failures FROM qms_internal.login_attempt WHERE organization_id = :two;
+SELECT error FROM qms.login('otto', 'correct horse battery', 'two');
+
 -- Ended even in a transaction that began before the login.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) FROM qms.staff;
