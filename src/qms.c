@@ -4,8 +4,7 @@
  */
 #include "qms.h"
 
-#include "auth/auth.h"
-#include "base/base.h"
+#include "access/access.h"
 #include "queue/queue.h"
 #include "worker/worker.h"
 
@@ -23,6 +22,11 @@ _PG_init(void)
 {
 	qms_is_preloaded = process_shared_preload_libraries_in_progress;
 	qms_clock_define_settings();
+	qms_address_define_settings();
+	qms_limit_init();
+	qms_seen_init();
+	qms_key_file_define_setting();
+	qms_sign_in_init();
 	qms_slot_init();
 	qms_heartbeat_init();
 	qms_seal_define_settings();

@@ -372,9 +372,11 @@ QMS_FUNCTION(join_queue, QMS_ACT_JOIN, QMS_MUTATES)
 				 errmsg("queue %lld needs a subject", (long long) queue->queue_id),
 				 errdetail("Its setting subject_required gives each subject one place."),
 				 errhint("Give subject => a text that names the person.")));
+	qms_limit_join(call, queue->organization_id, request.subject);
 	existing = place_of_subject(&request);
 	if (existing != NULL)
 		return answer_existing(call, queue, existing);
+	qms_limit_create(call, queue->organization_id, request.subject);
 	if (request.visit_id != 0)
 	{
 		qms_lock(QMS_LOCK_VISIT, request.visit_id, true);

@@ -72,6 +72,12 @@ extern void qms_plan_retention(QmsTaskRun *run);
 extern void qms_run_retention(QmsTaskRun *run, int64 which);
 extern void qms_plan_requests(QmsTaskRun *run);
 extern void qms_run_requests(QmsTaskRun *run, int64 item);
+extern void qms_plan_last_seen(QmsTaskRun *run);
+extern void qms_run_last_seen(QmsTaskRun *run, int64 item);
+
+/* secrets.c */
+extern void qms_plan_secrets(QmsTaskRun *run);
+extern void qms_run_secrets(QmsTaskRun *run, int64 which);
 
 /* privacy.c */
 extern void qms_plan_refusals(QmsTaskRun *run);

@@ -20,10 +20,12 @@ my %argument = (
 	'blind' => 'staff see no personal data and may not choose',
 	'branch_id' => 'branch',
 	'branch_ids' => 'only these branches; `{}`: all of the organization',
+	'api_key_id' => 'API key',
 	'application_ids' => 'only these applications; `{}`: all',
 	'branch_slug' => 'slug of the branch',
 	'challenge' => 'handed to the join hook, once there is one',
 	'closure_id' => 'closure',
+	'pair_device.code' => 'what was typed, such as `K7PW-9QXM`',
 	'code' => 'short code of your own, unique in the organization',
 	'contact' => 'ways to reach the person, `{"kind": "address"}`; at most 16 kB',
 	'counter_id' => 'counter',
@@ -31,15 +33,20 @@ my %argument = (
 	'credit' => 'how much earlier it counts as having come (interval, no months)',
 	'customer_class' => 'name of a customer class of the organization',
 	'customer_class_id' => 'customer class',
+	'device_id' => 'device',
 	'display_name' => 'name that others see',
 	'during' => 'from when to when, a range of moments',
 	'elapsed' => 'time since the release began (interval, no months)',
 	'expected_duration' => 'how long the service takes as a rule (interval, up to 366 days); wait figures come from it',
+	'expires_in' => 'how long from now it is good for, such as `1 year`; null: for ever, or as before',
 	'finish_current' => '`completed`, `no_show` or `left`: end the current ticket first; null: there must be none',
+	'functions' => 'names of functions that it may call; null: all that applications may',
 	'hold_kind' => '`staff`, `parked`, `deferred`, `away`, `not_arrived` or `offline`',
 	'hours' => '`{"mon": [["08:00", "12:00"]], ...}`, local time; null or `{}`: always open',
 	'is_default' => 'whether those who name branch and service only come to this queue',
+	'key' => 'the key, all of it',
 	'kind' => '`counter` or `release`',
+	'create_device.kind' => '`display`, `kiosk` or `speaker`',
 	'bind_role.kind' => '`admin`, `kiosk`, `display` or `customer`; null: from staff_id or application_id',
 	'language' => 'language to call and answer in, a tag such as `de`',
 	'max_active' => 'how many may be inside at a time; null or 0: no limit',
@@ -59,6 +66,7 @@ my %argument = (
 	'organization_id' => 'organization',
 	'organization_slug' => 'slug of the organization',
 	'outcome' => 'how it went, in a word of your own',
+	'overlap' => 'how long the old key is let in, 0 to 90 days',
 	'permissions' => 'permissions beyond the role, a JSON object',
 	'place' => '`credit` (by arrival and credit), `first` or `last`',
 	'places' => 'how many people go first, 1 to 1,000',
@@ -70,6 +78,9 @@ my %argument = (
 	'query' => 'piece of a number, subject, contact or note',
 	'queue_id' => 'queue',
 	'queue_ids' => 'create_counter: counter queues of the branch that it serves; staff: only with these queues, `{}`: all',
+	'create_api_key.queue_ids' => 'queues of the organization that it is for; null: the waiting rooms of the application',
+	'create_api_key.name' => 'name that people read, unique among the keys of the application',
+	'create_device.name' => 'name that people read, unique among the devices of the branch',
 	'rate' => 'release rate such as `30/min`',
 	'reason' => 'why, in words',
 	'release_pool_id' => 'release pool; in update_queue 0 takes the queue out',
@@ -84,6 +95,8 @@ my %argument = (
 	'service_offer_id' => 'offer of a service by a queue',
 	'settings' => 'JSON object; updates are merged, a key with null is removed',
 	'create_queue.settings' => 'JSON object, see [settings of a queue](#settings-of-a-queue)',
+	'create_organization.settings' => 'JSON object, see [settings of an organization](#settings-of-an-organization)',
+	'update_organization.settings' => 'JSON object that is merged, see [settings of an organization](#settings-of-an-organization); null puts a default back',
 	'update_queue.settings' => 'JSON object that is merged, see [settings of a queue](#settings-of-a-queue); null puts a default back',
 	'since' => 'only those that joined from this moment on; null: open ones and those of today',
 	'skills' => 'what he can do',
@@ -141,6 +154,8 @@ my %sqlstate = (
 	QM101 => ['not found', 'an id or name that was never there, has been deleted, or belongs to another organization', 'check the id, and the organization of the role that asks'],
 	QM201 => ['no principal', 'the role of the session belongs to no organization', 'bind it with bind_role'],
 	QM202 => ['unsafe role', 'a role is more powerful than it may be: a group of qms that can log in, or a superuser that is to be bound', 'use another role, or take its rights away'],
+	QM220 => ['too many requests', 'more than a limit of the organization allows; status 429 with Retry-After through PostgREST', 'wait as long as the hint says, or raise the limit'],
+	QM221 => ['two credentials', 'a request has both a token and an API key; status 400 through PostgREST', 'send one of them'],
 	QM301 => ['queue closed', 'the queue takes no tickets', 'staff open it with open_queue'],
 	QM302 => ['queue paused', 'the queue takes no tickets for the moment', 'try again later; staff continue it with open_queue'],
 	QM303 => ['queue full', 'as many wait as max_waiting allows', 'the hint is the overflow_hint of the queue, if it has one'],
@@ -168,6 +183,7 @@ my %sqlstate = (
 	QM415 => ['direct change', 'DELETE, TRUNCATE or a change of id on `qms.ticket`', 'call the function that ends a ticket'],
 	QM416 => ['in use', 'something else still needs what is to be deleted', 'the detail names it'],
 	QM501 => ['invalid token', 'no ticket belongs to the token, or its key has expired; one error for every reason', 'use the token that join_queue answered'],
+	QM520 => ['invalid key', 'an API key or device key is unknown, malformed, expired or revoked; one error for every reason; status 401 through PostgREST', 'a new key'],
 	QM601 => ['request reused', 'request_id was used with other arguments', 'a new request_id for each new request'],
 	QM701 => ['unknown setting', 'no setting of that name for this kind of queue', 'queue_setting_keys lists them'],
 	QM702 => ['invalid setting', 'a value of the wrong kind or out of range', 'the hint tells what is expected'],
@@ -194,7 +210,7 @@ Everything is in schema `qms` and called by name: `qms.call_next(counter_id => 7
 END
 
 my %title = (
-	'tickets.sql' => 'Tickets', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
+	'tickets.sql' => 'Tickets', 'keys.sql' => 'API keys and devices', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
 	'ticket_number.sql' => 'Functions of types', 'ticket_token.sql' => 'Functions of types', 'release_rate.sql' => 'Functions of types');
 my %section_of;
 $section_of{$_} = 'Customers' for qw(join_queue ticket_status visit_status leave_queue defer_ticket heartbeat);
@@ -375,6 +391,9 @@ sub document
 	$text .= "## Settings of a queue\n\nKeys of `settings` in create_queue and update_queue; `qms.queue_setting_keys()` answers the same. Durations are interval texts such as `\"90 s\"`, or numbers of seconds.\n\n| key | kind | unit | default | applies to | |\n|---|---|---|---|---|---|\n";
 	$text .= sprintf("| `%s` | %s | %s | %s | %s | %s |\n", map { cell($_) } @$_{qw(key kind unit default_value applies_to description)})
 	  foreach rows($query, 'SELECT * FROM qms.queue_setting_keys()');
+	$text .= "\n## Settings of an organization\n\nKeys of `settings` in create_organization and update_organization; `qms.organization_setting_keys()` answers the same. A limit is a number and a span of time: so many at once, refilled evenly over that time; `off` is no limit. Other keys are your own, unless they begin with `limit_`, `api_` or `device_`.\n\n| key | kind | default | |\n|---|---|---|---|\n";
+	$text .= sprintf("| `%s` | %s | %s | %s |\n", map { cell($_) } @$_{qw(key kind default_value description)})
+	  foreach rows($query, 'SELECT * FROM qms.organization_setting_keys()');
 	$text .= "\n## Types\n\n";
 	foreach my $t (types($query))
 	{
