@@ -106,7 +106,7 @@ WHERE r.deleted_at IS NULL AND qms_internal.admin_sees(r.organization_id, NULL);
 
 -- Keys and devices.
 CREATE FUNCTION qms_internal.sees_application(organization_id bigint, application_id bigint) RETURNS boolean
-LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c STABLE COST 50
 AS 'MODULE_PATHNAME', 'qms_sees_application';
 COMMENT ON FUNCTION qms_internal.sees_application IS 'For the list of API keys and row-level security: does the caller administer this application?';
 
