@@ -17,6 +17,9 @@
 #define ERRCODE_QMS_NO_PRINCIPAL		MAKE_SQLSTATE('Q', 'M', '2', '0', '1')
 #define ERRCODE_QMS_UNSAFE_ROLE			MAKE_SQLSTATE('Q', 'M', '2', '0', '2')
 
+#define ERRCODE_QMS_TOO_MANY			MAKE_SQLSTATE('Q', 'M', '2', '2', '0')
+#define ERRCODE_QMS_TWO_CREDENTIALS		MAKE_SQLSTATE('Q', 'M', '2', '2', '1')
+
 /* 3xx: joining a queue */
 #define ERRCODE_QMS_QUEUE_CLOSED		MAKE_SQLSTATE('Q', 'M', '3', '0', '1')
 #define ERRCODE_QMS_QUEUE_PAUSED		MAKE_SQLSTATE('Q', 'M', '3', '0', '2')
@@ -47,8 +50,11 @@
 #define ERRCODE_QMS_DIRECT_CHANGE		MAKE_SQLSTATE('Q', 'M', '4', '1', '5')
 #define ERRCODE_QMS_IN_USE				MAKE_SQLSTATE('Q', 'M', '4', '1', '6')
 
-/* 5xx: tokens */
+/* 5xx: tokens and passwords */
 #define ERRCODE_QMS_INVALID_TOKEN		MAKE_SQLSTATE('Q', 'M', '5', '0', '1')
+#define ERRCODE_QMS_WEAK_PASSWORD		MAKE_SQLSTATE('Q', 'M', '5', '0', '2')
+
+#define ERRCODE_QMS_INVALID_KEY			MAKE_SQLSTATE('Q', 'M', '5', '2', '0')
 
 /* 6xx: idempotency */
 #define ERRCODE_QMS_REQUEST_REUSED		MAKE_SQLSTATE('Q', 'M', '6', '0', '1')

@@ -4,8 +4,7 @@
  */
 #include "qms.h"
 
-#include "auth/auth.h"
-#include "base/base.h"
+#include "access/access.h"
 #include "queue/queue.h"
 #include "worker/worker.h"
 
@@ -23,9 +22,15 @@ _PG_init(void)
 {
 	qms_is_preloaded = process_shared_preload_libraries_in_progress;
 	qms_clock_define_settings();
+	qms_address_define_settings();
+	qms_limit_init();
+	qms_seen_init();
+	qms_key_file_define_setting();
+	qms_sign_in_init();
+	qms_slot_init();
+	qms_heartbeat_init();
 	qms_seal_define_settings();
 	qms_refusal_define_settings();
-	qms_bound_init();
 	qms_session_hint_init();
 	qms_worker_init();
 	MarkGUCPrefixReserved("qms");

@@ -48,3 +48,11 @@ TO qms_super_admin, qms_admin;
 
 GRANT EXECUTE ON FUNCTION qms_internal.worker_status TO qms_super_admin, qms_admin;
 GRANT SELECT ON qms.worker_status TO qms_super_admin, qms_admin;
+
+/* Keys and devices: lists for those who look after them; what PostgREST calls for every role it acts as. */
+GRANT SELECT ON qms.api_keys TO qms_super_admin, qms_admin, qms_app_admin;
+GRANT SELECT ON qms.devices TO qms_super_admin, qms_admin, qms_reception, qms_caller, qms_servicer;
+GRANT SELECT ON qms.api_key, qms.device TO qms_super_admin, qms_admin;
+GRANT EXECUTE ON FUNCTION qms_internal.sees_application TO qms_super_admin, qms_admin, qms_app_admin;
+GRANT EXECUTE ON FUNCTION qms.pre_request
+TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_servicer, qms_display, qms_kiosk, qms_customer, qms_app;

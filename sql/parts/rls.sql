@@ -62,12 +62,30 @@ CREATE POLICY tenant ON qms.event_consumer FOR SELECT USING (qms_internal.admin_
 ALTER TABLE qms.event ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON qms.event FOR SELECT USING (qms_internal.admin_sees(organization_id, branch_id));
 
+ALTER TABLE qms.api_key ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON qms.api_key FOR SELECT USING (qms_internal.sees_application(organization_id, application_id));
+ALTER TABLE qms.device ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON qms.device FOR SELECT USING (qms_internal.staff_sees(organization_id, branch_id));
+
 -- Of nobody but the owner; security without a policy shows nothing, whatever is granted.
 ALTER TABLE qms_internal.event_position ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.queue_hours ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.queue_number ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.request ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.customer_ticket ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.wiped ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.reseal ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.login_attempt ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.login_session ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.one_time_code ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.password_reset ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.refresh_token ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.secret_delivery ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.signing_key ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.staff_password ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.verified_contact ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.ticket_seen ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.api_key_secret ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.device_secret ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.last_seen ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.limit_bucket ENABLE ROW LEVEL SECURITY;

@@ -103,3 +103,24 @@ CREATE VIEW qms.role_bindings WITH (security_barrier) AS
 SELECT r.role_binding_id, r.organization_id, r.role_name, r.kind, r.staff_id, r.application_id, r.branch_ids, r.created_at
 FROM qms.role_binding r
 WHERE r.deleted_at IS NULL AND qms_internal.admin_sees(r.organization_id, NULL);
+
+-- Keys and devices.
+CREATE FUNCTION qms_internal.sees_application(organization_id bigint, application_id bigint) RETURNS boolean
+LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_sees_application';
+COMMENT ON FUNCTION qms_internal.sees_application IS 'For the list of API keys and row-level security: does the caller administer this application?';
+
+CREATE VIEW qms.api_keys WITH (security_barrier) AS
+SELECT k.api_key_id, k.organization_id, k.application_id, a.name AS application_name, k.name, k.prefix, k.previous_prefix, k.previous_expires_at,
+	k.queue_ids, k.functions, k.expires_at, k.revoked_at, l.seen_at AS last_used_at, k.created_at, k.updated_at
+FROM qms.api_key k JOIN qms.application a ON a.application_id = k.application_id
+	LEFT JOIN qms_internal.last_seen l ON l.kind = 'api_key' AND l.id = k.api_key_id AND l.organization_id = k.organization_id
+WHERE a.deleted_at IS NULL AND qms_internal.sees_application(k.organization_id, k.application_id);
+
+CREATE VIEW qms.devices WITH (security_barrier) AS
+SELECT d.device_id, d.organization_id, d.branch_id, d.kind, d.name, d.prefix, d.paired_at,
+	s.code_expires_at AS pairing_expires_at, l.seen_at AS last_seen_at, d.revoked_at, d.created_at, d.updated_at
+FROM qms.device d JOIN qms.branch b ON b.branch_id = d.branch_id
+	LEFT JOIN qms_internal.device_secret s ON s.device_id = d.device_id
+	LEFT JOIN qms_internal.last_seen l ON l.kind = 'device' AND l.id = d.device_id AND l.organization_id = d.organization_id
+WHERE b.deleted_at IS NULL AND qms_internal.staff_sees(d.organization_id, d.branch_id);

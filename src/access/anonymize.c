@@ -118,21 +118,35 @@ QMS_FUNCTION(anonymize_customer, QMS_ACT_AUDIT, QMS_MUTATES)
 	return answer(call, customer_id, 0, &wiped);
 }
 
-/* The tickets of a visit, open or past; fills in its organization, 0 if there is no such visit. */
+/* The tickets of a visit, open or past, each within the rights of the caller; fills in its organization. */
 static int64 *
-tickets_of_visit(int64 visit_id, int *n, int64 *organization_id)
+tickets_of_visit(QmsCall *call, int64 visit_id, int *n, int64 *organization_id)
 {
+#define WHOSE "ticket_id, organization_id, branch_id, application_id, queue_id"
 	static QmsPlan plan = QMS_PLAN(
-								   "SELECT ticket_id, organization_id FROM qms.ticket WHERE ticket_id = $1 UNION "
-								   "SELECT ticket_id, organization_id FROM qms.ticket WHERE visit_id = $1 AND visit_id <> ticket_id UNION "
-								   "SELECT ticket_id, organization_id FROM qms.ticket_history WHERE visit_id = $1", INT8OID);
+								   "SELECT " WHOSE " FROM qms.ticket WHERE ticket_id = $1 UNION "
+								   "SELECT " WHOSE " FROM qms.ticket WHERE visit_id = $1 AND visit_id <> ticket_id UNION "
+								   "SELECT " WHOSE " FROM qms.ticket_history WHERE visit_id = $1", INT8OID);
 	QmsParams	params = {0};
 	uint64		found;
+	uint64		i;
 
 	qms_param_int64(&params, visit_id);
 	found = qms_spi_look(&plan, &params);
+	if (found == 0)
+		qms_not_found("visit", visit_id);
+	for (i = 0; i < found; i++)
+	{
+		QmsObject	object = {.what = "visit", .id = visit_id};
+
+		object.organization_id = qms_spi_int64(i, 1);
+		object.branch_id = qms_spi_int64(i, 2);
+		object.application_id = qms_spi_int64(i, 3);
+		object.queue_id = qms_spi_int64(i, 4);
+		qms_gate_object(call, &object);
+	}
 	*n = (int) found;
-	*organization_id = found > 0 ? qms_spi_int64(0, 1) : 0;
+	*organization_id = qms_spi_int64(0, 1);
 	return result_ids(found);
 }
 
@@ -145,10 +159,7 @@ QMS_FUNCTION(anonymize_visit, QMS_ACT_AUDIT, QMS_MUTATES)
 	int64	   *ids;
 	int			n;
 
-	ids = tickets_of_visit(visit_id, &n, &event.organization_id);
-	if (n == 0)
-		qms_not_found("visit", visit_id);
-	qms_gate_organization(call, event.organization_id, "visit", visit_id);
+	ids = tickets_of_visit(call, visit_id, &n, &event.organization_id);
 	qms_wipe_tickets(call, ids, n, true, &wiped);
 	count_json(&json, &wiped);
 	event.kind = "visit.anonymized";

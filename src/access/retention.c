@@ -155,7 +155,7 @@ qms_retention_customers(QmsCall *call, int64 organization_id)
 	qms_param_int64(&params, BATCH);
 	n = qms_spi_run(qms_table_plan(&qms_customer_table, &next,
 								   "SELECT %s FROM qms.customer t WHERE t.organization_id = $1 AND t.updated_at < $2 "
-								   "AND (num_nonnulls(t.name, t.contact, t.external_subject, t.language) > 0 OR t.metadata <> '{}') "
+								   "AND (pg_catalog.num_nonnulls(t.name, t.contact, t.external_subject, t.language) > 0 OR t.metadata <> '{}') "
 								   "AND NOT EXISTS (SELECT 1 FROM qms_internal.customer_ticket l LEFT JOIN qms.ticket o ON o.ticket_id = l.ticket_id "
 								   "WHERE l.customer_id = t.customer_id AND (l.linked_at >= $2 OR o.ticket_id IS NOT NULL)) "
 								   "LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED"), &params);

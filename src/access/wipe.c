@@ -98,7 +98,7 @@ wipe_past_tickets(Datum ids)
 	static QmsPlan plan = QMS_PLAN(
 								   "UPDATE qms.ticket_history SET contact = NULL, subject = NULL, customer_id = NULL, notes = NULL, "
 								   "metadata = '{}', hold_reason = NULL, end_reason = CASE WHEN state <> 'cancelled' THEN end_reason END "
-								   "WHERE ticket_id = ANY ($1) AND (num_nonnulls(contact, subject, customer_id, notes, hold_reason) > 0 "
+								   "WHERE ticket_id = ANY ($1) AND (pg_catalog.num_nonnulls(contact, subject, customer_id, notes, hold_reason) > 0 "
 								   "OR metadata <> '{}' OR (end_reason IS NOT NULL AND state = 'cancelled'))", INT8ARRAYOID);
 
 	return run_with_ids(&plan, ids);
@@ -112,7 +112,7 @@ wipe_visits(Datum ids)
 								   "UPDATE qms.visit v SET contact = NULL, customer_id = NULL, metadata = '{}' WHERE v.visit_id IN ("
 								   "SELECT t.visit_id FROM qms.ticket_history t WHERE t.ticket_id = ANY ($1) UNION "
 								   "SELECT t.visit_id FROM qms.ticket t WHERE t.ticket_id = ANY ($1)) "
-								   "AND (num_nonnulls(v.contact, v.customer_id) > 0 OR v.metadata <> '{}') "
+								   "AND (pg_catalog.num_nonnulls(v.contact, v.customer_id) > 0 OR v.metadata <> '{}') "
 								   "AND NOT EXISTS (SELECT 1 FROM qms.ticket o WHERE (o.ticket_id = v.visit_id OR "
 								   "(o.visit_id = v.visit_id AND o.visit_id <> o.ticket_id)) AND o.contact IS NOT NULL)", INT8ARRAYOID);
 

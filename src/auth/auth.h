@@ -8,6 +8,7 @@
 #define QMS_AUTH_H
 
 #include "base/base.h"
+#include "config/config.h"
 #include "types/types.h"
 
 #include "funcapi.h"
@@ -70,7 +71,7 @@ typedef struct QmsPrincipal
 	int64	   *queue_ids;
 	int			napplications;	/* of an app_admin; 0: all of the organization */
 	int64	   *application_ids;
-	const uint8 *reach;			/* by function, see rights.c */
+	uint8	   *reach;			/* by function, see rights.c */
 	TimestampTz until;			/* claims expire; else DT_NOEND */
 	const char *refusal;		/* of nobody: why, or NULL */
 } QmsPrincipal;
@@ -88,6 +89,7 @@ typedef enum QmsAction
 	QMS_ACT_PERSONAL,			/* customers */
 	QMS_ACT_AUDIT,				/* the event log, and what is to be forgotten */
 	QMS_ACT_PUBLIC,				/* what everybody in the organization may see */
+	QMS_ACT_SIGN_IN,			/* to show a secret, and be told who one is */
 	QMS_ACT_MANY
 } QmsAction;
 
@@ -124,6 +126,7 @@ typedef struct QmsCall
 	TupleDesc	answer_desc;
 	int64		answer_organization;
 	const struct QmsActor *actor;	/* from where, if not from this session; see events.h */
+	const char *secret_seed;	/* of the key or pairing_code in the answer; see secret.c */
 } QmsCall;
 
 /*
@@ -154,9 +157,10 @@ extern const char *qms_claims_text(Oid session);	/* NULL: they do not count in t
 extern void qms_claims_read(QmsPrincipal *who, const char *text, Oid active);
 
 /* rights.c */
-extern void qms_rights_read(void);
+extern void qms_rights_refresh(void);
 extern uint64 qms_rights_version(void);
 extern uint8 *qms_rights_of(MemoryContext context, QmsRole role, const Jsonb *permissions);
+extern void qms_rights_keep_only(uint8 *reach, Datum functions);
 extern QmsReach qms_rights_reach(const QmsPrincipal *who, QmsFunction *function);
 extern void qms_rights_check_permissions(const QmsPrincipal *who, const Jsonb *permissions);
 extern const char *qms_role_name(QmsRole role);
@@ -184,6 +188,7 @@ struct QmsQueue;
 extern void qms_gate_queue(QmsCall *call, const struct QmsQueue *queue);
 extern bool qms_gate_is_anonymous(QmsCall *call);
 extern bool qms_gate_sees_branch(QmsCall *call, int64 organization_id, int64 branch_id);
+extern void qms_gate_refresh(void); /* remembered things are as new as this call */
 extern bool qms_gate_is_staff(QmsCall *call);	/* superuser, admin, staff or application */
 extern pg_attribute_noreturn() void qms_not_found(const char *what, int64 id);
 
@@ -209,6 +214,87 @@ extern int	qms_answer_column(QmsCall *call, const char *name);
 /* request.c: idempotency */
 extern bool qms_request_replay(QmsCall *call, Datum *result);
 extern void qms_request_store(QmsCall *call);
+
+/* ---- keys: key_kind.c, key_file.c, signing_key.c ---- */
+
+typedef enum QmsKeyAlgorithm
+{
+	QMS_KEY_HMAC,
+	QMS_KEY_AES,
+	QMS_KEY_HS256,
+	QMS_KEY_RS256,
+	QMS_KEY_ES256,
+	QMS_KEY_ALGORITHMS
+} QmsKeyAlgorithm;
+
+#define QMS_SYMMETRIC_KEY_SIZE	32
+#define QMS_P256_POINT_SIZE		64
+#define QMS_MAX_KID				65535
+
+typedef struct QmsKeyPurpose
+{
+	const char *name;
+	int			algorithms;		/* bits */
+	QmsKeyAlgorithm first;		/* of the key that is made by itself */
+} QmsKeyPurpose;
+
+struct evp_pkey_st;
+
+typedef struct QmsSigningKey
+{
+	const char *purpose;
+	int			kid;
+	QmsKeyAlgorithm algorithm;
+	TimestampTz active_from;
+	TimestampTz expires_at;		/* QMS_NO_TIME: never */
+	uint8	   *secret;			/* bytes, or a private key in DER */
+	int			size;
+	struct evp_pkey_st *pkey;	/* qms_signing_key_pkey() */
+} QmsSigningKey;
+
+extern const char *qms_key_algorithm_name(QmsKeyAlgorithm algorithm);
+extern bool qms_key_algorithm_by_name(const char *name, QmsKeyAlgorithm *algorithm);
+extern const QmsKeyPurpose *qms_key_purpose(const char *name);
+extern char *qms_key_purpose_names(void);
+extern bool qms_key_purpose_allows(const QmsKeyPurpose *purpose, QmsKeyAlgorithm algorithm);
+extern bool qms_key_is_symmetric(QmsKeyAlgorithm algorithm);
+extern bool qms_key_size_fits(QmsKeyAlgorithm algorithm, int size);
+extern bool qms_key_pkey_fits(struct evp_pkey_st *pkey, QmsKeyAlgorithm algorithm);
+extern bool qms_key_p256_point(struct evp_pkey_st *pkey, uint8 point[QMS_P256_POINT_SIZE]);
+extern bytea *qms_key_new_secret(QmsKeyAlgorithm algorithm);
+
+extern void qms_key_file_define_setting(void);
+extern bool qms_key_file_is_set(void);
+extern bool qms_key_file_has_changed(void);
+extern QmsSigningKey *qms_key_file_read(int *n);
+extern pg_attribute_noreturn() void qms_key_file_refuse(const char *why);
+
+/* Valid until the next call of one of these. */
+extern const QmsSigningKey *qms_signing_key_at(int n);
+extern const QmsSigningKey *qms_signing_key_find(const char *purpose, int kid);
+extern const QmsSigningKey *qms_signing_key_current(const char *purpose);
+extern bool qms_signing_key_is_live(const QmsSigningKey *key, TimestampTz now);
+extern bool qms_signing_key_signs(const QmsSigningKey *key);
+extern struct evp_pkey_st *qms_signing_key_pkey(const QmsSigningKey *key);
+extern const char *qms_signing_key_fault(const QmsSigningKey *key);
+extern void qms_signing_key_check_table(void);
+extern int	qms_signing_key_make(const char *purpose, QmsKeyAlgorithm algorithm, TimestampTz active_from);
+extern void qms_signing_key_ensure(const char *purpose);
+
+/* session.c: the end of logins */
+extern int	qms_session_revoke_staff(int64 staff_id, TimestampTz now, const char *reason);
+extern bool qms_session_revoke(int64 login_session_id, TimestampTz now, const char *reason);
+
+/* jwt.c */
+#define QMS_JWT_MAX_SIZE 8192
+
+extern char *qms_jwt_sign(const char *purpose, Jsonb *claims);
+extern Jsonb *qms_jwt_verify(const char *purpose, const char *token, const char **why);
+
+/* strict.c */
+extern Jsonb *qms_strict_json(const char *text, int length, const char **why);
+extern char *qms_base64url_encode(const uint8 *bytes, int size);
+extern uint8 *qms_base64url_decode(const char *text, int length, int *size);
 
 /* token.c: ticket tokens */
 extern int64 qms_token_new_nonce(void);
@@ -301,5 +387,66 @@ extern Datum qms_contact_keys(int64 organization_id, const Jsonb *contact, const
 extern Datum qms_contact_search(int64 organization_id, const char *text, bool names);
 extern bool qms_contact_has(const Jsonb *contact, const char *piece);
 extern bool qms_contact_text_has(const char *text, const char *piece);
+/* HMAC with a key of the server: kid 0 is the one that signs now, and is set; false if there is none. */
+#define QMS_HMAC_SIZE 32
+extern bool qms_token_hmac(int *kid, const void *message, size_t size, uint8 *digest);
+
+/* secret.c: keys and codes that are shown once */
+#define QMS_PREFIX_LENGTH	8
+#define QMS_SECRET_TEXT		43
+#define QMS_CODE_SIZE		9	/* of a pairing code without its dash */
+
+typedef enum QmsSecretKind
+{
+	QMS_API_KEY,
+	QMS_DEVICE_KEY,
+	QMS_PAIRING_CODE,
+	QMS_SECRET_KINDS
+} QmsSecretKind;
+
+typedef struct QmsSecret
+{
+	char	   *text;			/* to be shown */
+	char		prefix[QMS_PREFIX_LENGTH + 1];	/* to find it by */
+	uint8		hash[QMS_HMAC_SIZE];	/* to be kept; not of codes */
+	char	   *seed;
+} QmsSecret;
+
+extern void qms_secret_make(QmsCall *call, QmsSecretKind kind, QmsSecret *secret);
+extern char *qms_secret_again(const char *seed);
+extern void qms_secret_hash(const char *text, uint8 *hash);
+extern bool qms_secret_prefix(QmsSecretKind kind, const char *text, char *prefix);
+extern bool qms_code_normalize(const char *text, char *code, char *prefix);
+extern bool qms_code_hash(int *kid, const char *code, int64 device_id, uint8 *hash);
+
+/* address.c: where the caller is */
+extern void qms_address_define_settings(void);
+extern bool qms_session_speaks_for_others(void);
+extern bool qms_client_network(QmsNetwork *address);
+extern const char *qms_client_address(void);	/* NULL: nobody knows */
+extern char *qms_client_key(const QmsNetwork *address);
+extern char *qms_request_header(const char *name);	/* in small letters */
+
+/* limit.c: how often; kinds are in config.h */
+extern void qms_limit_init(void);
+extern bool qms_limit_take(QmsLimitKind kind, int64 organization_id, const char *key, int64 *retry_after_usec);
+extern bool qms_limit_take_address(QmsLimitKind kind, int64 organization_id, int64 *retry_after_usec);
+extern pg_attribute_noreturn() void qms_limit_refuse(QmsLimitKind kind, int64 retry_after_usec);
+extern void qms_limit_join(QmsCall *call, int64 organization_id, const char *subject);
+extern void qms_limit_create(QmsCall *call, int64 organization_id, const char *subject);
+
+/* http.c: errors that have a status in HTTP */
+typedef struct QmsHttpError
+{
+	int			status;
+	int			sqlstate;
+	const char *message;
+	const char *detail;
+	const char *hint;
+	int64		retry_after;	/* seconds; 0: not said */
+} QmsHttpError;
+
+extern pg_attribute_noreturn() void qms_http_error(const QmsHttpError *error);
+extern void qms_http_status(int status);	/* of an answer that is no error */
 
 #endif							/* QMS_AUTH_H */

@@ -131,10 +131,12 @@ static void
 read_application(QmsPrincipal *who, int64 application_id, int64 organization_id, Oid active)
 {
 	static QmsPlan key = QMS_PLAN(
-								  "SELECT queue_ids FROM qms.api_key WHERE api_key_id = $1 AND application_id = $2 "
+								  "SELECT queue_ids, functions FROM qms.api_key WHERE api_key_id = $1 AND application_id = $2 "
 								  "AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)",
 								  INT8OID, INT8OID, TIMESTAMPTZOID);
 	QmsParams	params = {0};
+	Datum		functions;
+	bool		isnull;
 
 	if (!is_in_group(active, QMS_ROLE_APPLICATION) ||
 		!qms_principal_read_application(who, application_id, organization_id))
@@ -154,6 +156,9 @@ read_application(QmsPrincipal *who, int64 application_id, int64 organization_id,
 		return;
 	}
 	qms_principal_read_ids(&who->queue_ids, &who->nqueues, 0);
+	functions = qms_spi_datum(0, 1, &isnull);
+	if (!isnull)
+		qms_rights_keep_only(who->reach, functions);
 }
 
 /* A principal of which only the organization is known. */

@@ -23,7 +23,8 @@ static const char *const deeds[QMS_ACT_MANY] = {
 	[QMS_ACT_LOOK] = "see the tickets of a branch",
 	[QMS_ACT_PERSONAL] = "see and change customers",
 	[QMS_ACT_AUDIT] = "look after the event log and personal data",
-	[QMS_ACT_PUBLIC] = "see the public state"
+	[QMS_ACT_PUBLIC] = "see the public state",
+	[QMS_ACT_SIGN_IN] = "sign in"
 };
 
 static pg_attribute_noreturn() void
@@ -86,13 +87,21 @@ is_refusal(int sqlstate)
 	return sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE || sqlstate == ERRCODE_QMS_NO_PRINCIPAL;
 }
 
+/* Whatever is remembered is as new as this call; SPI is connected. */
+void
+qms_gate_refresh(void)
+{
+	(void) qms_installation_check();
+	qms_rights_refresh();
+	qms_config_refresh();
+}
+
 /* The entry of every function. */
 Datum
 qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 {
 	QmsCall		call = {0};
 	Datum		result = (Datum) 0;
-	bool		anew = qms_installation_check();
 
 	call.fcinfo = fcinfo;
 	call.function = function;
@@ -103,9 +112,7 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not connect to SPI")));
-	if (anew)
-		qms_rights_read();
-	qms_config_refresh();
+	qms_gate_refresh();
 	PG_TRY();
 	{
 		result = pass(&call, function);

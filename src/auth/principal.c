@@ -33,6 +33,14 @@ typedef struct ActedAs
 	int64		id;
 } ActedAs;
 
+/* A change of it in this transaction: what was before, and in which subtransaction. */
+typedef struct ActingChange
+{
+	struct ActingChange *previous;
+	SubTransactionId subtransaction;
+	ActedAs		before;
+} ActingChange;
+
 static MemoryContext principal_context = NULL;
 static QmsPrincipal current;
 static Oid	current_role = InvalidOid;
@@ -41,8 +49,7 @@ static char *current_claims = NULL;
 static uint64 current_generation = 0;
 static uint64 current_rights = 0;
 static ActedAs acts_as = {QMS_NOBODY, 0};
-static ActedAs acted_before;	/* this transaction */
-static bool acting_changed = false;
+static ActingChange *acting_changes = NULL; /* the latest first */
 
 const char *
 qms_principal_kind_name(QmsPrincipalKind kind)
@@ -71,30 +78,61 @@ qms_principal_context(void)
 
 /* ---- a superuser as somebody else ---- */
 
+/* Take back what this subtransaction, or all of the transaction for InvalidSubTransactionId, has changed. */
+static void
+take_back(SubTransactionId subtransaction)
+{
+	while (acting_changes != NULL &&
+		   (subtransaction == InvalidSubTransactionId || acting_changes->subtransaction == subtransaction))
+	{
+		acts_as = acting_changes->before;
+		acting_changes = acting_changes->previous;
+		current_generation = 0;
+	}
+}
+
 /* What was said in a transaction that failed was not said. */
 static void
 end_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
-	if (acting_changed && event == XACT_EVENT_ABORT)
+	if (event == XACT_EVENT_ABORT)
+		take_back(InvalidSubTransactionId);
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
+		acting_changes = NULL;
+}
+
+/* ... nor in a part of it that failed; of a part that did not, it is said in what is around it. */
+static void
+end_subtransaction(SubXactEvent event, SubTransactionId mine, SubTransactionId parent,
+				   void *arg pg_attribute_unused())
+{
+	ActingChange *change;
+
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		take_back(mine);
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
 	{
-		acts_as = acted_before;
-		current_generation = 0;
+		for (change = acting_changes; change != NULL && change->subtransaction == mine; change = change->previous)
+			change->subtransaction = parent;
 	}
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		acting_changed = false;
 }
 
 void
 qms_principal_act_as(QmsPrincipalKind kind, int64 id)
 {
 	static bool registered = false;
+	ActingChange *change = MemoryContextAlloc(TopTransactionContext, sizeof(ActingChange));
 
 	if (!registered)
+	{
 		RegisterXactCallback(end_transaction, NULL);
+		RegisterSubXactCallback(end_subtransaction, NULL);
+	}
 	registered = true;
-	if (!acting_changed)
-		acted_before = acts_as;
-	acting_changed = true;
+	change->previous = acting_changes;
+	change->subtransaction = GetCurrentSubTransactionId();
+	change->before = acts_as;
+	acting_changes = change;
 	acts_as.kind = kind;
 	acts_as.id = id;
 	current_generation = 0;
@@ -319,8 +357,7 @@ qms_principal_current(void)
 		principal_context = AllocSetContextCreate(TopMemoryContext, "qms principal",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(principal_context);
-	if (qms_rights_version() == 0)
-		qms_rights_read();
+	qms_rights_refresh();
 	claims = qms_claims_text(session);
 	found.kind_name = kind_names[QMS_NOBODY];
 	found.until = DT_NOEND;

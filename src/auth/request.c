@@ -5,7 +5,8 @@
  *
  * The answer is kept as the text of its columns.  A token is not: it is made
  * again from the visit, so no copy of a token is stored.  Whoever was told none
- * is told none again.  Personal data is kept sealed.
+ * is told none again.  Nor are keys and pairing codes: the seed stands for them.
+ * Personal data is kept sealed.
  */
 #include "auth/auth.h"
 
@@ -144,6 +145,31 @@ restore_token(QmsCall *call, Datum *values, bool *nulls)
 	nulls[token] = false;
 }
 
+/* Is this the name of a column that holds what is shown once? */
+static bool
+is_secret(const char *name)
+{
+	return strcmp(name, "key") == 0 || strcmp(name, "pairing_code") == 0;
+}
+
+/* Make keys and codes again from their seeds. */
+static void
+restore_secrets(TupleDesc desc, Datum *values, bool *nulls)
+{
+	int			i;
+
+	for (i = 0; i < desc->natts; i++)
+	{
+		char	   *secret;
+
+		if (nulls[i] || TupleDescAttr(desc, i)->atttypid != TEXTOID || !is_secret(NameStr(TupleDescAttr(desc, i)->attname)))
+			continue;
+		secret = qms_secret_again(TextDatumGetCString(values[i]));
+		nulls[i] = secret == NULL;
+		values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(secret);
+	}
+}
+
 /* Answer what is stored: one row, or the rows of a set one behind the other. */
 static Datum
 answer_again(QmsCall *call)
@@ -174,6 +200,7 @@ answer_again(QmsCall *call)
 		heap_deform_tuple(tuple_of_answer(call, desc, texts + i, missing + i), desc, values, nulls);
 		if (told)
 			restore_token(call, values, nulls);
+		restore_secrets(desc, values, nulls);
 		if ((call->function->flags & QMS_SETOF) == 0)
 			return qms_answer_tuple(call, values, nulls);
 		qms_answer_row(call, values, nulls);
@@ -241,6 +268,11 @@ add_row(QmsCall *call, ArrayBuildState **array, TupleDesc desc, HeapTuple row)
 
 		if (!isnull && strcmp(NameStr(attribute->attname), "token") == 0)
 			value = CStringGetTextDatum("");	/* only that there was one */
+		else if (!isnull && is_secret(NameStr(attribute->attname)))
+		{
+			isnull = call->secret_seed == NULL;
+			value = isnull ? (Datum) 0 : CStringGetTextDatum(call->secret_seed);
+		}
 		else if (!isnull)
 		{
 			getTypeOutputInfo(attribute->atttypid, &output, &varlena);

@@ -10,6 +10,9 @@
  */
 #include "auth/auth.h"
 
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
@@ -77,9 +80,8 @@ reach_by_name(const char *name)
 	return QMS_REACH_NO;
 }
 
-/* Read the table; again after the extension was made anew or updated. */
-void
-qms_rights_read(void)
+static void
+read_rights(void)
 {
 	static QmsPlan plan = QMS_PLAN_NOARGS(
 										  "SELECT function, action, super_admin, admin, app_admin, reception, caller, servicer, display, kiosk, "
@@ -111,6 +113,19 @@ qms_rights_read(void)
 	}
 	nrights = (int) n;
 	version++;
+}
+
+/* Read the table, and again when the extension has been made anew; needs SPI then. */
+void
+qms_rights_refresh(void)
+{
+	static uint64 read_for = 0;
+
+	if (read_for == qms_installation_number())
+		return;
+	read_for = 0;
+	read_rights();
+	read_for = qms_installation_number();
 }
 
 uint64
@@ -213,6 +228,32 @@ qms_rights_of(MemoryContext context, QmsRole role, const Jsonb *permissions)
 	for (i = 0; i < nrights; i++)
 		reach[i] = personal_reach(in_order[i], role, grants, ngrants, denials, ndenials);
 	return reach;
+}
+
+/* Nothing but these functions (text[]), as the scope of an API key says. */
+void
+qms_rights_keep_only(uint8 *reach, Datum functions)
+{
+	bool	   *kept = palloc0(sizeof(bool) * Max(nrights, 1));
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+	int			i;
+
+	deconstruct_array(DatumGetArrayTypeP(functions), TEXTOID, -1, false, TYPALIGN_INT, &elements, &nulls, &n);
+	for (i = 0; i < n; i++)
+	{
+		Right	   *right = nulls[i] ? NULL :
+			hash_search(rights, TextDatumGetCString(elements[i]), HASH_FIND, NULL);
+
+		if (right != NULL)
+			kept[right->index] = true;
+	}
+	for (i = 0; i < nrights; i++)
+	{
+		if (!kept[i])
+			reach[i] = QMS_REACH_NO;
+	}
 }
 
 /* How far this function reaches for this principal. */

@@ -9,6 +9,7 @@
 #include "qms.h"
 
 #include "executor/spi.h"
+#include "utils/inet.h"
 #include "utils/jsonb.h"
 #include "utils/relcache.h"
 #include "utils/timestamp.h"
@@ -57,6 +58,7 @@ extern void qms_param_pointer(QmsParams *p, const void *value); /* NULL is null 
 
 extern void qms_spi_forget_plans(void);
 extern uint64 qms_spi_run(QmsPlan *plan, QmsParams *params);
+extern uint64 qms_spi_run_now(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look_at(QmsPlan *plan, QmsParams *params, Snapshot snapshot);
 extern int	qms_text_modes_begin(void);
@@ -136,6 +138,7 @@ extern void qms_row_copy_value(QmsRow *to, int c, const QmsRow *from, int from_c
 /* ---- installation.c ---- */
 extern bool qms_installation_check(void);
 extern char *qms_installation_version(void);
+extern uint64 qms_installation_number(void);
 
 /* ---- clock.c ---- */
 extern TimestampTz qms_clock_now(void);
@@ -153,7 +156,8 @@ typedef enum QmsLockClass
 	QMS_LOCK_REQUEST,			/* exclusive: one request_id at work */
 	QMS_LOCK_PARTITION,			/* exclusive: making a partition */
 	QMS_LOCK_SETUP,				/* exclusive: things counted before they are written, such as prefixes */
-	QMS_LOCK_SUBJECT			/* exclusive: one subject joining one queue */
+	QMS_LOCK_SUBJECT,			/* exclusive: one subject joining one queue */
+	QMS_LOCK_LOGIN				/* exclusive: one user name or contact being checked; never waited for */
 } QmsLockClass;
 
 extern void qms_lock(QmsLockClass class, int64 id, bool exclusive);
@@ -179,6 +183,21 @@ extern void qms_inval_watch(void);
 extern uint64 qms_inval_generation(void);
 extern void qms_inval_sessions(void);
 extern void (*qms_inval_hook) (Relation rel);
+
+/* ---- network.c: addresses of clients, and networks ---- */
+typedef struct QmsNetwork
+{
+	bool		is_v6;
+	int			bits;			/* an address has all of them */
+	uint8		bytes[16];
+} QmsNetwork;
+
+extern bool qms_network_parse(const char *text, QmsNetwork *network);
+extern bool qms_network_is_address(const QmsNetwork *network);
+extern void qms_network_of_inet(const inet *value, QmsNetwork *network);
+extern bool qms_network_contains(const QmsNetwork *network, const QmsNetwork *address);
+extern char *qms_network_text(const QmsNetwork *network);
+extern void qms_network_cut(QmsNetwork *network, int bits);
 
 /* ---- json.c: objects written key by key ---- */
 typedef struct QmsJson

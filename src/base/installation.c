@@ -54,6 +54,15 @@ warn_of_version(void)
 				 errhint("Run ALTER EXTENSION qms UPDATE; if it is the library that is older, restart the server.")));
 }
 
+static uint64 number = 0;
+
+/* Which one it is, counted by this session; 0: none yet. */
+uint64
+qms_installation_number(void)
+{
+	return number;
+}
+
 /*
  * Forget what belongs to an extension that has been dropped and made again in
  * this session: the OIDs of its tables and types are other ones now.  Called
@@ -75,5 +84,6 @@ qms_installation_check(void)
 	qms_inval_watch();
 	warn_of_version();
 	known = now;
+	number++;
 	return true;
 }

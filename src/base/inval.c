@@ -17,13 +17,21 @@
 static const char *const watched_names[] = {
 	"organization", "branch", "zone", "service", "service_offer", "application", "release_pool",
 	"queue", "customer_class", "counter", "counter_profile", "staff", "role_binding",
-	"opening_hours", "closure", "signing_key", "staff_session"
+	"opening_hours", "closure", "api_key", "device", "staff_session"
 };
+
+/* ... and those in schema qms_internal. */
+static const char *const watched_internal_names[] = {
+	"signing_key", "login_session"
+};
+
+#define NWATCHED (lengthof(watched_names) + lengthof(watched_internal_names))
 
 /* Whoever wants to hear of changes of the configuration in the transaction that makes them. */
 void		(*qms_inval_hook) (Relation rel) = NULL;
 
-static Oid	watched[lengthof(watched_names)];
+static Oid	watched[NWATCHED];
+static Oid	staff_session = InvalidOid;
 static uint64 generation = 1;
 
 static void
@@ -36,7 +44,7 @@ relation_changed(Datum arg pg_attribute_unused(), Oid relid)
 		generation++;
 		return;
 	}
-	for (i = 0; i < lengthof(watched); i++)
+	for (i = 0; i < NWATCHED; i++)
 	{
 		if (watched[i] == relid)
 		{
@@ -61,9 +69,11 @@ qms_inval_watch(void)
 	static bool registered = false;
 	size_t		i;
 
-	for (i = 0; i < lengthof(watched); i++)
-		watched[i] = qms_relation_oid(strcmp(watched_names[i], "signing_key") == 0 ?
-									  QMS_INTERNAL_SCHEMA : QMS_SCHEMA, watched_names[i]);
+	for (i = 0; i < lengthof(watched_names); i++)
+		watched[i] = qms_relation_oid(QMS_SCHEMA, watched_names[i]);
+	for (i = 0; i < lengthof(watched_internal_names); i++)
+		watched[lengthof(watched_names) + i] = qms_relation_oid(QMS_INTERNAL_SCHEMA, watched_internal_names[i]);
+	staff_session = qms_relation_oid(QMS_SCHEMA, "staff_session");
 	if (!registered)
 	{
 		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
@@ -84,7 +94,7 @@ qms_inval_generation(void)
 void
 qms_inval_sessions(void)
 {
-	CacheInvalidateRelcacheByRelid(watched[lengthof(watched) - 1]);
+	CacheInvalidateRelcacheByRelid(staff_session);
 }
 
 PG_FUNCTION_INFO_V1(qms_configuration_changed);

@@ -204,6 +204,23 @@ qms_spi_run(QmsPlan *plan, QmsParams *params)
 								   params ? params->nulls : NULL, false, 0), nestlevel);
 }
 
+/*
+ * Run a statement that changes rows, on what there is at this very moment, also
+ * inside REPEATABLE READ: what has to end must end, whenever it began.
+ */
+uint64
+qms_spi_run_now(QmsPlan *plan, QmsParams *params)
+{
+	int			nestlevel = make_ready(plan);
+
+	Assert((params ? params->n : 0) == plan->nargs);
+	/* Our own last change is seen too. */
+	CommandCounterIncrement();
+	return finish(SPI_execute_snapshot(plan->plan, params ? params->values : NULL,
+									   params ? params->nulls : NULL, GetLatestSnapshot(),
+									   InvalidSnapshot, false, true, 0), nestlevel);
+}
+
 /* Run a SELECT with a snapshot of the caller's. */
 uint64
 qms_spi_look_at(QmsPlan *plan, QmsParams *params, Snapshot snapshot)

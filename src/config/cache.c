@@ -42,6 +42,7 @@ static HTAB *counters;
 static HTAB *profiles;
 static HTAB *offers;
 static HTAB *defaults;
+static HTAB *organizations;
 static List *classes;
 
 static HTAB *
@@ -61,6 +62,13 @@ qms_config_context(void)
 	return context;
 }
 
+/* For organization.c. */
+HTAB *
+qms_config_organizations(void)
+{
+	return organizations;
+}
+
 /* Drop what is out of date.  Pointers got before are not valid afterwards. */
 void
 qms_config_refresh(void)
@@ -76,6 +84,7 @@ qms_config_refresh(void)
 	profiles = make_table("qms profiles", sizeof(int64), sizeof(QmsProfile));
 	offers = make_table("qms offers", sizeof(PairKey), sizeof(OfferEntry));
 	defaults = make_table("qms defaults", sizeof(PairKey), sizeof(DefaultEntry));
+	organizations = make_table("qms organizations", sizeof(int64), sizeof(QmsOrganization));
 	classes = NIL;
 	context_generation = qms_inval_generation();
 }

@@ -139,6 +139,7 @@ extern int64 qms_config_default_queue(int64 branch_id, int64 service_id);
 extern int64 qms_config_only_service(int64 queue_id);
 extern int	qms_config_open_counters(QmsQueue *queue);
 extern MemoryContext qms_config_context(void);
+extern HTAB *qms_config_organizations(void);
 extern QmsPolicy qms_policy_by_name(const char *name);
 extern const char *qms_policy_name(QmsPolicy policy);
 
@@ -151,7 +152,8 @@ typedef enum QmsSettingKind
 	QMS_SET_TIME_OF_DAY,
 	QMS_SET_RATE,
 	QMS_SET_TIME,
-	QMS_SET_TEXT
+	QMS_SET_TEXT,
+	QMS_SET_LIMIT
 } QmsSettingKind;
 
 /* To which kind of queue a setting applies; bits. */
@@ -169,7 +171,8 @@ typedef struct QmsSettingKey
 	int64		min;
 	int64		max;
 	const char *description;
-	Size		offset;			/* in QmsQueueSettings */
+	Size		offset;			/* in the struct of settings */
+	const char *of;				/* "queue": what it is a setting of */
 } QmsSettingKey;
 
 extern const QmsSettingKey *qms_settings_key(size_t n);
@@ -179,10 +182,51 @@ extern int64 qms_time_of_day(const char *text);
 extern void qms_settings_parse(const Jsonb *settings, bool is_release, QmsQueueSettings *out);
 extern int64 qms_settings_retention(const Jsonb *settings);
 extern Jsonb *qms_settings_merge(const Jsonb *old, const Jsonb *changes);
+extern void qms_settings_set(const QmsSettingKey *key, const JsonbValue *v, void *out);
+extern void qms_settings_default(const QmsSettingKey *key, void *out);
+extern bool qms_settings_interval(const char *text, double *seconds);
+
+/* organization.c: settings of an organization, and the networks of its branches */
+typedef enum QmsLimitKind
+{
+	QMS_LIMIT_LOGIN,			/* by user name, by address */
+	QMS_LIMIT_OTP,				/* by contact, by address */
+	QMS_LIMIT_PAIR,				/* by address */
+	QMS_LIMIT_JOIN_SUBJECT,		/* customers, by subject */
+	QMS_LIMIT_JOIN_ADDRESS,		/* customers, by address */
+	QMS_LIMIT_CREATE,			/* customers: new tickets, by subject or else by address */
+	QMS_LIMIT_STAFF,			/* by staff member */
+	QMS_LIMIT_APPLICATION,		/* by application */
+	QMS_LIMIT_DEVICE,			/* by device */
+	QMS_LIMIT_KINDS
+} QmsLimitKind;
+
+/* So many at once; afterwards one more each window / count. */
+typedef struct QmsLimit
+{
+	int32		count;			/* 0: no limit */
+	int64		window;			/* microseconds */
+} QmsLimit;
+
+typedef struct QmsOrganization
+{
+	int64		organization_id;	/* hash key */
+	QmsLimit	limits[QMS_LIMIT_KINDS];
+	int64		api_token_life; /* microseconds */
+	int64		device_token_life;
+	int			nnetworks;
+	QmsNetwork *networks;		/* of all its branches */
+} QmsOrganization;
+
+extern const QmsOrganization *qms_config_organization(int64 organization_id);
+extern bool qms_limit_parse(const char *text, QmsLimit *limit);
+extern void qms_organization_check_settings(const Jsonb *settings);
+extern const QmsSettingKey *qms_organization_setting_key(size_t n);
 
 /* hours.c */
 extern void qms_hours_check_open(QmsQueue *queue, TimestampTz now);
 extern bool qms_hours_is_open(QmsQueue *queue, TimestampTz now, TimestampTz *closes_at, TimestampTz *next_open);
+extern const char *qms_hours_closure(QmsQueue *queue, TimestampTz now);
 extern TimestampTz qms_hours_closing(QmsQueue *queue, TimestampTz at);
 extern DateADT qms_service_day(const QmsQueue *queue, TimestampTz now);
 extern pg_tz *qms_zone_by_name(const char *name);

@@ -301,6 +301,26 @@ qms_hours_closing(QmsQueue *queue, TimestampTz at)
 	return open_after(hours_of(queue), queue->zone, at, &opens, &closes) ? closes : DT_NOEND;
 }
 
+/* Why the branch is closed at a moment, if by a closure; else NULL. */
+static const char *
+closure_at(const QmsHours *hours, TimestampTz now)
+{
+	int			i;
+
+	for (i = 0; i < hours->nclosures; i++)
+	{
+		if (hours->closures[i].from <= now && now < hours->closures[i].until)
+			return hours->closures[i].reason;
+	}
+	return NULL;
+}
+
+const char *
+qms_hours_closure(QmsQueue *queue, TimestampTz now)
+{
+	return closure_at(hours_of(queue), now);
+}
+
 static const char *const weekdays[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
 
 /* "Monday, 2030-01-07, 08:00" */
@@ -326,11 +346,8 @@ today_text(const QmsQueue *queue, const QmsHours *hours, TimestampTz now)
 	int			i;
 
 	initStringInfo(&text);
-	for (i = 0; i < hours->nclosures; i++)
-	{
-		if (hours->closures[i].from <= now && now < hours->closures[i].until)
-			return psprintf("It is closed: %s.", hours->closures[i].reason);
-	}
+	if (closure_at(hours, now) != NULL)
+		return psprintf("It is closed: %s.", closure_at(hours, now));
 	take_apart(now, queue->zone, &tm);
 	weekday = weekday_of(date2j(tm.tm_year, tm.tm_mon, tm.tm_mday));
 	for (i = 0; i < hours->nspans; i++)

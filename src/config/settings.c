@@ -1,6 +1,7 @@
 /*
  * settings.c
  *		The settings of a queue: one table of keys, defaults, units and checks.
+ *		How a value is read and checked serves other tables of settings too.
  */
 #include "config/config.h"
 #include "types/types.h"
@@ -21,7 +22,7 @@
 #define MAX_TEXT 200
 
 #define SETTING(key, field, kind, applies, unit, value, min, max, description) \
-	{key, kind, applies, unit, value, min, max, description, offsetof(QmsQueueSettings, field)}
+	{key, kind, applies, unit, value, min, max, description, offsetof(QmsQueueSettings, field), "queue"}
 
 /* min and max of durations are in seconds. */
 static const QmsSettingKey keys[] = {
@@ -91,7 +92,7 @@ qms_settings_key(size_t n)
 const char *
 qms_settings_kind_name(QmsSettingKind kind)
 {
-	static const char *const names[] = {"integer", "boolean", "duration", "time of day", "rate", "timestamp", "text"};
+	static const char *const names[] = {"integer", "boolean", "duration", "time of day", "rate", "timestamp", "text", "limit"};
 
 	return names[kind];
 }
@@ -188,6 +189,8 @@ expectation(const QmsSettingKey *key)
 			return "a timestamp with its time zone such as \"2030-01-31 10:00:00+01\"";
 		case QMS_SET_TEXT:
 			return psprintf("a text of 1 to %d bytes", (int) key->max);
+		case QMS_SET_LIMIT:
+			return "a number and a span of time such as \"100/h\" or \"20/15 min\", or \"off\" for no limit";
 	}
 	return "";
 }
@@ -197,14 +200,14 @@ bad_value(const QmsSettingKey *key)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_QMS_INVALID_SETTING),
-			 errmsg("invalid value for queue setting \"%s\"", key->key),
+			 errmsg("invalid value for %s setting \"%s\"", key->of, key->key),
 			 errdetail("%s", key->description),
 			 errhint("Give %s.", expectation(key))));
 }
 
 /* "90 s", "PT5M"; false if it is no interval, or has months. */
-static bool
-parse_interval(const char *text, double *seconds)
+bool
+qms_settings_interval(const char *text, double *seconds)
 {
 	char	   *field[MAXDATEFIELDS];
 	int			ftype[MAXDATEFIELDS];
@@ -289,7 +292,7 @@ set_duration(const QmsSettingKey *key, const JsonbValue *v, const char *text, in
 
 	if (v->type == jbvNumeric)
 		seconds = number_of(v);
-	else if (text == NULL || !parse_interval(text, &seconds))
+	else if (text == NULL || !qms_settings_interval(text, &seconds))
 		bad_value(key);
 	if (!(seconds >= key->min && seconds <= key->max))
 		bad_value(key);
@@ -297,8 +300,8 @@ set_duration(const QmsSettingKey *key, const JsonbValue *v, const char *text, in
 }
 
 /* Put one value, of the settings or a default, into its place. */
-static void
-set_value(const QmsSettingKey *key, const JsonbValue *v, QmsQueueSettings *out)
+void
+qms_settings_set(const QmsSettingKey *key, const JsonbValue *v, void *out)
 {
 	char	   *target = (char *) out + key->offset;
 	char	   *text = v->type == jbvString ? pnstrdup(v->val.string.val, v->val.string.len) : NULL;
@@ -340,12 +343,16 @@ set_value(const QmsSettingKey *key, const JsonbValue *v, QmsQueueSettings *out)
 				bad_value(key);
 			*(char **) target = text;
 			break;
+		case QMS_SET_LIMIT:
+			if (text == NULL || !qms_limit_parse(text, (QmsLimit *) target))
+				bad_value(key);
+			break;
 	}
 }
 
 /* The default of a key, written as a user would write it. */
-static void
-set_default(const QmsSettingKey *key, QmsQueueSettings *out)
+void
+qms_settings_default(const QmsSettingKey *key, void *out)
 {
 	JsonbValue	v;
 
@@ -365,7 +372,7 @@ set_default(const QmsSettingKey *key, QmsQueueSettings *out)
 		v.val.string.val = unconstify(char *, key->default_value);
 		v.val.string.len = strlen(key->default_value);
 	}
-	set_value(key, &v, out);
+	qms_settings_set(key, &v, out);
 }
 
 /*
@@ -384,13 +391,13 @@ qms_settings_parse(const Jsonb *settings, bool is_release, QmsQueueSettings *out
 
 	memset(out, 0, sizeof(*out));
 	for (i = 0; i < lengthof(keys); i++)
-		set_default(&keys[i], out);
+		qms_settings_default(&keys[i], out);
 	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
 			key = find_key(v.val.string.val, v.val.string.len, kind);
 		else if (token == WJB_VALUE && v.type != jbvNull)
-			set_value(key, &v, out);
+			qms_settings_set(key, &v, out);
 	}
 }
 
@@ -435,7 +442,7 @@ qms_settings_retention(const Jsonb *settings)
 		return 0;
 	if (v->type == jbvNumeric)
 		seconds = number_of(v);
-	else if (v->type != jbvString || !parse_interval(pnstrdup(v->val.string.val, v->val.string.len), &seconds))
+	else if (v->type != jbvString || !qms_settings_interval(pnstrdup(v->val.string.val, v->val.string.len), &seconds))
 		seconds = -1;
 	if (!(seconds >= MIN_RETENTION_SECONDS && seconds <= MAX_RETENTION_SECONDS))
 		ereport(ERROR,

@@ -18,22 +18,22 @@
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
+#include "utils/resowner.h"
 
 typedef struct Doorbell
 {
 	pg_atomic_uint32 database;	/* InvalidOid: free */
 	pg_atomic_uint32 procno;	/* of the publisher, plus 1; 0: nobody at home */
-	pg_atomic_uint32 rung;
+	pg_atomic_uint64 rung;		/* when it was rung first and has not been heard, or one of those below */
 	pg_atomic_uint32 scheduler; /* its procno plus 1; 0: nobody at home */
 	pg_atomic_uint32 wanted;	/* QMS_WAKE_ bits since the scheduler's last look */
+	pg_atomic_uint32 beats;		/* heartbeats have been noted that it has not written yet */
 	pg_atomic_uint64 due;		/* a TimestampTz: timers before it must wake the scheduler */
 } Doorbell;
 
-/* Values of "rung". */
-enum
-{
-	QUIET, RUNG, PAUSING		/* the publisher looks again in a moment: no need to wake it */
-};
+/* Values of "rung" that are no moments. */
+#define QUIET	UINT64CONST(0)
+#define PAUSING UINT64CONST(1)	/* the publisher looks again in a moment: no need to wake it */
 
 typedef struct DoorbellShared
 {
@@ -46,6 +46,7 @@ static Doorbell *doorbells = NULL;
 static bool wrote_events = false;
 static uint32 wanted = 0;		/* by this transaction */
 static TimestampTz earliest = DT_NOEND; /* timer that it brings */
+static bool committed = false;	/* and what is wanted has yet to be told */
 
 Size
 qms_doorbell_size(void)
@@ -67,9 +68,10 @@ qms_doorbell_start(void)
 	{
 		pg_atomic_init_u32(&doorbells[i].database, InvalidOid);
 		pg_atomic_init_u32(&doorbells[i].procno, 0);
-		pg_atomic_init_u32(&doorbells[i].rung, 0);
+		pg_atomic_init_u64(&doorbells[i].rung, QUIET);
 		pg_atomic_init_u32(&doorbells[i].scheduler, 0);
 		pg_atomic_init_u32(&doorbells[i].wanted, 0);
+		pg_atomic_init_u32(&doorbells[i].beats, 0);
 		pg_atomic_init_u64(&doorbells[i].due, 0);
 	}
 }
@@ -109,7 +111,8 @@ claim_doorbell(void)
 		if (pg_atomic_read_u32(&candidate->procno) != 0 || pg_atomic_read_u32(&candidate->scheduler) != 0)
 			continue;
 		bell = candidate;
-		pg_atomic_write_u32(&bell->rung, QUIET);
+		pg_atomic_write_u64(&bell->rung, QUIET);
+		pg_atomic_write_u32(&bell->beats, 0);
 		pg_atomic_write_u32(&bell->database, MyDatabaseId);
 	}
 	SpinLockRelease(&shared->claiming);
@@ -125,7 +128,6 @@ qms_doorbell_attach(void)
 	if (bell == NULL)
 		return false;
 	pg_atomic_write_u32(&bell->procno, MyProc->pgprocno + 1);
-	pg_atomic_write_u32(&bell->rung, RUNG);
 	return true;
 }
 
@@ -138,15 +140,28 @@ qms_doorbell_detach(void)
 		pg_atomic_write_u32(&bell->procno, 0);
 }
 
-/* The publisher looks now: whoever commits from here on rings. */
-void
+/*
+ * The publisher looks now: whoever commits from here on rings.  Answers when it
+ * was rung first since the last look; 0: not at all.
+ */
+TimestampTz
 qms_doorbell_heard(void)
 {
 	Doorbell   *bell = find_doorbell(MyDatabaseId);
-
 	/* A full barrier, before the snapshot of the look. */
-	if (bell != NULL)
-		(void) pg_atomic_exchange_u32(&bell->rung, QUIET);
+	uint64		was = bell ? pg_atomic_exchange_u64(&bell->rung, QUIET) : QUIET;
+
+	return was == PAUSING ? 0 : (TimestampTz) was;
+}
+
+/* For the status: the same, of any database, and it stays rung. */
+TimestampTz
+qms_doorbell_rung_at(Oid database)
+{
+	Doorbell   *bell = find_doorbell(database);
+	uint64		is = bell ? pg_atomic_read_u64(&bell->rung) : QUIET;
+
+	return is == PAUSING ? 0 : (TimestampTz) is;
 }
 
 /* The publisher will look again in a moment, by itself: until then nobody wakes it. */
@@ -154,10 +169,10 @@ void
 qms_doorbell_pause(void)
 {
 	Doorbell   *bell = find_doorbell(MyDatabaseId);
-	uint32		quiet = QUIET;
+	uint64		quiet = QUIET;
 
 	if (bell != NULL)
-		(void) pg_atomic_compare_exchange_u32(&bell->rung, &quiet, PAUSING);
+		(void) pg_atomic_compare_exchange_u64(&bell->rung, &quiet, PAUSING);
 }
 
 /* The moment is over.  Did nobody ring?  Then there is nothing to look for. */
@@ -165,9 +180,22 @@ bool
 qms_doorbell_is_quiet(void)
 {
 	Doorbell   *bell = find_doorbell(MyDatabaseId);
-	uint32		pausing = PAUSING;
+	uint64		pausing = PAUSING;
 
-	return bell != NULL && pg_atomic_compare_exchange_u32(&bell->rung, &pausing, QUIET);
+	return bell != NULL && pg_atomic_compare_exchange_u64(&bell->rung, &pausing, QUIET);
+}
+
+/* From now on it is rung, if it was not; answers what it was. */
+static uint64
+set_rung(Doorbell *bell)
+{
+	uint64		now = (uint64) GetCurrentTimestamp();
+	uint64		was = QUIET;
+
+	/* A full barrier each time: our commit is visible before we see that others have rung. */
+	while (!pg_atomic_compare_exchange_u64(&bell->rung, &was, now) && (was == QUIET || was == PAUSING))
+		;
+	return was;
 }
 
 /*
@@ -180,7 +208,7 @@ qms_doorbell_put_off(void)
 	Doorbell   *bell = find_doorbell(MyDatabaseId);
 
 	if (bell != NULL)
-		pg_atomic_write_u32(&bell->rung, RUNG);
+		(void) set_rung(bell);
 }
 
 /*
@@ -197,7 +225,7 @@ qms_doorbell_ring(void)
 	if (bell == NULL)
 		return;
 	/* Somebody rang before and has not been heard yet, or will be: ours is found too. */
-	if (pg_atomic_exchange_u32(&bell->rung, RUNG) != QUIET)
+	if (set_rung(bell) != QUIET)
 		return;
 	procno = pg_atomic_read_u32(&bell->procno);
 	if (procno != 0)
@@ -240,12 +268,20 @@ qms_doorbell_stop_listening(void)
 		pg_atomic_write_u32(&bell->scheduler, 0);
 }
 
+static void
+set_scheduler_latch(Doorbell *bell)
+{
+	uint32		procno = pg_atomic_read_u32(&bell->scheduler);
+
+	if (procno != 0)
+		SetLatch(&ProcGlobal->allProcs[procno - 1].procLatch);
+}
+
 /* Wake the scheduler now, for these tasks or because of a timer. */
 void
 qms_doorbell_wake_scheduler(uint32 bits, TimestampTz due)
 {
 	Doorbell   *bell = find_doorbell(MyDatabaseId);
-	uint32		procno;
 
 	if (bell == NULL)
 		return;
@@ -256,9 +292,63 @@ qms_doorbell_wake_scheduler(uint32 bits, TimestampTz due)
 	/* What others want already, they have woken it for. */
 	if (bits == 0 || (pg_atomic_fetch_or_u32(&bell->wanted, bits) & bits) == bits)
 		return;
-	procno = pg_atomic_read_u32(&bell->scheduler);
-	if (procno != 0)
-		SetLatch(&ProcGlobal->allProcs[procno - 1].procLatch);
+	set_scheduler_latch(bell);
+}
+
+/* Is there a scheduler that works in this database, not only one that is dormant or gone? */
+bool
+qms_doorbell_scheduler_is_home(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	return bell != NULL && pg_atomic_read_u32(&bell->scheduler) != 0;
+}
+
+/* A heartbeat has been noted: the first one wakes the scheduler, which waits for others then. */
+void
+qms_doorbell_beat(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	if (bell != NULL && pg_atomic_exchange_u32(&bell->beats, 1) == 0)
+		set_scheduler_latch(bell);
+}
+
+/* It is to look at what it can see in shared memory, and for nothing else. */
+void
+qms_doorbell_poke_scheduler(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	if (bell != NULL)
+		set_scheduler_latch(bell);
+}
+
+bool
+qms_doorbell_has_beats(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	return bell != NULL && pg_atomic_read_u32(&bell->beats) != 0;
+}
+
+/* The scheduler is about to look at what has been noted. */
+void
+qms_doorbell_answer_beats(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	if (bell != NULL)
+		pg_atomic_exchange_u32(&bell->beats, 0);
+}
+
+static void
+forget_transaction(void)
+{
+	wrote_events = false;
+	committed = false;
+	wanted = 0;
+	earliest = DT_NOEND;
 }
 
 static void
@@ -268,15 +358,26 @@ end_transaction(XactEvent event, void *arg pg_attribute_unused())
 	{
 		if (wrote_events)
 			qms_doorbell_ring();
-		if (wanted != 0 || earliest != DT_NOEND)
-			qms_doorbell_wake_scheduler(wanted, earliest);
+		committed = true;
 	}
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-	{
-		wrote_events = false;
-		wanted = 0;
-		earliest = DT_NOEND;
-	}
+	if (event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		forget_transaction();
+}
+
+/*
+ * The scheduler is woken when this transaction is over in every respect: the
+ * invalidations have been sent, or it would plan with the old configuration and
+ * sleep on; the locks are released, or it would have to wait for us.
+ */
+static void
+end_locks(ResourceReleasePhase phase, bool isCommit pg_attribute_unused(), bool isTopLevel,
+		  void *arg pg_attribute_unused())
+{
+	if (!committed || phase != RESOURCE_RELEASE_AFTER_LOCKS || !isTopLevel)
+		return;
+	if (wanted != 0 || earliest != DT_NOEND)
+		qms_doorbell_wake_scheduler(wanted, earliest);
+	forget_transaction();
 }
 
 /* Hear of the end of this transaction; false where there are no workers. */
@@ -288,7 +389,10 @@ is_registered(void)
 	if (doorbells == NULL)
 		return false;
 	if (!registered)
+	{
 		RegisterXactCallback(end_transaction, NULL);
+		RegisterResourceReleaseCallback(end_locks, NULL);
+	}
 	registered = true;
 	return true;
 }

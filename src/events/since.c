@@ -133,6 +133,16 @@ administers_all(const QmsPrincipal *who)
 	return who->kind == QMS_SUPERUSER || (who->kind == QMS_ADMIN && who->nbranches == 0);
 }
 
+static pg_attribute_noreturn() void
+refuse_channel(QmsCall *call, const Channel *channel)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for channel %s:%lld", channel_kinds[channel->kind].name, (long long) channel->id),
+			 errdetail("A principal of kind \"%s\" may not read it.", call->who->kind_name),
+			 errhint("display, queue and system channels are public.")));
+}
+
 /* May the caller read this channel? */
 static void
 check_channel(QmsCall *call, const Channel *channel)
@@ -142,6 +152,9 @@ check_channel(QmsCall *call, const Channel *channel)
 	int64		branch_id;
 	bool		allowed = qms_gate_is_staff(call);
 
+	/* Before it is looked for: whoever may read none of this kind does not learn which there are. */
+	if (!channel_kinds[channel->kind].is_public && !allowed)
+		refuse_channel(call, channel);
 	owner_of(channel, &organization_id, &branch_id);
 	qms_gate_branch(call, organization_id, branch_id, name, channel->id);
 	if (channel->kind == CH_ADMIN)
@@ -157,11 +170,7 @@ check_channel(QmsCall *call, const Channel *channel)
 			qms_not_found(name, channel->id);
 	}
 	if (!channel_kinds[channel->kind].is_public && !allowed)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for channel %s:%lld", name, (long long) channel->id),
-				 errdetail("A principal of kind \"%s\" may not read it.", call->who->kind_name),
-				 errhint("display, queue and system channels are public.")));
+		refuse_channel(call, channel);
 }
 
 static void
@@ -343,7 +352,8 @@ check_consumers(QmsCall *call)
 }
 
 /*
- * A consumer of the caller's organization.
+ * A consumer of the caller's organization; for a superuser the one of all
+ * organizations, or the only one of that name.
  *
  * Lock: its row, so that two readers of one name advance one after the other.
  */
@@ -352,17 +362,25 @@ find_consumer(QmsCall *call, const char *name, Consumer *consumer)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT event_consumer_id, organization_id, position, epoch FROM qms.event_consumer "
-								   "WHERE name = $1 AND ($2 IS NULL OR organization_id = $2) FOR NO KEY UPDATE", TEXTOID, INT8OID);
+								   "WHERE name = $1 AND ($2 IS NULL OR organization_id = $2) "
+								   "ORDER BY organization_id NULLS FIRST FOR NO KEY UPDATE", TEXTOID, INT8OID);
 	QmsParams	params = {0};
+	uint64		n;
 
 	check_consumers(call);
 	qms_param_text(&params, name);
 	qms_param_id(&params, call->who->organization_id);
-	if (qms_spi_run(&plan, &params) == 0)
+	n = qms_spi_run(&plan, &params);
+	if (n == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_NOT_FOUND),
 				 errmsg("consumer \"%s\" does not exist", name),
 				 errhint("Make it with qms.create_consumer().")));
+	if (n > 1 && !qms_spi_isnull(0, 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%llu organizations have a consumer \"%s\"", (unsigned long long) n, name),
+				 errhint("Act as an administrator of the one that you mean, with qms.act_as().")));
 	consumer->id = qms_spi_int64(0, 0);
 	consumer->organization_id = qms_spi_int64(0, 1);
 	consumer->position = qms_spi_int64(0, 2);
@@ -398,7 +416,7 @@ QMS_FUNCTION(create_consumer, QMS_ACT_SETUP, QMS_MUTATES)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNIQUE_VIOLATION),
 				 errmsg("consumer \"%s\" exists already", name),
-				 errhint("Choose another name; names are unique in the database.")));
+				 errhint("Choose another name; names are unique in the organization.")));
 	for (i = 0; i < 8; i++)
 		values[i] = qms_spi_datum(0, i, &nulls[i]);
 	return qms_answer_tuple(call, values, nulls);

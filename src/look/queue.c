@@ -9,7 +9,7 @@
 /* Columns of qms.queue_state that are completed in C. */
 enum
 {
-	Q_waiting = 10, Q_waiting_exact, Q_wait_p10, Q_wait_p50, Q_wait_p90, Q_open_counters
+	Q_waiting = 10, Q_waiting_exact, Q_wait_p10, Q_wait_p50, Q_wait_p90, Q_open_counters, Q_is_open
 };
 
 /* $1 queue, $2 now; l is its local time. */
@@ -39,6 +39,8 @@ static void
 complete(QmsCall *call, QmsQueue *queue, Datum *values, bool *nulls)
 {
 	QmsPlace	place;
+	TimestampTz closes_at;
+	TimestampTz next_open;
 
 	qms_place_of(queue, PG_INT64_MAX, PG_INT64_MAX, call->now, &place);
 	values[Q_waiting] = Int64GetDatum(place.people_ahead);
@@ -49,6 +51,8 @@ complete(QmsCall *call, QmsQueue *queue, Datum *values, bool *nulls)
 	nulls[Q_waiting] = nulls[Q_waiting_exact] = nulls[Q_open_counters] = false;
 	values[Q_open_counters] = Int32GetDatum(queue->is_release ? 0 : qms_config_open_counters(queue));
 	nulls[Q_open_counters] = queue->is_release;
+	values[Q_is_open] = BoolGetDatum(qms_hours_is_open(queue, call->now, &closes_at, &next_open));
+	nulls[Q_is_open] = false;
 }
 
 QMS_FUNCTION(queue_status, QMS_ACT_PUBLIC, 0)
@@ -56,10 +60,7 @@ QMS_FUNCTION(queue_status, QMS_ACT_PUBLIC, 0)
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT q.queue_id, q.organization_id, q.branch_id, q.application_id, q.name, q.names, q.kind, "
 								   "q.prefix, q.status, " SERVING ", NULL::bigint, NULL::boolean, NULL::interval, NULL::interval, "
-								   "NULL::interval, NULL::int, "
-								   "NOT " QMS_LOOK_IS_CLOSURE("q.branch_id", "$2") " AND CASE "
-								   "WHEN " QMS_LOOK_HAS_HOURS(OF_QUEUE) " THEN " QMS_LOOK_OPEN_NOW(OF_QUEUE, "l.now") " "
-								   "WHEN " QMS_LOOK_HAS_HOURS(OF_BRANCH) " THEN " QMS_LOOK_OPEN_NOW(OF_BRANCH, "l.now") " ELSE true END, "
+								   "NULL::interval, NULL::int, NULL::boolean, "
 								   "CASE WHEN " QMS_LOOK_HAS_HOURS(OF_QUEUE) " THEN " QMS_LOOK_OPEN_SPANS(OF_QUEUE, "l.now") " "
 								   "WHEN " QMS_LOOK_HAS_HOURS(OF_BRANCH) " THEN " QMS_LOOK_OPEN_SPANS(OF_BRANCH, "l.now") " END "
 								   "FROM qms.queue q JOIN qms.organization o ON o.organization_id = q.organization_id "

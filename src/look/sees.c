@@ -88,3 +88,24 @@ qms_sees_queue(PG_FUNCTION_ARGS)
 	object.queue_id = PG_GETARG_INT64(3);
 	PG_RETURN_BOOL(qms_gate_sees_object(&call, &object));
 }
+
+PG_FUNCTION_INFO_V1(qms_sees_application);
+
+/* organization, application: those who administer it. */
+Datum
+qms_sees_application(PG_FUNCTION_ARGS)
+{
+	QmsCall		call = {0};
+	QmsObject	object = {0};
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_BOOL(false);
+	call.who = current_principal();
+	if (call.who->kind == QMS_NOBODY ||
+		((ADMINS & 1 << call.who->kind) == 0 && call.who->column != QMS_ROLE_APP_ADMIN))
+		PG_RETURN_BOOL(false);
+	call.reach = call.who->column == QMS_ROLE_APP_ADMIN ? QMS_REACH_OWN : QMS_REACH_YES;
+	object.organization_id = PG_GETARG_INT64(0);
+	object.application_id = PG_GETARG_INT64(1);
+	PG_RETURN_BOOL(call.who->nbranches == 0 && qms_gate_sees_object(&call, &object));
+}

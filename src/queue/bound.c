@@ -29,8 +29,7 @@
  * Transactions that were prepared before the server started, or before a standby
  * was promoted, have registered nothing: no line is raised until they are done.
  *
- * Locks: one LWLock for the table of queues (entries are never removed), a
- * spinlock per queue for a few loads and stores.  Without
+ * Locks: a spinlock per queue for a few loads and stores.  Without
  * shared_preload_libraries there is no shared memory and no hint.
  */
 #include "queue/queue.h"
@@ -38,223 +37,21 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "miscadmin.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "storage/procarray.h"
-#include "storage/shmem.h"
 #include "storage/spin.h"
-#include "utils/guc.h"
-#include "utils/hsearch.h"
-#include "utils/memutils.h"
-
-#define MAX_ENTRIES QMS_MAX_EXCEPTIONS
-
-typedef struct BoundKey
-{
-	int64		queue_id;
-	Oid			database;
-	uint32		zero;
-} BoundKey;
-
-typedef struct BoundEntry
-{
-	int64		sort_key;
-	TransactionId xid;
-	uint64		serial;
-} BoundEntry;
-
-typedef struct BoundSlot
-{
-	BoundKey	key;
-	slock_t		mutex;
-	int64		from;
-	uint64		serial;			/* of the newest entry */
-	uint64		purged;			/* newest serial that was dropped */
-	uint64		frozen_until;	/* no raising while a transaction before this one runs; 0: none */
-	int			nentries;
-	BoundEntry	entries[MAX_ENTRIES];
-	QmsBuckets	buckets;		/* atomics, not under the spinlock; see bucket.c */
-	QmsLog		log;			/* under a spinlock of its own; see roll.c */
-} BoundSlot;
-
-static int	queue_slots = 1024;
-static HTAB *slots = NULL;
-static uint64 *first_xid = NULL;	/* those before it may have registered nothing; 0: not known yet */
-static LWLock *slots_lock = NULL;
-static shmem_request_hook_type prev_request_hook = NULL;
-static shmem_startup_hook_type prev_startup_hook = NULL;
 
 /* The last transaction of this backend that took somebody out of a line. */
 static LocalTransactionId left_in = InvalidLocalTransactionId;
-
-static void
-request_memory(void)
-{
-	if (prev_request_hook)
-		prev_request_hook();
-	RequestAddinShmemSpace(hash_estimate_size(queue_slots, sizeof(BoundSlot)));
-	RequestAddinShmemSpace(MAXALIGN(sizeof(uint64)));
-	RequestNamedLWLockTranche("qms", 1);
-}
-
-static void
-start_memory(void)
-{
-	HASHCTL		ctl = {0};
-	bool		found;
-
-	if (prev_startup_hook)
-		prev_startup_hook();
-	ctl.keysize = sizeof(BoundKey);
-	ctl.entrysize = sizeof(BoundSlot);
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	slots = ShmemInitHash("qms bounds", queue_slots, queue_slots, &ctl, HASH_ELEM | HASH_BLOBS);
-	first_xid = ShmemInitStruct("qms first transaction", sizeof(uint64), &found);
-	if (!found)
-		*first_xid = 0;
-	slots_lock = &GetNamedLWLockTranche("qms")->lock;
-	LWLockRelease(AddinShmemInitLock);
-}
-
-void
-qms_bound_init(void)
-{
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	DefineCustomIntVariable("qms.queue_slots",
-							"Number of queues of the server whose line's beginning is remembered.",
-							"Queues beyond that work, but calls slow down while an old transaction keeps dead rows. 0 turns it off.",
-							&queue_slots, 1024, 0, 1000000, PGC_POSTMASTER, 0, NULL, NULL, NULL);
-	if (queue_slots == 0)
-		return;
-	prev_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	prev_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_memory;
-}
-
-/* The next transaction, as a number that never wraps around. */
-static uint64
-next_xid(void)
-{
-	return U64FromFullTransactionId(ReadNextFullTransactionId());
-}
 
 /* Is every transaction before this one done? */
 static bool
 all_done_before(uint64 xid)
 {
 	TransactionId oldest = GetOldestActiveTransactionId();
-	uint64		next = next_xid();
+	uint64		next = qms_slot_next_xid();
 
 	return next - (uint32) ((uint32) next - oldest) >= xid;
-}
-
-/*
- * The slot of a queue; NULL if there is no memory for it, and on a standby: it
- * does not hear who comes into a line.
- */
-static BoundSlot *
-find_slot(int64 queue_id)
-{
-	static HTAB *known = NULL;
-	BoundKey	key = {queue_id, MyDatabaseId, 0};
-	BoundSlot  *slot;
-	bool		found;
-	int			i;
-	struct
-	{
-		int64		queue_id;
-		BoundSlot  *slot;
-	}		   *local;
-
-	if (slots == NULL || RecoveryInProgress())
-		return NULL;
-	if (known == NULL)
-	{
-		HASHCTL		ctl = {0};
-
-		ctl.keysize = sizeof(int64);
-		ctl.entrysize = sizeof(*local);
-		known = hash_create("qms known bounds", 32, &ctl, HASH_ELEM | HASH_BLOBS);
-	}
-	local = hash_search(known, &queue_id, HASH_FIND, &found);
-	if (found)
-		return local->slot;
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	if (*first_xid == 0)
-		*first_xid = next_xid();
-	slot = hash_search(slots, &key, HASH_ENTER_NULL, &found);
-	if (slot != NULL && !found)
-	{
-		SpinLockInit(&slot->mutex);
-		slot->from = PG_INT64_MIN;
-		slot->serial = 0;
-		slot->purged = 0;
-		slot->frozen_until = *first_xid;
-		slot->nentries = 0;
-		pg_atomic_init_u32(&slot->buckets.state, 0);
-		for (i = 0; i < QMS_BUCKETS; i++)
-			pg_atomic_init_u32(&slot->buckets.cells[i], 0);
-		MemSet(&slot->log, 0, sizeof(QmsLog));
-		SpinLockInit(&slot->log.mutex);
-	}
-	LWLockRelease(slots_lock);
-	if (slot != NULL)
-	{
-		local = hash_search(known, &queue_id, HASH_ENTER, &found);
-		local->slot = slot;
-	}
-	return slot;
-}
-
-/*
- * Forget all queues of this database, when the extension is made: ids begin
- * anew.  Nobody can be using them, there are no tables yet.
- */
-void
-qms_bound_forget_database(void)
-{
-	HASH_SEQ_STATUS status;
-	BoundSlot  *slot;
-	uint64		next;
-
-	if (slots == NULL)
-		return;
-	next = next_xid();
-	LWLockAcquire(slots_lock, LW_EXCLUSIVE);
-	hash_seq_init(&status, slots);
-	while ((slot = hash_seq_search(&status)) != NULL)
-	{
-		if (slot->key.database != MyDatabaseId)
-			continue;
-		SpinLockAcquire(&slot->mutex);
-		slot->from = PG_INT64_MIN;
-		slot->purged = ++slot->serial;
-		slot->frozen_until = next;	/* what is here now is back if we roll back */
-		slot->nentries = 0;
-		SpinLockRelease(&slot->mutex);
-		pg_atomic_write_u32(&slot->buckets.state, 0);
-	}
-	LWLockRelease(slots_lock);
-}
-
-QmsBuckets *
-qms_bound_buckets(int64 queue_id)
-{
-	BoundSlot  *slot = find_slot(queue_id);
-
-	return slot ? &slot->buckets : NULL;
-}
-
-QmsLog *
-qms_bound_log(int64 queue_id)
-{
-	BoundSlot  *slot = find_slot(queue_id);
-
-	return slot ? &slot->log : NULL;
 }
 
 /*
@@ -263,7 +60,7 @@ qms_bound_log(int64 queue_id)
  * snapshot: "purged" tells him that he must not raise.
  */
 static void
-drop_entry(BoundSlot *slot, int i)
+drop_entry(QmsSlot *slot, int i)
 {
 	slot->purged = Max(slot->purged, slot->entries[i].serial);
 	slot->entries[i] = slot->entries[--slot->nentries];
@@ -274,17 +71,17 @@ drop_entry(BoundSlot *slot, int i)
  * by every scan, so they may go.
  */
 static void
-purge(BoundSlot *slot)
+purge(QmsSlot *slot)
 {
-	BoundEntry	copy[MAX_ENTRIES];
-	bool		ended[MAX_ENTRIES];
+	QmsBoundEntry	copy[QMS_MAX_EXCEPTIONS];
+	bool		ended[QMS_MAX_EXCEPTIONS];
 	int			n;
 	int			i;
 	int			j;
 
 	SpinLockAcquire(&slot->mutex);
 	n = slot->nentries;
-	memcpy(copy, slot->entries, sizeof(BoundEntry) * n);
+	memcpy(copy, slot->entries, sizeof(QmsBoundEntry) * n);
 	SpinLockRelease(&slot->mutex);
 	for (i = 0; i < n; i++)
 		ended[i] = !TransactionIdIsInProgress(copy[i].xid);
@@ -304,7 +101,7 @@ purge(BoundSlot *slot)
 
 /* No room even so: fall back to scanning from the lowest key, until all of them are done. */
 static void
-give_up(BoundSlot *slot, int64 sort_key, uint64 next)
+give_up(QmsSlot *slot, int64 sort_key, uint64 next)
 {
 	int			i;
 
@@ -327,7 +124,7 @@ give_up(BoundSlot *slot, int64 sort_key, uint64 next)
 void
 qms_bound_register(int64 queue_id, int64 sort_key)
 {
-	BoundSlot  *slot = find_slot(queue_id);
+	QmsSlot  *slot = qms_slot(queue_id);
 	TransactionId xid;
 	uint64		next = 0;
 	bool		full;
@@ -340,10 +137,10 @@ qms_bound_register(int64 queue_id, int64 sort_key)
 	{
 		SpinLockAcquire(&slot->mutex);
 		slot->serial++;
-		full = slot->nentries == MAX_ENTRIES;
+		full = slot->nentries == QMS_MAX_EXCEPTIONS;
 		if (!full)
 		{
-			BoundEntry *entry = &slot->entries[slot->nentries++];
+			QmsBoundEntry *entry = &slot->entries[slot->nentries++];
 
 			entry->sort_key = sort_key;
 			entry->xid = xid;
@@ -357,7 +154,7 @@ qms_bound_register(int64 queue_id, int64 sort_key)
 		if (round == 0)
 		{
 			purge(slot);
-			next = next_xid();
+			next = qms_slot_next_xid();
 		}
 	}
 }
@@ -393,8 +190,8 @@ has_key(const int64 *keys, int n, int64 key)
 void
 qms_bound_read(int64 queue_id, QmsBound *bound)
 {
-	BoundSlot  *slot = find_slot(queue_id);
-	BoundEntry	copy[MAX_ENTRIES];
+	QmsSlot  *slot = qms_slot(queue_id);
+	QmsBoundEntry	copy[QMS_MAX_EXCEPTIONS];
 	uint64		frozen_until;
 	int			n;
 	int			i;
@@ -409,7 +206,7 @@ qms_bound_read(int64 queue_id, QmsBound *bound)
 	bound->serial = slot->serial;
 	frozen_until = slot->frozen_until;
 	n = slot->nentries;
-	memcpy(copy, slot->entries, sizeof(BoundEntry) * n);
+	memcpy(copy, slot->entries, sizeof(QmsBoundEntry) * n);
 	SpinLockRelease(&slot->mutex);
 
 	bound->may_raise = frozen_until == 0 || all_done_before(frozen_until);
@@ -432,21 +229,35 @@ qms_bound_read(int64 queue_id, QmsBound *bound)
 }
 
 /*
- * Somebody waits before the beginning and is no exception: he came where no
- * trigger saw him (session_replication_role = replica).  Going back is always
- * right.
+ * Somebody waits before the beginning and is no exception: no trigger saw him
+ * come (session_replication_role = replica).  Going back is always right.
  */
 void
 qms_bound_lower(int64 queue_id, const QmsBound *seen, int64 key)
 {
-	BoundSlot  *slot = seen->known && key < seen->from &&
-		!has_key(seen->exceptions, seen->nexceptions, key) ? find_slot(queue_id) : NULL;
+	QmsSlot  *slot = seen->known && key < seen->from &&
+		!has_key(seen->exceptions, seen->nexceptions, key) ? qms_slot(queue_id) : NULL;
 
 	if (slot == NULL)
 		return;
 	SpinLockAcquire(&slot->mutex);
 	slot->from = Min(slot->from, key);
 	SpinLockRelease(&slot->mutex);
+}
+
+/* The lowest key that may be waiting; counts for snapshots taken afterwards. */
+int64
+qms_bound_lowest(int64 queue_id)
+{
+	QmsBound	bound;
+	int64		from;
+	int			i;
+
+	qms_bound_read(queue_id, &bound);
+	from = bound.from;
+	for (i = 0; i < bound.nexceptions; i++)
+		from = Min(from, bound.exceptions[i]);
+	return from;
 }
 
 /* Had this entry's transaction ended when "seen" was read? */
@@ -472,7 +283,7 @@ void
 qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
 				const int64 *still_waiting, int nstill)
 {
-	BoundSlot  *slot = seen->known && seen->may_raise ? find_slot(queue_id) : NULL;
+	QmsSlot  *slot = seen->known && seen->may_raise ? qms_slot(queue_id) : NULL;
 	int64		to = Min(first_waiting, seen->limit);
 	int			i;
 
@@ -484,7 +295,7 @@ qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
 		slot->frozen_until = 0;
 		for (i = slot->nentries - 1; i >= 0; i--)
 		{
-			BoundEntry *entry = &slot->entries[i];
+			QmsBoundEntry *entry = &slot->entries[i];
 
 			if (!had_ended(seen, entry->serial))
 			{

@@ -5,10 +5,14 @@
  * Shared memory holds, per queue, the number of people waiting in each stretch
  * of 134 seconds of sort_key.  The row trigger notes every coming and going;
  * a commit adds what its transaction noted.  The first one who needs the
- * figures after a server start counts the queue once.  A place inside a stretch
- * is interpolated between the first and the last one who wait in it: many may
- * come in one second.  These are estimates: a count that is under way while others
- * commit can be off by those, and keys older than 76 hours wrap around.
+ * figures after a server start counts the queue once, and the scheduler counts
+ * it again from time to time (recount.c).  A place inside a stretch is
+ * interpolated between the first and the last one who wait in it: many may come
+ * in one second.  These are estimates: keys older than 76 hours wrap around.
+ *
+ * A prepared transaction adds when it is prepared, for nothing is heard of it
+ * here afterwards: most of them commit.  If it is rolled back the figures are
+ * wrong until they are counted again, which hooks.c asks for.
  */
 #include "queue/queue.h"
 
@@ -17,21 +21,17 @@
 #include "storage/ipc.h"
 #include "utils/memutils.h"
 
-#define BUCKET_BITS 27			/* 2^27 microseconds */
-#define STRETCH (INT64CONST(1) << BUCKET_BITS)
-#define BUCKET_OF(key) ((key) >> BUCKET_BITS)
-#define CELL(buckets, index) (&(buckets)->cells[(uint64) (index) % QMS_BUCKETS])
-
-enum
-{
-	NOT_COUNTED, COUNTING, COUNTED
-};
+#define STRETCH (INT64CONST(1) << QMS_BUCKET_BITS)
+#define BUCKET_OF(key) ((key) >> QMS_BUCKET_BITS)
+#define CELL_OF(index) ((uint64) (index) % QMS_BUCKETS)
+#define CELL(buckets, index) (&(buckets)->cells[CELL_OF(index)])
 
 typedef struct Change
 {
 	QmsBuckets *buckets;
 	int64		sort_key;
 	int			change;
+	int			announced;		/* part of buckets->moving */
 	SubTransactionId subxact;
 } Change;
 
@@ -47,19 +47,86 @@ apply_changes(void)
 	{
 		Change	   *change = lfirst(cell);
 
-		if (pg_atomic_read_u32(&change->buckets->state) != NOT_COUNTED)
+		if (pg_atomic_read_u32(&change->buckets->state) != QMS_NOT_COUNTED)
 			pg_atomic_fetch_add_u32(CELL(change->buckets, BUCKET_OF(change->sort_key)), change->change);
+		pg_atomic_fetch_add_u32(&change->buckets->moved, Abs(change->change));
+	}
+}
+
+/*
+ * The transaction is about to become visible, and will have been applied some
+ * time later: whoever counts meanwhile must know that the two may not agree.
+ */
+static void
+announce_changes(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, changes)
+	{
+		Change	   *change = lfirst(cell);
+
+		change->announced = Abs(change->change);
+		pg_atomic_fetch_add_u32(&change->buckets->moving, change->announced);
+	}
+}
+
+/* That is over, one way or the other. */
+static void
+withdraw_changes(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, changes)
+	{
+		Change	   *change = lfirst(cell);
+
+		pg_atomic_fetch_sub_u32(&change->buckets->moving, change->announced);
+	}
+}
+
+static void
+note_prepared(void)
+{
+	ListCell   *cell;
+
+	foreach(cell, changes)
+	{
+		Change	   *change = lfirst(cell);
+
+		pg_atomic_write_u64(&change->buckets->prepared_at, (uint64) GetCurrentTimestamp());
 	}
 }
 
 static void
 end_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
-	/* A prepared transaction is counted when it is prepared: nothing more is heard of it here. */
+	if (event == XACT_EVENT_PRE_COMMIT)
+		announce_changes();
+	if (event == XACT_EVENT_PREPARE)
+		note_prepared();
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE)
 		apply_changes();
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE || event == XACT_EVENT_ABORT)
+	{
+		withdraw_changes();
 		changes = NIL;			/* the list goes with its memory context */
+	}
+}
+
+/* Take what the running transaction has changed out of counts by cell: it comes once more when it commits. */
+void
+qms_bucket_take_mine(const QmsBuckets *buckets, int32 *counts)
+{
+	ListCell   *cell;
+
+	foreach(cell, changes)
+	{
+		Change	   *change = lfirst(cell);
+
+		if (change->buckets == buckets)
+			counts[CELL_OF(BUCKET_OF(change->sort_key))] -= change->change;
+	}
 }
 
 /* A savepoint that is rolled back takes its changes with it. */
@@ -87,7 +154,7 @@ void
 qms_bucket_note(int64 queue_id, int64 sort_key, int by)
 {
 	static bool registered = false;
-	QmsBuckets *buckets = qms_bound_buckets(queue_id);
+	QmsBuckets *buckets = qms_slot_buckets(queue_id);
 	MemoryContext old;
 	Change	   *change;
 
@@ -112,56 +179,10 @@ qms_bucket_note(int64 queue_id, int64 sort_key, int by)
 	change->buckets = buckets;
 	change->sort_key = sort_key;
 	change->change = by;
+	change->announced = 0;
 	change->subxact = GetCurrentSubTransactionId();
 	changes = lappend(changes, change);
 	MemoryContextSwitchTo(old);
-}
-
-/* The counting failed, or was ended by the administrator: somebody else may. */
-static void
-give_counting_up(int code pg_attribute_unused(), Datum arg)
-{
-	QmsBuckets *buckets = (QmsBuckets *) DatumGetPointer(arg);
-
-	pg_atomic_write_u32(&buckets->state, NOT_COUNTED);
-}
-
-/*
- * Count the queue.  One backend does it; to others nothing is known meanwhile.
- */
-static void
-count_queue(int64 queue_id, QmsBuckets *buckets)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT sort_key >> 27, pg_catalog.count(*) FROM qms.ticket "
-								   "WHERE queue_id = $1 AND state = 'waiting' GROUP BY 1", INT8OID);
-	QmsParams	params = {0};
-	uint32		expected = NOT_COUNTED;
-	ListCell   *cell;
-	uint64		n;
-	uint64		i;
-
-	if (!pg_atomic_compare_exchange_u32(&buckets->state, &expected, COUNTING))
-		return;
-	for (i = 0; i < QMS_BUCKETS; i++)
-		pg_atomic_write_u32(&buckets->cells[i], 0);
-	PG_ENSURE_ERROR_CLEANUP(give_counting_up, PointerGetDatum(buckets));
-	{
-		qms_param_int64(&params, queue_id);
-		n = qms_spi_look(&plan, &params);
-		for (i = 0; i < n; i++)
-			pg_atomic_fetch_add_u32(CELL(buckets, qms_spi_int64(i, 0)), (int32) qms_spi_int64(i, 1));
-	}
-	PG_END_ENSURE_ERROR_CLEANUP(give_counting_up, PointerGetDatum(buckets));
-	/* What we have changed ourselves was counted, and comes once more when we commit. */
-	foreach(cell, changes)
-	{
-		Change	   *change = lfirst(cell);
-
-		if (change->buckets == buckets)
-			pg_atomic_fetch_sub_u32(CELL(buckets, BUCKET_OF(change->sort_key)), change->change);
-	}
-	pg_atomic_write_u32(&buckets->state, COUNTED);
 }
 
 /* The part of those who wait in the stretch of a key that waits before it. */
@@ -174,7 +195,7 @@ share_before(int64 queue_id, int64 sort_key)
 								   "(SELECT sort_key FROM qms.ticket WHERE queue_id = $1 AND state = 'waiting' "
 								   "AND sort_key >= $2 AND sort_key <= $3 ORDER BY sort_key DESC, ticket_id DESC LIMIT 1)",
 								   INT8OID, INT8OID, INT8OID);
-	int64		begins = BUCKET_OF(sort_key) << BUCKET_BITS;
+	int64		begins = BUCKET_OF(sort_key) << QMS_BUCKET_BITS;
 	QmsParams	params = {0};
 	QmsBound	bound;
 	int64		first;
@@ -200,7 +221,7 @@ share_before(int64 queue_id, int64 sort_key)
 int64
 qms_bucket_ahead(int64 queue_id, int64 sort_key, TimestampTz now, bool count)
 {
-	QmsBuckets *buckets = qms_bound_buckets(queue_id);
+	QmsBuckets *buckets = qms_slot_buckets(queue_id);
 	int64		mine = BUCKET_OF(sort_key);
 	int64		top = Max(BUCKET_OF(now), mine);
 	int64		sum = 0;
@@ -209,9 +230,9 @@ qms_bucket_ahead(int64 queue_id, int64 sort_key, TimestampTz now, bool count)
 
 	if (buckets == NULL)
 		return -1;
-	if (count && pg_atomic_read_u32(&buckets->state) == NOT_COUNTED)
-		count_queue(queue_id, buckets);
-	if (pg_atomic_read_u32(&buckets->state) != COUNTED)
+	if (count && pg_atomic_read_u32(&buckets->state) == QMS_NOT_COUNTED)
+		qms_bucket_count(queue_id, buckets, now);
+	if (pg_atomic_read_u32(&buckets->state) != QMS_COUNTED)
 		return -1;
 	for (index = top - QMS_BUCKETS + 1; index < mine; index++)
 		sum += (int32) pg_atomic_read_u32(CELL(buckets, index));

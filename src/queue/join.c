@@ -47,9 +47,10 @@ find_queue(QmsCall *call, int64 service_id)
 				 errhint("Give queue_id, or branch_id and service_id.")));
 	queue_id = qms_config_default_queue(branch_id, service_id);
 	queue = queue_id ? qms_config_queue(queue_id) : NULL;
-	/* A branch of another organization is as if it were not there. */
+	/* A branch of another organization is as if it were not there, and so is a queue that is not public. */
 	if (queue == NULL || (call->who->organization_id != 0 &&
-						  call->who->organization_id != queue->organization_id))
+						  call->who->organization_id != queue->organization_id) ||
+		(!queue->settings.is_public && !qms_gate_is_staff(call)))
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
 				 errmsg("branch %lld does not offer service %lld", (long long) branch_id,
@@ -371,9 +372,11 @@ QMS_FUNCTION(join_queue, QMS_ACT_JOIN, QMS_MUTATES)
 				 errmsg("queue %lld needs a subject", (long long) queue->queue_id),
 				 errdetail("Its setting subject_required gives each subject one place."),
 				 errhint("Give subject => a text that names the person.")));
+	qms_limit_join(call, queue->organization_id, request.subject);
 	existing = place_of_subject(&request);
 	if (existing != NULL)
 		return answer_existing(call, queue, existing);
+	qms_limit_create(call, queue->organization_id, request.subject);
 	if (request.visit_id != 0)
 	{
 		qms_lock(QMS_LOCK_VISIT, request.visit_id, true);

@@ -32,6 +32,9 @@ set_status(QmsCall *call, const char *status, const char *event_kind)
 	static QmsPlan plan = QMS_PLAN(
 								   "UPDATE qms.queue SET status = $2, updated_at = $3 WHERE queue_id = $1", INT8OID, TEXTOID,
 								   TIMESTAMPTZOID);
+	static QmsPlan hours = QMS_PLAN(
+									"UPDATE qms_internal.queue_hours SET is_open = true, changed_at = $3 "
+									"WHERE queue_id = $1 AND NOT is_open AND $2 <> 'closed'", INT8OID, TEXTOID, TIMESTAMPTZOID);
 	int64		queue_id = qms_arg_id(call, 0, "queue_id");
 	QmsParams	params = {0};
 	QmsEvent	event = {0};
@@ -46,6 +49,8 @@ set_status(QmsCall *call, const char *status, const char *event_kind)
 	qms_param_text(&params, status);
 	qms_param_time(&params, call->now);
 	qms_spi_run(&plan, &params);
+	/* Taken for open from here on: if its hours say otherwise, so does the scheduler. */
+	qms_spi_run(&hours, &params);
 	event.kind = event_kind;
 	event.organization_id = queue->organization_id;
 	event.branch_id = queue->branch_id;

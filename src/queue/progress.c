@@ -5,6 +5,7 @@
 #include "queue/queue.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 /* The values of qms.ticket_progress; place may be NULL when the ticket does not wait. */
@@ -140,20 +141,29 @@ visit_sql(const char *format)
 										qms_table_select_list(&qms_history_table)));
 }
 
-/* The ticket of a visit that matters most now; NULL if there is none. */
+#define VISIT_MAIN \
+	VISIT_LIVE " ORDER BY t.state IN ('called', 'serving') DESC, t.state = 'waiting' DESC, t.sort_key, t.ticket_id LIMIT 1"
+
+/*
+ * The ticket of a visit that matters most now; NULL if there is none.  Mostly it
+ * is a live one, found without opening the partitions of history.  If it is not,
+ * it may have been undone since: live and past are read under one snapshot then.
+ */
 static QmsTicket *
 main_ticket(int64 visit_id)
 {
-	static QmsPlan plan = QMS_PLAN(NULL, INT8OID);
+	static QmsPlan live = QMS_PLAN(NULL, INT8OID);
+	static QmsPlan both = QMS_PLAN(NULL, INT8OID);
 	QmsParams	params = {0};
 
-	if (plan.sql == NULL)
-		plan.sql = visit_sql("(" VISIT_LIVE " ORDER BY t.state IN ('called', 'serving') DESC, "
-							 "t.state = 'waiting' DESC, t.sort_key, t.ticket_id LIMIT 1) UNION ALL "
+	if (live.sql == NULL)
+		live.sql = visit_sql(VISIT_MAIN);
+	if (both.sql == NULL)
+		both.sql = visit_sql("(" VISIT_MAIN ") UNION ALL "
 							 "(SELECT %s FROM qms.ticket_history t WHERE t.visit_id = $1 "
 							 "ORDER BY t.ended_at DESC, t.ticket_id DESC LIMIT 1) LIMIT 1");
 	qms_param_int64(&params, visit_id);
-	if (qms_spi_run(&plan, &params) == 0)
+	if (qms_spi_run(&live, &params) == 0 && qms_spi_run(&both, &params) == 0)
 		return NULL;
 	return qms_row_fetch(&qms_history_table, 0, 0);
 }
@@ -195,30 +205,39 @@ QMS_FUNCTION(visit_status, QMS_ACT_TOKEN, QMS_SETOF)
 	return qms_answer_none(call);
 }
 
-/*
- * The holder of the token is there.  Written to a narrow table and at most
- * every ten seconds: qms.ticket is not touched.
- */
-QMS_FUNCTION(heartbeat, QMS_ACT_TOKEN, 0)
+/* Write it to a narrow table, at most every ten seconds: qms.ticket is not touched. */
+static void
+write_heartbeat(const QmsTicket *ticket, TimestampTz at)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "INSERT INTO qms_internal.ticket_seen AS s (ticket_id, organization_id, seen_at) VALUES ($1, $2, $3) "
 								   "ON CONFLICT (ticket_id, organization_id) DO UPDATE SET seen_at = $3 "
 								   "WHERE s.seen_at < $3 - '10 seconds'::pg_catalog.interval",
 								   INT8OID, INT8OID, TIMESTAMPTZOID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, qms_row_int64(ticket, T_ticket_id));
+	qms_param_int64(&params, qms_row_int64(ticket, T_organization_id));
+	qms_param_time(&params, at);
+	qms_spi_run(&plan, &params);
+}
+
+/*
+ * The holder of the token is there.  Noted in shared memory, from where the
+ * scheduler writes it with others; written here if that is not possible.
+ */
+QMS_FUNCTION(heartbeat, QMS_ACT_TOKEN, 0)
+{
 	QmsTicketToken *token = token_argument(call);
 	QmsTicket  *ticket = main_ticket(visit_of(token));
-	QmsParams	params = {0};
 
 	if (ticket == NULL)
 		qms_token_refuse();
 	check_token(call, token, ticket);
-	if (qms_row_isnull(ticket, T_ended_at))
-	{
-		qms_param_int64(&params, qms_row_int64(ticket, T_ticket_id));
-		qms_param_int64(&params, qms_row_int64(ticket, T_organization_id));
-		qms_param_time(&params, call->now);
-		qms_spi_run(&plan, &params);
-	}
+	/* Refused there whether it would have been noted or written. */
+	PreventCommandIfReadOnly("qms.heartbeat()");
+	if (qms_row_isnull(ticket, T_ended_at) &&
+		!qms_heartbeat_note(qms_row_int64(ticket, T_ticket_id), call->now))
+		write_heartbeat(ticket, call->now);
 	return TimestampTzGetDatum(call->now);
 }

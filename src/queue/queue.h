@@ -105,10 +105,9 @@ typedef struct QmsBound
 	bool		running[QMS_MAX_EXCEPTIONS];
 } QmsBound;
 
-extern void qms_bound_init(void);
-extern void qms_bound_forget_database(void);
 extern void qms_bound_register(int64 queue_id, int64 sort_key);
 extern void qms_bound_left(void);
+extern int64 qms_bound_lowest(int64 queue_id);
 extern void qms_bound_read(int64 queue_id, QmsBound *bound);
 extern void qms_bound_lower(int64 queue_id, const QmsBound *seen, int64 key);
 extern void qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_waiting,
@@ -116,16 +115,32 @@ extern void qms_bound_raise(int64 queue_id, const QmsBound *seen, int64 first_wa
 
 /* ---- bucket.c: counts of those who wait, by stretches of sort_key ---- */
 #define QMS_BUCKETS 2048
+#define QMS_BUCKET_BITS 27		/* 2^27 microseconds */
+
+enum
+{
+	QMS_NOT_COUNTED, QMS_COUNTING, QMS_COUNTED
+};
 
 typedef struct QmsBuckets
 {
 	pg_atomic_uint32 state;
+	pg_atomic_uint32 moving;	/* people that transactions add or take which are committing just now */
+	pg_atomic_uint32 moved;		/* those of transactions that have, ever */
+	pg_atomic_uint32 doubts;	/* of qms_slot_news(), when last looked at */
+	pg_atomic_uint32 skips;		/* of recount.c, in a row */
+	pg_atomic_uint64 prepared_at;	/* real time at which a transaction that changed this was prepared; 0: none since it was right */
+	pg_atomic_uint64 looked_at; /* last counted, or left alone; of qms_clock_now() */
 	pg_atomic_uint32 cells[QMS_BUCKETS];
 } QmsBuckets;
 
-extern QmsBuckets *qms_bound_buckets(int64 queue_id);
+extern void qms_bucket_take_mine(const QmsBuckets *buckets, int32 *counts);
 extern void qms_bucket_note(int64 queue_id, int64 sort_key, int by);
 extern int64 qms_bucket_ahead(int64 queue_id, int64 sort_key, TimestampTz now, bool count);
+
+/* ---- recount.c: counting them, for the first time and again ---- */
+extern void qms_bucket_count(int64 queue_id, QmsBuckets *buckets, TimestampTz now);
+extern void qms_bucket_recount(int64 queue_id, TimestampTz now);
 
 /* ---- roll.c: exactly who waits, while they are few ---- */
 #define QMS_LOG_SIZE 256
@@ -146,9 +161,56 @@ typedef struct QmsLog
 	QmsLogEntry entries[QMS_LOG_SIZE];
 } QmsLog;
 
-extern QmsLog *qms_bound_log(int64 queue_id);
 extern void qms_roll_note(int64 queue_id, int64 ticket_id, int64 sort_key, int change);
 extern bool qms_roll_ahead(int64 queue_id, int64 sort_key, int64 ticket_id, TimestampTz now, int64 *ahead);
+
+/* ---- slot.c: what shared memory holds of a queue ---- */
+typedef struct QmsSlotKey
+{
+	int64		queue_id;
+	Oid			database;
+	uint32		zero;
+} QmsSlotKey;
+
+typedef struct QmsBoundEntry
+{
+	int64		sort_key;
+	TransactionId xid;
+	uint64		serial;
+} QmsBoundEntry;
+
+typedef struct QmsSlot
+{
+	QmsSlotKey	key;
+	slock_t		mutex;
+	int64		from;
+	uint64		serial;			/* of the newest entry */
+	uint64		purged;			/* newest serial that was dropped */
+	uint64		frozen_until;	/* no raising while a transaction before this one runs; 0: none */
+	int			nentries;
+	QmsBoundEntry entries[QMS_MAX_EXCEPTIONS];
+	QmsBuckets	buckets;		/* atomics, not under the spinlock; see bucket.c */
+	QmsLog		log;			/* under a spinlock of its own; see roll.c */
+} QmsSlot;
+
+extern void qms_slot_init(void);
+extern void qms_slot_forget_database(void);
+extern QmsSlot *qms_slot(int64 queue_id);
+extern QmsBuckets *qms_slot_buckets(int64 queue_id);
+extern QmsLog *qms_slot_log(int64 queue_id);
+extern void qms_slot_each_buckets(void (*function) (int64 queue_id, QmsBuckets *buckets, void *arg), void *arg);
+extern void qms_slot_news(uint32 *counted, uint32 *doubts);
+extern void qms_slot_note_counted(void);
+extern void qms_slot_note_doubt(void);
+extern uint64 qms_slot_next_xid(void);
+
+/* ---- heartbeat.c: signs of life that are not written yet ---- */
+extern void qms_heartbeat_init(void);
+extern bool qms_heartbeat_note(int64 ticket_id, TimestampTz at);
+extern TimestampTz qms_heartbeat_noted(int64 ticket_id);
+extern int	qms_heartbeat_copy(int *bucket, int64 *ticket_ids, TimestampTz *seen_at, int most);
+extern void qms_heartbeat_written(const int64 *ticket_ids, const TimestampTz *seen_at, int n);
+extern void qms_heartbeat_forget(Oid database);
 
 /* ---- ticket.c: rows of tickets, legs and history ---- */
 typedef QmsRow QmsTicket;

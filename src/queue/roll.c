@@ -82,7 +82,7 @@ static HTAB *rolls = NULL;
 void
 qms_roll_note(int64 queue_id, int64 ticket_id, int64 sort_key, int change)
 {
-	QmsLog	   *log = qms_bound_log(queue_id);
+	QmsLog	   *log = qms_slot_log(queue_id);
 	QmsLogEntry entry = {sort_key, ticket_id, InvalidTransactionId, change};
 	bool		done = false;
 
@@ -287,28 +287,13 @@ read_line(Roll *roll, int64 from, Snapshot snapshot)
 	return true;
 }
 
-/* The lowest key that may be waiting; counts for snapshots taken afterwards. */
-static int64
-lowest_key(int64 queue_id)
-{
-	QmsBound	bound;
-	int64		from;
-	int			i;
-
-	qms_bound_read(queue_id, &bound);
-	from = bound.from;
-	for (i = 0; i < bound.nexceptions; i++)
-		from = Min(from, bound.exceptions[i]);
-	return from;
-}
-
 /* Begin the roll.  The order of the steps is what makes it exact. */
 static bool
 begin_roll(Roll *roll, QmsLog *log, TimestampTz now)
 {
 	QmsLogEntry entries[2 * QMS_LOG_SIZE];
 	Snapshot	snapshot;
-	int64		from = lowest_key(roll->queue_id);
+	int64		from = qms_bound_lowest(roll->queue_id);
 	int			before;
 	int			after;
 
@@ -374,7 +359,7 @@ lies_within(TimestampTz at, TimestampTz now, int64 usec)
 bool
 qms_roll_ahead(int64 queue_id, int64 sort_key, int64 ticket_id, TimestampTz now, int64 *ahead)
 {
-	QmsLog	   *log = qms_bound_log(queue_id);
+	QmsLog	   *log = qms_slot_log(queue_id);
 	Roll	   *roll;
 	bool		again;
 	int			i;

@@ -98,7 +98,7 @@ configure_dump(void)
 										  "SELECT c.oid FROM pg_catalog.pg_class c "
 										  "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
 										  "WHERE n.nspname IN ('qms', 'qms_internal') AND c.relkind IN ('r', 'S') "
-										  "AND c.relname NOT IN ('instance', 'publisher', 'publisher_progress', 'permission') ORDER BY c.oid");
+										  "AND c.relname NOT IN ('instance', 'publisher', 'publisher_progress', 'permission', 'limit_bucket') ORDER BY c.oid");
 	static QmsPlan configure = QMS_PLAN("SELECT pg_catalog.pg_extension_config_dump($1, '')", REGCLASSOID);
 	uint64		n = qms_spi_run(&list, NULL);
 	Oid		   *relations = palloc(sizeof(Oid) * n);
@@ -188,7 +188,7 @@ qms_take_ownership(PG_FUNCTION_ARGS pg_attribute_unused())
 		if (strcmp(types[i], "function") == 0)
 			run_utility(psprintf("REVOKE ALL ON FUNCTION %s FROM PUBLIC", names[i]));
 	}
-	qms_bound_forget_database();
+	qms_slot_forget_database();
 	qms_worker_extension_changed();
 	if (!qms_is_preloaded)
 		ereport(WARNING,

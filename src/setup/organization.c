@@ -27,13 +27,15 @@ static QmsUse organization_uses[] = {
 	"Application", "still belongs to it.", "Delete its branches and applications first."}
 };
 
-/* A time zone is needed: branches without one use it.  Settings of which we know what they mean are checked. */
+/* A time zone is needed: branches without one use it.  Settings of our own are checked. */
 static void
 check_organization(QmsSetup *setup)
 {
 	int			zone = qms_setup_column(setup, "time_zone");
 
 	(void) qms_settings_retention(qms_setup_jsonb(setup->row, qms_setup_column(setup, "settings")));
+	if (qms_setup_given(setup, "settings"))
+		qms_organization_check_settings(qms_setup_jsonb(setup->row, qms_setup_column(setup, "settings")));
 	if (qms_row_isnull(setup->row, zone))
 	{
 		if (setup->old != NULL)

@@ -21,6 +21,7 @@ static QmsField staff_fields[] = {
 	QMS_FIELD("application_ids", QMS_F_APPLICATIONS),
 	QMS_FIELD("skills", QMS_F_WORDS),
 	QMS_FIELD("permissions", QMS_F_SETTINGS),
+	QMS_FIELD("disabled_at", QMS_F_HELD),
 	QMS_FIELDS_AT_END
 };
 
@@ -60,9 +61,9 @@ check_staff(QmsSetup *setup)
 	qms_row_set_text(setup->row, column, role);
 }
 
-/* Roles bound to a staff member who is gone belong to nobody, and may be bound again. */
+/* Roles bound to a staff member who is gone belong to nobody, and may be bound again; his logins end. */
 static void
-unbind_staff(QmsSetup *setup)
+let_staff_go(QmsSetup *setup)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "UPDATE qms.role_binding SET deleted_at = $2 WHERE staff_id = $1 AND deleted_at IS NULL",
@@ -72,11 +73,12 @@ unbind_staff(QmsSetup *setup)
 	qms_param_int64(&params, setup->id);
 	qms_param_time(&params, setup->call->now);
 	qms_spi_run(&plan, &params);
+	(void) qms_session_revoke_staff(setup->id, setup->call->now, "deleted");
 }
 
 static QmsThing staff = {
 	.name = "staff", .noun = "staff member", .owner = QMS_OWNER_ORGANIZATION,
-	QMS_FIELDS(staff_fields), QMS_USES(staff_uses), .check = check_staff, .deleted = unbind_staff
+	QMS_FIELDS(staff_fields), QMS_USES(staff_uses), .check = check_staff, .deleted = let_staff_go
 };
 
 QMS_FUNCTION(create_staff, QMS_ACT_SETUP, QMS_MUTATES)

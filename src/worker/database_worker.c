@@ -4,6 +4,7 @@
  *		transactions, their sleep, what happens when a turn fails.
  */
 #include "worker/worker.h"
+#include "queue/queue.h"
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
@@ -43,7 +44,10 @@ leave(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
 	if (mine.kind == QMS_PUBLISHER)
 		qms_doorbell_detach();
 	if (mine.kind == QMS_SCHEDULER)
+	{
 		qms_doorbell_stop_listening();
+		qms_heartbeat_forget(mine.database);
+	}
 	LWLockAcquire(qms_worker_shared->lock, LW_EXCLUSIVE);
 	if (my_slot->pid == MyProcPid)
 	{
@@ -130,6 +134,17 @@ become_owner(void)
 		qms_scheduler_forget();
 	}
 	qms_config_refresh();
+}
+
+/* Hear, outside of any transaction, that others have changed the configuration. */
+void
+qms_worker_notice_changes(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	StartTransactionCommand();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
 }
 
 void
@@ -334,6 +349,9 @@ turn_if_ours(TimestampTz (*turn) (void))
 {
 	if (!is_ours)
 	{
+		/* Before looking: whoever makes it ours afterwards rings again. */
+		TimestampTz rung_at = mine.kind == QMS_PUBLISHER ? qms_doorbell_heard() : 0;
+
 		qms_worker_begin();
 		if (!qms_worker_extension_is_here())
 		{
@@ -342,6 +360,11 @@ turn_if_ours(TimestampTz (*turn) (void))
 		}
 		is_ours = qms_adoption_is_ours();
 		qms_worker_commit();
+		if (my_slot->waiting_since == 0)
+			my_slot->waiting_since = rung_at;
+		/* Nothing waits in a database that is nobody's, whatever was in it before. */
+		if (!is_ours)
+			my_slot->waiting_since = my_slot->oldest_due = 0;
 	}
 	return is_ours ? turn() : TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 600000);
 }

@@ -9,6 +9,7 @@
  * or not.
  */
 #include "worker/worker.h"
+#include "queue/queue.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -270,10 +271,9 @@ changes_extension(Node *statement)
 }
 
 static bool
-commits_prepared(Node *statement)
+ends_prepared(Node *statement, TransactionStmtKind kind)
 {
-	return IsA(statement, TransactionStmt) &&
-		((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED;
+	return IsA(statement, TransactionStmt) && ((TransactionStmt *) statement)->kind == kind;
 }
 
 /* What was prepared may have made the extension; its session could not tell at PREPARE. */
@@ -348,7 +348,8 @@ see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 			ProcessUtilityContext context, ParamListInfo params, QueryEnvironment *queryEnv,
 			DestReceiver *dest, QueryCompletion *qc)
 {
-	bool		prepared = commits_prepared(pstmt->utilityStmt);
+	bool		committed = ends_prepared(pstmt->utilityStmt, TRANS_STMT_COMMIT_PREPARED);
+	bool		rolled_back = ends_prepared(pstmt->utilityStmt, TRANS_STMT_ROLLBACK_PREPARED);
 
 	/* Not for statements of an aborted transaction, such as ROLLBACK. */
 	if (qms_worker_shared != NULL && IsTransactionState() && !RecoveryInProgress())
@@ -357,7 +358,13 @@ see_utility(PlannedStmt *pstmt, const char *queryString, bool readOnlyTree,
 		prev_utility_hook(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
 	else
 		standard_ProcessUtility(pstmt, queryString, readOnlyTree, context, params, queryEnv, dest, qc);
-	if (prepared)
+	if (rolled_back)
+	{
+		/* Who came and went by it has been counted already (queue/bucket.c). */
+		qms_slot_note_doubt();
+		qms_doorbell_poke_scheduler();
+	}
+	if (committed)
 	{
 		qms_doorbell_ring();
 		qms_doorbell_wake_scheduler(QMS_WAKE_ALL, DT_NOEND);

@@ -269,12 +269,25 @@ static void
 note_batch(void)
 {
 	int			n = Min(npending - next_pending, BATCH);
-	QmsWorkerSlot *slot = qms_worker_mine();
 
 	next_pending += n;
-	slot->done += n;
+	qms_worker_mine()->done += n;
 	if (next_pending >= npending)
 		forget_pending();
+}
+
+/* For the status: since when something has been waiting for its position. */
+static void
+note_waiting_since(TimestampTz since)
+{
+	QmsWorkerSlot *slot = qms_worker_mine();
+
+	/* What was committed before we began nobody rang for here. */
+	if (!epoch_is_settled)
+		since = slot->started_at;
+	/* What has failed before has waited for longer. */
+	if (slot->waiting_since == 0)
+		slot->waiting_since = since;
 }
 
 /* Until when to gather, after a batch that was begun at this moment. */
@@ -292,9 +305,11 @@ TimestampTz
 qms_publisher_turn(void)
 {
 	static bool paused = false;
+	static TimestampTz heard_at = 0;	/* the first ring since the last look; 0: none */
 	TimestampTz begun = GetCurrentTimestamp();
 	TimestampTz wake = TimestampTzPlusMilliseconds(begun, SAFETY_LOOK_MS);
 	bool		looks = target == NULL;
+	TimestampTz rung_at;
 
 	if (paused && qms_doorbell_is_quiet())
 	{
@@ -303,7 +318,14 @@ qms_publisher_turn(void)
 	}
 	paused = false;
 	/* Before the snapshot: whoever rings afterwards is not missed. */
-	qms_doorbell_heard();
+	rung_at = qms_doorbell_heard();
+	if (heard_at == 0)
+		heard_at = rung_at;
+	if (looks)
+	{
+		note_waiting_since(heard_at);
+		heard_at = 0;
+	}
 	PG_TRY();
 	{
 		qms_worker_begin();
@@ -331,8 +353,13 @@ qms_publisher_turn(void)
 	}
 	PG_END_TRY();
 	if (target == NULL)
+	{
+		qms_worker_mine()->waiting_since = 0;
 		return wake;
+	}
 	note_batch();
+	if (pending == NULL)
+		qms_worker_mine()->waiting_since = heard_at;
 	/* Who rang while a cut batch was being published has been heard, but not looked for yet. */
 	if (pending != NULL || !looks)
 		return 0;

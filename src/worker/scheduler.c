@@ -14,6 +14,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -26,9 +27,10 @@ typedef struct TaskState
 	int			failures;		/* of its plan, in a row */
 	uint64		generation;		/* of the configuration at its last plan */
 	int64		first_of_full;	/* first item of the last batch, if that was full */
+	TimestampTz late_since;		/* its plan fails: when it was due first; 0: it does not */
 } TaskState;
 
-static TaskState states[16];
+static TaskState states[32];
 
 /* What failed and is left alone for a while; an item of 0 is free. */
 typedef struct Resting
@@ -279,7 +281,11 @@ qms_task_with_queue(QmsTaskRun *run, int64 queue_id,
 static void
 rest_task(TaskState *state)
 {
-	state->due = qms_clock_now() + rest_of(state->failures++);
+	TimestampTz now = qms_clock_now();
+
+	if (state->late_since == 0)
+		state->late_since = state->due == 0 ? now : Min(state->due, now);
+	state->due = now + rest_of(state->failures++);
 }
 
 /* Find what is due and do it; sets when the task is due again. */
@@ -321,6 +327,7 @@ run_task(const QmsTask *task, TaskState *state)
 		return;
 	}
 	state->failures = 0;
+	state->late_since = 0;
 	/* A batch that was full has more behind it; unless the same one comes again and again. */
 	if (run.more && run.nitems > 0 && run.items[0] == state->first_of_full)
 		state->due = Min(run.next, qms_clock_now() + USECS_PER_MINUTE);
@@ -347,9 +354,12 @@ notice_steps(TimestampTz now, TimestampTz planned)
 		qms_scheduler_forget();
 	}
 	else if (last != QMS_NO_TIME && planned != DT_NOEND && now - Max(planned, last) > 10 * USECS_PER_MINUTE)
+	{
 		ereport(LOG,
 				(errmsg("qms scheduler: woke up %lld s late", (long long) ((now - Max(planned, last)) / USECS_PER_SEC)),
 				 errdetail("The clock went forward, or the server stood still.  What is overdue is done now.")));
+		qms_silence_forgive(now);
+	}
 	last = now;
 }
 
@@ -369,6 +379,27 @@ next_due(uint32 follows)
 }
 
 /*
+ * For the status: the moment at which the task was due that has been due for
+ * longest, or will be next.  now: the beginning of the turn, when those are due
+ * that have not been looked at by this scheduler.
+ */
+static void
+note_oldest_due(TimestampTz now)
+{
+	TimestampTz oldest = DT_NOEND;
+	int			i;
+
+	for (i = 0; qms_tasks[i].name != NULL; i++)
+	{
+		if (states[i].late_since != 0)
+			oldest = Min(oldest, states[i].late_since);
+		else
+			oldest = Min(oldest, states[i].due == 0 ? now : states[i].due);
+	}
+	qms_worker_mine()->oldest_due = oldest;
+}
+
+/*
  * One turn.  Tasks whose work comes from what people do (timers, counters that
  * call by themselves) also look when a commit has woken us for them; the others
  * when they are due.
@@ -384,6 +415,8 @@ qms_scheduler_turn(void)
 	notice_steps(now, planned);
 	/* Before looking: whoever commits afterwards wakes us. */
 	woken_for = qms_doorbell_listen();
+	qms_worker_notice_changes();
+	note_oldest_due(now);
 	/* Commits that brought a timer behind the earliest one were not told apart. */
 	if (next_due(QMS_WAKE_TIMERS) <= now)
 		woken_for |= QMS_WAKE_TIMERS;
@@ -391,12 +424,17 @@ qms_scheduler_turn(void)
 	{
 		const QmsTask *task = &qms_tasks[i];
 		TaskState  *state = &states[i];
+		TimestampTz seen = task->peek != NULL ? task->peek(now) : DT_NOEND;
 
 		Assert(i < lengthof(states));
+		state->due = Min(state->due, seen);
 		if (state->due <= now ||
 			(state->failures == 0 && ((task->follows & woken_for) != 0 ||
 									  (task->follows_configuration && state->generation != qms_inval_generation()))))
+		{
 			run_task(task, state);
+			note_oldest_due(now);
+		}
 	}
 	qms_doorbell_set_due(next_due(QMS_WAKE_TIMERS));
 	/* Last: the extension may have been made anew meanwhile, and all is due. */

@@ -5,11 +5,14 @@
  */
 #include "worker/worker.h"
 
+#include "access/xlog.h"
+#include "catalog/pg_authid.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 
-#define COLUMNS 13
+#define COLUMNS 14
 
 static void
 put_text(Datum *values, bool *nulls, int column, const char *text)
@@ -44,10 +47,45 @@ state_name(QmsDatabaseState state)
 	}
 }
 
+/*
+ * How far behind a worker is, in microseconds; -1: that is not known.  The
+ * publisher's lag is the age of the oldest commit with events that are not all
+ * published, the scheduler's the delay of what has been due for longest.
+ */
+static int64
+lag_of(const QmsDatabaseSlot *database, QmsWorkerKind kind)
+{
+	const QmsWorkerSlot *worker = &database->workers[kind];
+	TimestampTz since = worker->waiting_since;
+	TimestampTz rung_at;
+
+	if (database->state != QMS_DB_ACTIVE || kind == QMS_PROBE)
+		return -1;
+	if (kind == QMS_SCHEDULER)
+		return worker->oldest_due == 0 ? -1 : Max(qms_clock_now() - worker->oldest_due, 0);
+	rung_at = qms_doorbell_rung_at(database->database);
+	if (since == 0 || (rung_at != 0 && rung_at < since))
+		since = rung_at;
+	if (since == 0)
+		return worker->pid > 0 ? 0 : -1;
+	return Max(GetCurrentTimestamp() - since, 0);
+}
+
+/* What has failed names tickets and queues of whatever organization: for who runs the server. */
+static bool
+may_see_errors(Oid session)
+{
+	Oid			super_admin = get_role_oid("qms_super_admin", true);
+
+	return superuser_arg(session) || is_member_of_role_nosuper(session, ROLE_PG_MONITOR) ||
+		(OidIsValid(super_admin) && is_member_of_role_nosuper(session, super_admin));
+}
+
 static void
 put_worker(ReturnSetInfo *set, const QmsDatabaseSlot *database, QmsWorkerKind kind)
 {
 	const QmsWorkerSlot *worker = &database->workers[kind];
+	int64		lag = lag_of(database, kind);
 	Datum		values[COLUMNS] = {0};
 	bool		nulls[COLUMNS] = {false};
 
@@ -59,14 +97,29 @@ put_worker(ReturnSetInfo *set, const QmsDatabaseSlot *database, QmsWorkerKind ki
 	put_time(values, nulls, 4, worker->pid > 0 ? worker->started_at : 0);
 	put_time(values, nulls, 5, worker->last_run_at);
 	put_time(values, nulls, 6, worker->pid > 0 ? worker->next_due_at : 0);
-	values[7] = Int64GetDatum(worker->done);
-	values[8] = Int32GetDatum(worker->failures);
-	put_text(values, nulls, 9, worker->error);
-	put_time(values, nulls, 10, worker->error_at);
-	put_text(values, nulls, 11, database->dormant_reason);
-	values[12] = Int32GetDatum(database->blocked_by);
-	nulls[12] = database->blocked_by == 0;
+	values[7] = IntervalPGetDatum(qms_interval_make(lag));
+	nulls[7] = lag < 0;
+	values[8] = Int64GetDatum(worker->done);
+	values[9] = Int32GetDatum(worker->failures);
+	put_text(values, nulls, 10, may_see_errors(GetSessionUserId()) ? worker->error : NULL);
+	put_time(values, nulls, 11, worker->error_at);
+	put_text(values, nulls, 12, database->dormant_reason);
+	values[13] = Int32GetDatum(database->blocked_by);
+	nulls[13] = database->blocked_by == 0;
 	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
+}
+
+/* Without a launcher nobody looks at any database. */
+static const char *
+launcher_state(void)
+{
+	if (!qms_launcher_enabled())
+		return "off";
+	if (RecoveryInProgress())
+		return "standby";
+	if (qms_worker_shared->launcher_pid == 0)
+		return "not running";
+	return qms_worker_shared->too_few_slots ? "too few slots" : "active";
 }
 
 static void
@@ -77,7 +130,7 @@ put_launcher(ReturnSetInfo *set)
 
 	memset(nulls, true, sizeof(nulls));
 	put_text(values, nulls, 1, "launcher");
-	put_text(values, nulls, 2, qms_worker_shared->too_few_slots ? "too few slots" : "active");
+	put_text(values, nulls, 2, launcher_state());
 	values[3] = Int32GetDatum(qms_worker_shared->launcher_pid);
 	nulls[3] = qms_worker_shared->launcher_pid == 0;
 	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
@@ -102,6 +155,8 @@ qms_worker_status(PG_FUNCTION_ARGS)
 	memcpy(copy, qms_worker_shared->databases, sizeof(QmsDatabaseSlot) * QMS_MAX_DATABASES);
 	LWLockRelease(qms_worker_shared->lock);
 	put_launcher(set);
+	if (!qms_launcher_enabled() || RecoveryInProgress())
+		return (Datum) 0;
 	for (i = 0; i < QMS_MAX_DATABASES; i++)
 	{
 		if (copy[i].database == InvalidOid || (!all && copy[i].database != MyDatabaseId))

@@ -7,10 +7,6 @@
 
 #include "catalog/pg_type.h"
 
-#define SILENT_ROWS 1000		/* of heartbeats, looked at in one turn */
-#define SILENT_LOOK (30 * USECS_PER_SEC)
-#define SILENT_PAUSE (5 * USECS_PER_SEC)
-
 /* The ids of the present result (column 0) are due. */
 static void
 add_result(QmsTaskRun *run, uint64 n)
@@ -117,125 +113,6 @@ run_hold(QmsTaskRun *run, int64 ticket_id)
 	qms_ticket_event(run->call, ticket, "ticket.held", qms_json_end(&json), 0);
 }
 
-/* ---- waiters who have not been heard of ---- */
-
-typedef struct Silent
-{
-	int64		ticket_id;
-	int64		queue_id;		/* 0: the ticket is no longer open */
-	TimestampTz seen_at;
-	bool		in_line;		/* waits or is on hold */
-} Silent;
-
-static void
-plan_one_silent(QmsTaskRun *run, QmsQueue *queue, void *arg)
-{
-	const Silent *silent = arg;
-	int64		timeout = queue->settings.heartbeat_timeout;
-	TimestampTz due = silent->seen_at + timeout;
-
-	if (timeout == 0)
-		return;
-	if (silent->in_line && due <= run->call->now)
-		qms_task_add(run, silent->ticket_id);
-	else if (silent->in_line)
-		qms_task_next(run, due);
-}
-
-/*
- * How often to look.  A heartbeat wakes nobody, so where heartbeats count the
- * scheduler looks every now and then; elsewhere rarely, to tidy up.
- */
-static TimestampTz
-next_silent_look(TimestampTz now)
-{
-	static QmsPlan plan = QMS_PLAN_NOARGS(
-										  "SELECT 1 FROM qms.queue WHERE deleted_at IS NULL AND settings ? 'heartbeat_timeout' LIMIT 1");
-
-	return now + (qms_spi_run(&plan, NULL) > 0 ? SILENT_LOOK : USECS_PER_HOUR);
-}
-
-/*
- * The rows are gone through by ticket, some at a time, in turns that follow one
- * another: those that have long to live, or for ever, hide nobody.
- */
-static void
-plan_silent(QmsTaskRun *run)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT s.ticket_id, t.queue_id, s.seen_at, t.state IN ('waiting', 'on_hold') "
-								   "FROM qms_internal.ticket_seen s LEFT JOIN qms.ticket t ON t.ticket_id = s.ticket_id "
-								   "WHERE s.ticket_id > $1 ORDER BY s.ticket_id LIMIT $2", INT8OID, INT4OID);
-	static int64 looked_up_to = 0;
-	static TimestampTz next = DT_NOEND;	/* of the rows looked at before */
-	QmsParams	params = {0};
-	Silent	   *silent;
-	uint64		n;
-	uint64		i;
-
-	qms_param_int64(&params, looked_up_to);
-	qms_param_int32(&params, SILENT_ROWS);
-	n = qms_spi_run(&plan, &params);
-	silent = palloc(sizeof(Silent) * Max(n, 1));
-	for (i = 0; i < n; i++)
-	{
-		silent[i].ticket_id = qms_spi_int64(i, 0);
-		silent[i].queue_id = qms_spi_int64(i, 1);
-		silent[i].seen_at = qms_spi_time(i, 2);
-		silent[i].in_line = qms_spi_bool(i, 3);
-	}
-	for (i = 0; i < n && !run->more; i++)
-	{
-		if (silent[i].queue_id == 0)
-			qms_task_add(run, silent[i].ticket_id);
-		else
-			(void) qms_task_with_queue(run, silent[i].queue_id, plan_one_silent, &silent[i]);
-		if (!run->more)
-			looked_up_to = silent[i].ticket_id;
-	}
-	if (run->more || n == SILENT_ROWS)
-	{
-		next = Min(next, run->next);
-		run->next = run->call->now;
-		run->more = false;
-		return;
-	}
-	/* The end: not at once again, or each heartbeat of many would be a round through all. */
-	run->next = Max(Min(next, run->next), run->call->now + SILENT_PAUSE);
-	qms_task_next(run, next_silent_look(run->call->now));
-	looked_up_to = 0;
-	next = DT_NOEND;
-}
-
-static void
-run_silent(QmsTaskRun *run, int64 ticket_id)
-{
-	static QmsPlan seen = QMS_PLAN("SELECT seen_at FROM qms_internal.ticket_seen WHERE ticket_id = $1", INT8OID);
-	static QmsPlan forget = QMS_PLAN("DELETE FROM qms_internal.ticket_seen WHERE ticket_id = $1", INT8OID);
-	QmsParams	params = {0};
-	QmsTicket  *ticket;
-	QmsQueue   *queue;
-	QmsState	state;
-
-	qms_visit_lock_of(ticket_id);
-	ticket = qms_ticket_lock_if(QMS_IF_OPEN, ticket_id);
-	qms_param_int64(&params, ticket_id);
-	if (ticket != NULL)
-	{
-		queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
-		state = qms_ticket_state(ticket);
-		/* Heard of meanwhile? */
-		if (queue != NULL && queue->settings.heartbeat_timeout > 0 &&
-			(state == QMS_WAITING || state == QMS_ON_HOLD) && qms_spi_run(&seen, &params) > 0)
-		{
-			if (qms_spi_time(0, 0) + queue->settings.heartbeat_timeout > run->call->now)
-				return;
-			qms_finish(run->call, ticket, QMS_EXPIRED, NULL, "not heard of", true);
-		}
-	}
-	qms_spi_run(&forget, &params);
-}
-
 /* ---- counters that call by themselves, the longest idle first ---- */
 
 /*
@@ -276,18 +153,23 @@ run_auto_call(QmsTaskRun *run, int64 counter_id)
 
 /* In the order in which they are done when all are due, as after a day of downtime. */
 const QmsTask qms_tasks[] = {
-	{"partitions", 0, false, qms_plan_partitions, qms_run_partitions},
-	{"no_show", QMS_WAKE_TIMERS, false, plan_no_shows, run_no_show},
-	{"hold", QMS_WAKE_TIMERS, false, plan_holds, run_hold},
-	{"day_end", 0, true, qms_plan_day_ends, qms_run_day_end},
-	{"closing", 0, true, qms_plan_closings, qms_run_closing},
-	{"auto_call", QMS_WAKE_CALLS, false, plan_auto_calls, run_auto_call},
-	{"silent", 0, true, plan_silent, run_silent},
-	{"retention", 0, false, qms_plan_retention, qms_run_retention},
-	{"requests", 0, false, qms_plan_requests, qms_run_requests},
-	{"refusals", QMS_WAKE_TIMERS, false, qms_plan_refusals, qms_run_refusals},
-	{"old_tickets", 0, true, qms_plan_old_tickets, qms_run_old_tickets},
-	{"old_customers", 0, true, qms_plan_old_customers, qms_run_old_customers},
-	{"reseal", 0, true, qms_plan_reseal, qms_run_reseal},
-	{NULL, 0, false, NULL, NULL}
+	{"partitions", 0, false, NULL, qms_plan_partitions, qms_run_partitions},
+	{"no_show", QMS_WAKE_TIMERS, false, NULL, plan_no_shows, run_no_show},
+	{"hold", QMS_WAKE_TIMERS, false, NULL, plan_holds, run_hold},
+	{"hours", 0, true, NULL, qms_plan_hours, qms_run_hours},
+	{"day_end", 0, true, NULL, qms_plan_day_ends, qms_run_day_end},
+	{"closing", 0, true, NULL, qms_plan_closings, qms_run_closing},
+	{"auto_call", QMS_WAKE_CALLS, false, NULL, plan_auto_calls, run_auto_call},
+	{"heartbeats", 0, false, qms_peek_heartbeats, qms_plan_heartbeats, qms_run_heartbeats},
+	{"silent", 0, true, NULL, qms_plan_silent, qms_run_silent},
+	{"retention", 0, false, NULL, qms_plan_retention, qms_run_retention},
+	{"requests", 0, false, NULL, qms_plan_requests, qms_run_requests},
+	{"secrets", 0, false, NULL, qms_plan_secrets, qms_run_secrets},
+	{"counts", 0, false, qms_peek_counts, qms_plan_counts, qms_run_counts},
+	{"refusals", QMS_WAKE_TIMERS, false, NULL, qms_plan_refusals, qms_run_refusals},
+	{"old_tickets", 0, true, NULL, qms_plan_old_tickets, qms_run_old_tickets},
+	{"old_customers", 0, true, NULL, qms_plan_old_customers, qms_run_old_customers},
+	{"reseal", 0, true, NULL, qms_plan_reseal, qms_run_reseal},
+	{"last_seen", QMS_WAKE_TIMERS, false, NULL, qms_plan_last_seen, qms_run_last_seen},
+	{NULL, 0, false, NULL, NULL, NULL}
 };

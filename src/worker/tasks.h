@@ -28,6 +28,7 @@ typedef struct QmsTask
 	const char *name;
 	uint32		follows;		/* QMS_WAKE_ bits: look also when woken for one of these */
 	bool		follows_configuration;	/* and when the configuration is another one */
+	TimestampTz (*peek) (TimestampTz now);	/* or NULL: due by then, as shared memory says; at each wake */
 	void		(*plan) (QmsTaskRun *run);	/* finds items and next */
 	void		(*run) (QmsTaskRun *run, int64 item);	/* one of them, in a transaction */
 } QmsTask;
@@ -47,6 +48,23 @@ extern void qms_run_day_end(QmsTaskRun *run, int64 ticket_id);
 extern void qms_plan_closings(QmsTaskRun *run);
 extern void qms_run_closing(QmsTaskRun *run, int64 ticket_id);
 
+/* counts.c */
+extern TimestampTz qms_peek_counts(TimestampTz now);
+extern void qms_plan_counts(QmsTaskRun *run);
+extern void qms_run_counts(QmsTaskRun *run, int64 queue_id);
+
+/* opening.c */
+extern void qms_plan_hours(QmsTaskRun *run);
+extern void qms_run_hours(QmsTaskRun *run, int64 queue_id);
+
+/* silence.c */
+extern TimestampTz qms_peek_heartbeats(TimestampTz now);
+extern void qms_plan_heartbeats(QmsTaskRun *run);
+extern void qms_run_heartbeats(QmsTaskRun *run, int64 item);
+extern void qms_silence_forgive(TimestampTz now);
+extern void qms_plan_silent(QmsTaskRun *run);
+extern void qms_run_silent(QmsTaskRun *run, int64 ticket_id);
+
 /* upkeep.c */
 extern void qms_plan_partitions(QmsTaskRun *run);
 extern void qms_run_partitions(QmsTaskRun *run, int64 item);
@@ -54,6 +72,12 @@ extern void qms_plan_retention(QmsTaskRun *run);
 extern void qms_run_retention(QmsTaskRun *run, int64 which);
 extern void qms_plan_requests(QmsTaskRun *run);
 extern void qms_run_requests(QmsTaskRun *run, int64 item);
+extern void qms_plan_last_seen(QmsTaskRun *run);
+extern void qms_run_last_seen(QmsTaskRun *run, int64 item);
+
+/* secrets.c */
+extern void qms_plan_secrets(QmsTaskRun *run);
+extern void qms_run_secrets(QmsTaskRun *run, int64 which);
 
 /* privacy.c */
 extern void qms_plan_refusals(QmsTaskRun *run);

@@ -3,6 +3,7 @@
  *		Tasks of the scheduler that nobody sees: partitions ahead, retention,
  *		answers that nobody asks for again.
  */
+#include "access/access.h"
 #include "worker/tasks.h"
 #include "worker/worker.h"
 
@@ -124,4 +125,23 @@ qms_run_requests(QmsTaskRun *run, int64 item pg_attribute_unused())
 	qms_param_time(&params, run->call->now - REQUEST_LIFE);
 	if (qms_spi_run(&plan, &params) >= 10000)
 		run->next = run->call->now;
+}
+
+/* ---- keys and devices that have shown themselves ---- */
+
+void
+qms_plan_last_seen(QmsTaskRun *run)
+{
+	TimestampTz due = qms_seen_due();
+
+	if (due <= run->call->now)
+		qms_task_add(run, 1);
+	else if (due != DT_NOEND)
+		qms_task_next(run, due);
+}
+
+void
+qms_run_last_seen(QmsTaskRun *run pg_attribute_unused(), int64 item pg_attribute_unused())
+{
+	qms_seen_write();
 }

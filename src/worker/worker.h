@@ -40,7 +40,8 @@ typedef struct QmsWorkerSlot
 	TimestampTz not_before;		/* after a failure: when it may start again */
 	int			failures;		/* in a row */
 	int64		done;			/* events published, items worked on */
-	double		lag_seconds;
+	TimestampTz waiting_since;	/* publisher: the oldest commit that is not published yet; 0: none */
+	TimestampTz oldest_due;		/* scheduler: of all tasks, by qms_clock_now(); 0: not known */
 	TimestampTz error_at;
 	char		error[QMS_ERROR_SIZE];
 } QmsWorkerSlot;
@@ -100,6 +101,7 @@ extern QmsWorkerSlot *qms_worker_mine(void);
 extern pg_attribute_noreturn() void qms_worker_leave(void);
 extern void qms_worker_begin(void);
 extern void qms_worker_commit(void);
+extern void qms_worker_notice_changes(void);
 extern bool qms_worker_extension_is_here(void);
 extern void qms_worker_sleep(TimestampTz until);
 extern QmsCall *qms_worker_call(void);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # run.sh [--quick] [--only NAME[,NAME...]] [--seconds N]: what `make bench` runs.
-# Names: join call status flat snapshot single release publish backlog latency.  Everything by default, some of it in less
+# Names: join call status flat snapshot single release publish backlog latency heartbeat.  Everything by default, some of it in less
 # detail with --quick.  N: measured seconds of one round of one side (default 2, quick 1).
 #
 # Each figure of join and call is a ratio: calls of qms a second over those of one prepared statement
@@ -37,7 +37,7 @@ done
 [[ ${seconds:=$([ -n "$quick" ] && echo 1 || echo 2)} =~ ^[1-9][0-9]*$ ]] || usage
 for name in ${only//,/ }; do
 	case $name in
-		all | join | call | status | flat | snapshot | single | release | publish | backlog | latency) ;;
+		all | join | call | status | flat | snapshot | single | release | publish | backlog | latency | heartbeat | limit) ;;
 		*) usage ;;
 	esac
 done
@@ -425,6 +425,71 @@ measure_latency() {
 	loaded=
 }
 
+# Heartbeats of 1,000 people, noted in shared memory and written by the scheduler, and each written by itself.
+measure_heartbeat() {
+	local clients slots r noted written ratios
+	echo
+	echo "heartbeat of 1,000 people: noted in shared memory, beside written one by one (qms.heartbeat_slots = 0)"
+	echo
+	echo "| clients | written, per second | noted | noted / written | min-max |"
+	echo "|---|---|---|---|---|"
+	load 1000 1
+	sql -c "INSERT INTO bench.token SELECT i, j.token FROM generate_series(1, 1000) i, LATERAL qms.join_queue($q0 + 0 * i) j"
+	for clients in 1 16; do
+		noted=() written=() ratios=()
+		for ((r = 1; r <= rounds; r++)); do
+			for slots in 0 65536; do
+				printf '%s\n' 'qms.workers = on' "qms.heartbeat_slots = $slots" >>data/postgresql.conf
+				stop
+				start
+				until [ "$(sql -c "SELECT count(*) FROM qms.worker_status WHERE worker = 'scheduler' AND last_run_at IS NOT NULL")" = 1 ]; do sleep 0.05; done
+				one heartbeat_qms $clients
+				[ $slots = 0 ] && written+=("$rate") || noted+=("$rate")
+			done
+			ratios+=("$(awk "BEGIN { printf \"%.3f\", ${noted[-1]} / ${written[-1]} }")")
+		done
+		printf '| %s | %.0f | %.0f | %.2f | %.2f-%.2f |\n' $clients "$(median "${written[@]}")" "$(median "${noted[@]}")" \
+			"$(median "${ratios[@]}")" "$(printf '%s\n' "${ratios[@]}" | sort -n | head -n 1)" \
+			"$(printf '%s\n' "${ratios[@]}" | sort -n | tail -n 1)"
+	done
+	echo 'qms.workers = off' >>data/postgresql.conf
+	loaded=
+}
+
+# Joins with the rate limits off and on, set so high that nobody is refused.  All customers have one address, all
+# connections of the application are one caller: the buckets that they share are the most busy that there can be.
+measure_limit() {
+	local clients who state r off on ratios cpu_off cpu_on
+	local limits='limit_join_subject limit_join_address limit_create limit_application'
+	sql -c "CREATE ROLE bench_web LOGIN; GRANT qms_authenticator, qms_customer TO bench_web; ALTER ROLE bench_web SET qms.client_address = '198.51.100.7'" \
+		-c "CREATE ROLE bench_app LOGIN; GRANT qms_app TO bench_app" -c "SELECT FROM qms.bind_role('bench_app', $org, application_id => $application)" ||
+		die "no callers for the limits"
+	echo
+	echo "join_queue with rate limits, beside without (limits off)"
+	echo
+	echo "| caller | buckets a join | clients | off, per second | on | on / off | min-max | CPU off, us a join | on | off / on |"
+	echo "|---|---|---|---|---|---|---|---|---|---|"
+	load 1000 16
+	for who in customer app; do
+		for clients in 1 16; do
+			off=() on=() ratios=() cpu_off=() cpu_on=()
+			for ((r = 1; r <= rounds + 2; r++)); do
+				for state in $( ((r % 2)) && echo off 1000000/min || echo 1000000/min off); do
+					sql -c "SELECT FROM qms.update_organization($org, settings => (SELECT jsonb_object_agg(k, '$state') FROM unnest(string_to_array('$limits', ' ')) k))" || die "no limits"
+					PGUSER=bench_${who/customer/web} one ${who}_qms $clients
+					[ $state = off ] && off+=("$rate") cpu_off+=("$cpu") || on+=("$rate") cpu_on+=("$cpu")
+				done
+				restore
+				ratios+=("$(awk "BEGIN { printf \"%.3f\", ${on[-1]} / ${off[-1]} }")")
+			done
+			printf '| %s | %s | %s | %.0f | %.0f | %.2f | %.2f-%.2f | %.0f | %.0f | %.2f |\n' $who $([ $who = app ] && echo 1 || echo 3) $clients "$(median "${off[@]}")" "$(median "${on[@]}")" \
+				"$(median "${ratios[@]}")" "$(printf '%s\n' "${ratios[@]}" | sort -n | head -n 1)" "$(printf '%s\n' "${ratios[@]}" | sort -n | tail -n 1)" \
+				"$(median "${cpu_off[@]}")" "$(median "${cpu_on[@]}")" "$(awk "BEGIN { print $(median "${cpu_off[@]}") / $(median "${cpu_on[@]}") }")"
+		done
+	done
+	loaded=
+}
+
 # One side alone: latencies by the number of people waiting.
 measure_flat() {
 	local script=$1 r n rates p50s p99s
@@ -486,6 +551,8 @@ if wanted join || wanted call; then measure_ratios; fi
 ! wanted publish || measure_publish
 ! wanted backlog || measure_backlog
 ! wanted latency || measure_latency
+! wanted heartbeat || measure_heartbeat
+! wanted limit || measure_limit
 ! wanted snapshot || measure_snapshot
 ! wanted flat || measure_flat call_qms "call_next, 1 client, by the length of the line"
 ! wanted status || measure_flat status_qms "ticket_status of the last 100 in line, 1 client, by the length of the line"

@@ -164,6 +164,8 @@ sub sentence
 	return ('dim', "$at goes on") if $kind eq 'counter.resumed';
 	return ('dim', "$at closes") if $kind eq 'counter.closed';
 	return ('bad', $self->name($queue, 'en') . ' takes no more tickets') if $kind eq 'queue.closed';
+	return ('dim', $self->name($queue, 'en') . ' takes tickets') if $kind eq 'queue.opened';
+	return ('dim', $self->name($queue, 'en') . ' pauses') if $kind eq 'queue.paused';
 	return ('dim', $kind);
 }
 

@@ -17,29 +17,48 @@ my %argument = (
 	'application_id' => 'application',
 	'auto_call' => 'the next customer is called when one is done',
 	'before' => 'only those that joined before this moment',
+	'export_audit.before' => 'only events before this moment',
+	'export_audit.since' => 'only events from this moment on; null: from the first one',
+	'export_audit.max_rows' => 'rows of one page, up to 10000',
+	'find_customers.query' => 'a whole e-mail address, phone number or name: personal data is sealed, so pieces cannot be found',
+	'rotate_seal_key.purpose' => '`seal` or `seal_index`',
+	'reseal.max_rows' => 'rows of one batch',
 	'blind' => 'staff see no personal data and may not choose',
 	'branch_id' => 'branch',
 	'branch_ids' => 'only these branches; `{}`: all of the organization',
+	'api_key_id' => 'API key',
 	'application_ids' => 'only these applications; `{}`: all',
 	'branch_slug' => 'slug of the branch',
 	'challenge' => 'handed to the join hook, once there is one',
 	'closure_id' => 'closure',
+	'pair_device.code' => 'what was typed, such as `K7PW-9QXM`',
 	'code' => 'short code of your own, unique in the organization',
 	'contact' => 'ways to reach the person, `{"kind": "address"}`; at most 16 kB',
 	'counter_id' => 'counter',
 	'counter_profile_id' => 'counter profile',
 	'credit' => 'how much earlier it counts as having come (interval, no months)',
 	'customer_class' => 'name of a customer class of the organization',
+	'customer_id' => 'customer',
+	'kinds' => 'only events of these kinds',
+	'after_event_id' => 'only events after this one; the last of the page before',
+	'external_subject' => 'who it is in another system, unique in the organization',
+	'after_customer_id' => 'only customers after this one; the last of the page before',
+	'visit_id' => 'visit',
 	'customer_class_id' => 'customer class',
+	'device_id' => 'device',
 	'display_name' => 'name that others see',
 	'during' => 'from when to when, a range of moments',
 	'elapsed' => 'time since the release began (interval, no months)',
 	'expected_duration' => 'how long the service takes as a rule (interval, up to 366 days); wait figures come from it',
+	'expires_in' => 'how long from now it is good for, such as `1 year`; null: for ever, or as before',
 	'finish_current' => '`completed`, `no_show` or `left`: end the current ticket first; null: there must be none',
+	'functions' => 'names of functions that it may call; null: all that applications may',
 	'hold_kind' => '`staff`, `parked`, `deferred`, `away`, `not_arrived` or `offline`',
 	'hours' => '`{"mon": [["08:00", "12:00"]], ...}`, local time; null or `{}`: always open',
 	'is_default' => 'whether those who name branch and service only come to this queue',
+	'key' => 'the key, all of it',
 	'kind' => '`counter` or `release`',
+	'create_device.kind' => '`display`, `kiosk` or `speaker`',
 	'bind_role.kind' => '`admin`, `kiosk`, `display` or `customer`; null: from staff_id or application_id',
 	'language' => 'language to call and answer in, a tag such as `de`',
 	'max_active' => 'how many may be inside at a time; null or 0: no limit',
@@ -59,6 +78,7 @@ my %argument = (
 	'organization_id' => 'organization',
 	'organization_slug' => 'slug of the organization',
 	'outcome' => 'how it went, in a word of your own',
+	'overlap' => 'how long the old key is let in, 0 to 90 days',
 	'permissions' => 'permissions beyond the role, a JSON object',
 	'place' => '`credit` (by arrival and credit), `first` or `last`',
 	'places' => 'how many people go first, 1 to 1,000',
@@ -70,6 +90,9 @@ my %argument = (
 	'query' => 'piece of a number, subject, contact or note',
 	'queue_id' => 'queue',
 	'queue_ids' => 'create_counter: counter queues of the branch that it serves; staff: only with these queues, `{}`: all',
+	'create_api_key.queue_ids' => 'queues of the organization that it is for; null: the waiting rooms of the application',
+	'create_api_key.name' => 'name that people read, unique among the keys of the application',
+	'create_device.name' => 'name that people read, unique among the devices of the branch',
 	'rate' => 'release rate such as `30/min`',
 	'reason' => 'why, in words',
 	'release_pool_id' => 'release pool; in update_queue 0 takes the queue out',
@@ -84,6 +107,8 @@ my %argument = (
 	'service_offer_id' => 'offer of a service by a queue',
 	'settings' => 'JSON object; updates are merged, a key with null is removed',
 	'create_queue.settings' => 'JSON object, see [settings of a queue](#settings-of-a-queue)',
+	'create_organization.settings' => 'JSON object, see [settings of an organization](#settings-of-an-organization)',
+	'update_organization.settings' => 'JSON object that is merged, see [settings of an organization](#settings-of-an-organization); null puts a default back',
 	'update_queue.settings' => 'JSON object that is merged, see [settings of a queue](#settings-of-a-queue); null puts a default back',
 	'since' => 'only those that joined from this moment on; null: open ones and those of today',
 	'skills' => 'what he can do',
@@ -111,6 +136,27 @@ my %argument = (
 	'create_consumer.organization_id' => 'organization whose events it reads; null: the own one, for superusers all',
 	'up_to' => 'position of the last event that was worked on; null: the end of the present epoch',
 	'run_overdue' => 'run timers that came due meanwhile; otherwise they are skipped',
+	'password' => 'the password; see [security](security.md) for what it must be like',
+	'old_password' => 'the present password',
+	'new_password' => 'the next one; see [security](security.md) for what it must be like',
+	'refresh_token' => 'the token that login or refresh answered last',
+	'everywhere' => 'all logins of the person, not only this one',
+	'login.organization_slug' => 'slug of the organization; null: the own one, or the only one',
+	'request_password_reset.organization_slug' => 'slug of the organization; null: the own one, or the only one',
+	'request_otp.organization_slug' => 'slug of the organization; null: the own one, or the only one',
+	'verify_otp.organization_slug' => 'slug of the organization; null: the own one, or the only one',
+	'login.username' => 'user name, as it was given to create_staff',
+	'request_password_reset.username' => 'user name, as it was given to create_staff',
+	'reset_password.token' => 'the token that was sent',
+	'request_otp.contact' => 'phone number such as `+4915112345678`, or e-mail address',
+	'verify_otp.contact' => 'the same as for request_otp',
+	'verify_otp.code' => 'six digits; spaces do not matter',
+	'secret_delivery_id' => 'named by the event',
+	'purpose' => '`jwt`, `ticket_token` or `login`',
+	'jwks.purpose' => '`jwt`; the others have no public keys',
+	'algorithm' => '`HS256`, `RS256` or `ES256` for `jwt`; null: that of the present key',
+	'overlap' => 'how long older keys count after active_from (interval, no months); null: as the purpose needs, 0: not at all',
+	'active_from' => 'when it begins to sign; null: now',
 	'zone_id' => 'zone; in update_counter 0 is none');
 
 # Examples: by function.
@@ -121,6 +167,8 @@ my %example = (
 	open_counter => q{SELECT status, allowed_actions FROM qms.open_counter(7, profile_id => 2);},
 	call_next => q{SELECT number, customer_class, waited FROM qms.call_next(7, finish_current => 'completed');},
 	complete_service => q{SELECT state FROM qms.complete_service(7, outcome => 'passport issued');},
+	login => q{SELECT access_token, refresh_token, error, retry_after FROM qms.login('ada', 'correct horse battery', 'city');},
+	rotate_signing_key => q{SELECT kid, active_from FROM qms.rotate_signing_key('jwt', 'ES256', active_from => now() + interval '1 hour');},
 	undo => q{SELECT number, state FROM qms.undo(7);},
 	hold_ticket => q{SELECT state FROM qms.hold_ticket(4711, 'needs a photo', 'parked', resume_to => 'clerk');},
 	transfer_ticket => q{SELECT number, queue_id FROM qms.transfer_ticket(4711, 5, place => 'first', note => 'wrong floor');},
@@ -141,6 +189,8 @@ my %sqlstate = (
 	QM101 => ['not found', 'an id or name that was never there, has been deleted, or belongs to another organization', 'check the id, and the organization of the role that asks'],
 	QM201 => ['no principal', 'the role of the session belongs to no organization', 'bind it with bind_role'],
 	QM202 => ['unsafe role', 'a role is more powerful than it may be: a group of qms that can log in, or a superuser that is to be bound', 'use another role, or take its rights away'],
+	QM220 => ['too many requests', 'more than a limit of the organization allows; status 429 with Retry-After through PostgREST', 'wait as long as the hint says, or raise the limit'],
+	QM221 => ['two credentials', 'a request has both a token and an API key; status 400 through PostgREST', 'send one of them'],
 	QM301 => ['queue closed', 'the queue takes no tickets', 'staff open it with open_queue'],
 	QM302 => ['queue paused', 'the queue takes no tickets for the moment', 'try again later; staff continue it with open_queue'],
 	QM303 => ['queue full', 'as many wait as max_waiting allows', 'the hint is the overflow_hint of the queue, if it has one'],
@@ -168,6 +218,8 @@ my %sqlstate = (
 	QM415 => ['direct change', 'DELETE, TRUNCATE or a change of id on `qms.ticket`', 'call the function that ends a ticket'],
 	QM416 => ['in use', 'something else still needs what is to be deleted', 'the detail names it'],
 	QM501 => ['invalid token', 'no ticket belongs to the token, or its key has expired; one error for every reason', 'use the token that join_queue answered'],
+	QM502 => ['password not allowed', 'too short, too long, too simple, the user name, or one of those that are tried first', 'the detail names the rule'],
+	QM520 => ['invalid key', 'an API key or device key is unknown, malformed, expired or revoked; one error for every reason; status 401 through PostgREST', 'a new key'],
 	QM601 => ['request reused', 'request_id was used with other arguments', 'a new request_id for each new request'],
 	QM701 => ['unknown setting', 'no setting of that name for this kind of queue', 'queue_setting_keys lists them'],
 	QM702 => ['invalid setting', 'a value of the wrong kind or out of range', 'the hint tells what is expected'],
@@ -175,6 +227,8 @@ my %sqlstate = (
 	QM704 => ['invalid hours', 'opening hours that overlap, end before they begin or are not readable', 'see set_opening_hours'],
 	QM901 => ['foreign epoch', 'the stream has another epoch: after a crash, a promotion, a restore', 'read the state itself anew, then go on from the last position'],
 	QM902 => ['position pruned', 'the position is older than what is kept', 'read the state itself anew, then go on from the last position'],
+	QM802 => ['no key', 'the key that seals personal data, or opened it once, is missing', 'bring it back: the table qms_internal.signing_key or the file of qms.seal_key_file'],
+	QM803 => ['seal broken', 'a sealed value was changed, or belongs to another place', 'restore the row from a backup'],
 	QM801 => ['not adopted', 'the database is a restored or copied one that has not been taken over', 'qms.adopt_database()'],
 );
 
@@ -194,7 +248,7 @@ Everything is in schema `qms` and called by name: `qms.call_next(counter_id => 7
 END
 
 my %title = (
-	'tickets.sql' => 'Tickets', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
+	'tickets.sql' => 'Tickets', 'keys.sql' => 'API keys and devices', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream', 'login.sql' => 'Logins',
 	'ticket_number.sql' => 'Functions of types', 'ticket_token.sql' => 'Functions of types', 'release_rate.sql' => 'Functions of types');
 my %section_of;
 $section_of{$_} = 'Customers' for qw(join_queue ticket_status visit_status leave_queue defer_ticket heartbeat);
@@ -363,7 +417,7 @@ sub document
 		push @sections, $name unless $section{$name};
 		push @{ $section{$name} }, $f;
 	}
-	my %rank = ('Customers' => 1, 'Counters' => 2, 'At the desk' => 3, 'Looking' => 4, 'The stream' => 6, 'Set-up' => 8, 'Functions of types' => 9);
+	my %rank = ('Customers' => 1, 'Counters' => 2, 'At the desk' => 3, 'Looking' => 4, 'The stream' => 6, 'Logins and keys' => 7, 'Set-up' => 8, 'Functions of types' => 9);
 	@sections = sort { ($rank{$a} // 5) <=> ($rank{$b} // 5) } @sections;
 
 	my $text = "$head\n";
@@ -375,6 +429,9 @@ sub document
 	$text .= "## Settings of a queue\n\nKeys of `settings` in create_queue and update_queue; `qms.queue_setting_keys()` answers the same. Durations are interval texts such as `\"90 s\"`, or numbers of seconds.\n\n| key | kind | unit | default | applies to | |\n|---|---|---|---|---|---|\n";
 	$text .= sprintf("| `%s` | %s | %s | %s | %s | %s |\n", map { cell($_) } @$_{qw(key kind unit default_value applies_to description)})
 	  foreach rows($query, 'SELECT * FROM qms.queue_setting_keys()');
+	$text .= "\n## Settings of an organization\n\nKeys of `settings` in create_organization and update_organization; `qms.organization_setting_keys()` answers the same. A limit is a number and a span of time: so many at once, refilled evenly over that time; `off` is no limit. Other keys are your own, unless they begin with `limit_`, `api_` or `device_`.\n\n| key | kind | default | |\n|---|---|---|---|\n";
+	$text .= sprintf("| `%s` | %s | %s | %s |\n", map { cell($_) } @$_{qw(key kind default_value description)})
+	  foreach rows($query, 'SELECT * FROM qms.organization_setting_keys()');
 	$text .= "\n## Types\n\n";
 	foreach my $t (types($query))
 	{

@@ -27,7 +27,8 @@ for group in "${@:-build}"; do
 		demo | bench) wanted+=("${build[@]}" procps libdbd-pg-perl) ;;
 		test)
 			wanted+=("${build[@]}" procps libipc-run-perl libdbd-pg-perl
-				libtap-parser-sourcehandler-pgtap-perl python3-jsonschema python3-psycopg2)
+				libtap-parser-sourcehandler-pgtap-perl python3-jsonschema python3-psycopg2
+				python3-jwt python3-jwcrypto)
 			[ -z "$pg" ] || wanted+=("postgresql-$pg-pgtap")
 			;;
 		*) echo "install_deps.sh: unknown group \"$group\" (build, test, bench, demo)" >&2; exit 2 ;;

@@ -183,6 +183,18 @@ SELECT try(format('qms.get_ticket(%s)', :ta)) AS own, try(format('qms.get_ticket
 BEGIN;
 SELECT kind FROM qms.act_as();
 SELECT kind FROM qms.current_principal();
+SAVEPOINT s;
+SELECT kind = 'application' FROM qms.act_as(application_id => :shop);
+SAVEPOINT t;
+SELECT id = :anna FROM qms.act_as(:anna);
+RELEASE t;
+SELECT id = :anna FROM qms.current_principal();
+ROLLBACK TO s;
+SELECT kind FROM qms.current_principal();
+SAVEPOINT s;
+SELECT id = :anna FROM qms.act_as(:anna);
+RELEASE s;
+SELECT id = :anna FROM qms.current_principal();
 ROLLBACK;
 SELECT kind, via FROM qms.current_principal();
 SELECT kind, via FROM qms.act_as();

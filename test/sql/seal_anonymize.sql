@@ -68,8 +68,8 @@ SELECT notes, customer_id FROM qms.update_ticket(:e2, customer_id => :eva, notes
 -- twice does no harm
 SELECT tickets, visits, answers FROM qms.anonymize_customer(:eva);
 SELECT tickets, visits, answers FROM qms.anonymize_visit(:v);
-SELECT qms.anonymize_customer(1);
-SELECT qms.anonymize_visit(1);
+SELECT qms.anonymize_customer(999999999);
+SELECT qms.anonymize_visit(999999999);
 SELECT kind, data - 'customer_id' AS data FROM qms.event WHERE organization_id = :org AND kind ~ 'anonymized' ORDER BY event_id;
 
 -- the setting, and what it takes

@@ -47,7 +47,7 @@ SELECT qms.create_customer(999999, 'x');
 SELECT customer_id AS r, name, contact, metadata FROM qms.create_customer(:org, 'Zoe Zimmer', '{"phone": "333 444 555"}', metadata => '{"k": "secret"}', external_subject => 'Z-9', request_id => '00000000-0000-4000-8000-000000000033') \gset a_
 SELECT customer_id AS r, name, contact, metadata, external_subject FROM qms.create_customer(:org, 'Zoe Zimmer', '{"phone": "333 444 555"}', metadata => '{"k": "secret"}', external_subject => 'Z-9', request_id => '00000000-0000-4000-8000-000000000033') \gset b_
 SELECT :a_r = :b_r AS same, :'b_name' AS name, :'b_contact' AS contact, :'b_metadata' AS metadata, :'b_external_subject' AS subject;
-SELECT count(*) FILTER (WHERE r::text ~* 'zimmer|333|secret|Z-9') AS in_clear, count(*) FROM qms_internal.request r WHERE organization_id = :org;
+SELECT count(*) FILTER (WHERE r::text ~* 'zimmer|333 444|"secret"|Z-9') AS in_clear, count(*) FROM qms_internal.request r WHERE organization_id = :org;
 
 -- linked with tickets
 SELECT ticket_id AS t FROM qms.join_queue(queue_id => :qa) \gset

@@ -95,6 +95,25 @@ $clock->at('2030-03-11 13:00+00');
 is($ask->('SELECT count(*) FROM qms_internal.request'), '1', 'requests are kept for 48 hours');
 $clock->at('2030-03-11 14:02+00');
 is($ask->('SELECT count(*) FROM qms_internal.request'), '0', 'and no longer');
+
+# ---- codes, tokens and logins
+$ask->(q{SELECT qms.set_password(staff_id, 'correct horse battery') FROM qms.create_staff(iso.id('organization'), 'ada');
+	SELECT qms.login('ada', 'wrong'), qms.login('ada', 'correct horse battery'), qms.login('eve', 'wrong');
+	SELECT qms.request_otp('+4915112345678'), qms.request_password_reset('ada')});
+my $secrets = sub {
+	return $ask->(q{SELECT concat_ws(' ', (SELECT count(*) FROM qms_internal.secret_delivery), (SELECT count(*) FROM qms_internal.password_reset),
+		(SELECT count(*) FROM qms_internal.one_time_code), (SELECT count(*) FROM qms_internal.login_attempt),
+		(SELECT count(*) FROM qms_internal.login_session), (SELECT count(*) FROM qms_internal.refresh_token))});
+};
+is($secrets->(), '2 1 1 1 1 1', 'codes, tokens, failures and logins are there');
+$clock->at('2030-03-11 15:05+00');
+is($secrets->(), '0 0 1 1 1 1', 'what waits for delivery goes when it is of no use any more');
+$clock->at('2030-03-12 16:05+00');
+is($secrets->(), '0 0 0 0 1 1', 'failures and the pauses between codes are forgotten after a day');
+$clock->at('2030-06-10 16:05+00');
+is($secrets->(), '0 0 0 0 1 1', 'logins stay for a while');
+$clock->at('2030-06-20 16:05+00');
+is($secrets->(), '0 0 0 0 0 0', 'and go with their tokens 90 days after they could be continued');
 ok($clock->idle, 'the scheduler sleeps');
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP:|terminated by signal|spinlock/, 'no crash');
 

@@ -39,6 +39,15 @@ Clock->new($node)->at('2030-05-06 12:00:01+02');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.no_show' AND actor_kind = 'system'}, 'the scheduler has ended a call');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.resumed' AND actor_kind = 'system'}, 'the scheduler has ended a hold');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.held' AND actor_kind = 'system'}, 'and another one, of somebody who is at a counter');
+# Opening hours: what a closure says of a queue that is open and of one that is paused.
+ask(q{SELECT FROM qms.create_branch(1, 'Shut') b, qms.create_queue('Up', b.branch_id);
+	SELECT FROM qms.branch b, qms.create_queue('Idle', b.branch_id) q, qms.pause_queue(q.queue_id) WHERE b.name = 'Shut';
+	SELECT FROM qms.branch b, qms.add_closure(b.branch_id, '[2030-05-06 11:00+02, 2030-05-06 13:00+02)', 'leak') WHERE b.name = 'Shut'});
+my $by_hours = q{SELECT string_agg(kind || ' ' || (data ? 'until') || coalesce(' ' || (data->>'reason'), ''), ', ' ORDER BY event_id) FROM qms.event
+	JOIN qms.branch b USING (branch_id) WHERE b.name = 'Shut' AND data->>'by' = 'hours'};
+Qms::wait_for($node, $by_hours, 'a closure closes queues', 'queue.closed true leak, queue.closed true leak');
+ask(q{SELECT FROM qms.delete_closure((SELECT closure_id FROM qms.closure WHERE reason = 'leak'))});
+Qms::wait_for($node, $by_hours, 'and its end opens them', 'queue.closed true leak, queue.closed true leak, queue.opened false, queue.paused false');
 Clock->new($node)->at('2030-05-06 12:02+02');
 Qms::wait_for($node, q{SELECT string_agg(actor_kind || ' ' || (data->>'count'), ', ' ORDER BY actor_kind) = 'nobody 1, staff 2' FROM qms.event WHERE kind = 'access.refused'},
 	'refusals come into the log, the same ones as one');

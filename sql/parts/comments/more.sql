@@ -54,7 +54,7 @@ COMMENT ON COLUMN qms.event.data IS 'What else a reader needs: resulting values,
 COMMENT ON TABLE qms.event_consumer IS 'Readers of the event stream whose position is kept for them.';
 COMMENT ON COLUMN qms.event_consumer.event_consumer_id IS 'Id.';
 COMMENT ON COLUMN qms.event_consumer.organization_id IS 'Organization whose events it reads; null: all.';
-COMMENT ON COLUMN qms.event_consumer.name IS 'Name, unique.';
+COMMENT ON COLUMN qms.event_consumer.name IS 'Name, unique in the organization.';
 COMMENT ON COLUMN qms.event_consumer.position IS 'Last position that the reader has confirmed; 0: none.';
 COMMENT ON COLUMN qms.event_consumer.epoch IS 'Epoch that the position counts in; null: nothing read yet.';
 COMMENT ON COLUMN qms.event_consumer.enabled IS 'False: nothing is kept for it any longer.';
@@ -70,10 +70,10 @@ COMMENT ON COLUMN qms_internal.request.arguments_hash IS 'Hash of all other argu
 COMMENT ON COLUMN qms_internal.request.answer IS 'Columns of the answer as text, tokens left out; null: no row.';
 COMMENT ON COLUMN qms_internal.request.created_at IS 'When it was called.';
 
-COMMENT ON TABLE qms_internal.ticket_seen IS 'Last sign of life of ticket holders, flushed in batches; kept apart so that it never writes to qms.ticket.';
+COMMENT ON TABLE qms_internal.ticket_seen IS 'Last sign of life of ticket holders, written in batches by the scheduler, some ten seconds late; kept apart so that it never writes to qms.ticket.';
 COMMENT ON COLUMN qms_internal.ticket_seen.ticket_id IS 'Ticket.';
 COMMENT ON COLUMN qms_internal.ticket_seen.organization_id IS 'Organization that the row belongs to.';
-COMMENT ON COLUMN qms_internal.ticket_seen.seen_at IS 'Last heartbeat.';
+COMMENT ON COLUMN qms_internal.ticket_seen.seen_at IS 'Last heartbeat that has been written; a later one may be in shared memory.';
 
 COMMENT ON TABLE qms_internal.signing_key IS 'Keys that tokens are made and checked with. Whoever reads them can forge tokens.';
 COMMENT ON COLUMN qms_internal.signing_key.signing_key_id IS 'Id.';

@@ -236,6 +236,12 @@ COMMENT ON COLUMN qms_internal.queue_number.last_number IS 'Last number given on
 COMMENT ON COLUMN qms_internal.queue_number.last_arrival IS 'effective_arrival of the last join; the next is later.';
 COMMENT ON COLUMN qms_internal.queue_number.skip_live IS 'True: numbers of live tickets may lie ahead, so each number is checked before it is given.';
 
+COMMENT ON TABLE qms_internal.queue_hours IS 'Queues that the scheduler has said to be closed, and open again, by their opening hours and closures (events queue.closed, queue.opened). Written before each such event; a queue without a row is open.';
+COMMENT ON COLUMN qms_internal.queue_hours.queue_id IS 'Queue.';
+COMMENT ON COLUMN qms_internal.queue_hours.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms_internal.queue_hours.is_open IS 'What the last event says: within its hours, or opened or paused by a person since.';
+COMMENT ON COLUMN qms_internal.queue_hours.changed_at IS 'When that was.';
+
 COMMENT ON TABLE qms.visit IS 'What one person came for, when there is more to say than one ticket holds: several tickets, a customer, a contact. Simple joins have no row.';
 COMMENT ON COLUMN qms.visit.visit_id IS 'Id; the ticket_id of the first ticket.';
 COMMENT ON COLUMN qms.visit.organization_id IS 'Organization that the row belongs to.';

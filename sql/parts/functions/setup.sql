@@ -223,12 +223,12 @@ COMMENT ON FUNCTION qms.unbind_role IS 'Takes a role''s place in its organizatio
 CREATE FUNCTION qms.set_opening_hours(hours jsonb, branch_id bigint DEFAULT NULL, queue_id bigint DEFAULT NULL, request_id uuid DEFAULT NULL)
 RETURNS SETOF qms.opening_hours LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_set_opening_hours';
-COMMENT ON FUNCTION qms.set_opening_hours IS 'Replaces the opening hours of a branch or of a queue, whose own count before those of its branch. hours: {"mon": [["08:00", "12:00"], ["13:00", "18:00"]], "tue": ...}, keys mon to sun, in local time; a day that is not named is closed; until midnight is "24:00". null or {} removes them: without hours it is always open. Callers: superusers and administrators of the organization or the branch. Errors: QM101, QM704 hours that make no sense or overlap.';
+COMMENT ON FUNCTION qms.set_opening_hours IS 'Replaces the opening hours of a branch or of a queue, whose own count before those of its branch. hours: {"mon": [["08:00", "12:00"], ["13:00", "18:00"]], "tue": ...}, keys mon to sun, in local time; a day that is not named is closed; until midnight is "24:00". null or {} removes them: without hours it is always open. When they open or close a queue that nobody has closed, the scheduler writes queue.opened or queue.closed. Callers: superusers and administrators of the organization or the branch. Errors: QM101, QM704 hours that make no sense or overlap.';
 
 CREATE FUNCTION qms.add_closure(branch_id bigint, during tstzrange, reason text, request_id uuid DEFAULT NULL)
 RETURNS qms.closure LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_add_closure';
-COMMENT ON FUNCTION qms.add_closure IS 'Closes a branch for a time, whatever its hours are: holidays, works, an assembly. Callers: superusers and administrators of the organization or the branch. Errors: QM101, 22023.';
+COMMENT ON FUNCTION qms.add_closure IS 'Closes a branch for a time, whatever its hours are: holidays, works, an assembly. At its beginning and end the scheduler writes queue.closed and queue.opened for each queue. Callers: superusers and administrators of the organization or the branch. Errors: QM101, 22023.';
 
 CREATE FUNCTION qms.update_closure(closure_id bigint, during tstzrange DEFAULT NULL, reason text DEFAULT NULL, request_id uuid DEFAULT NULL)
 RETURNS qms.closure LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -40,7 +40,7 @@ COMMENT ON FUNCTION qms.stream_position IS 'Epoch and last position of the strea
 CREATE FUNCTION qms.create_consumer(name text, organization_id bigint DEFAULT NULL, from_oldest boolean DEFAULT false, request_id uuid DEFAULT NULL)
 RETURNS qms.event_consumer LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_create_consumer';
-COMMENT ON FUNCTION qms.create_consumer IS 'A durable place in the stream of an organization (null, superusers only: of all). It begins at the end of the stream, or with from_oldest at the oldest event that is kept; nothing it has not read is dropped. Callers: superusers and whoever administers the whole organization. Errors: 23505, QM101, 42501.';
+COMMENT ON FUNCTION qms.create_consumer IS 'A durable place in the stream of an organization (null, superusers only: of all), under a name that is unique in it. It begins at the end of the stream, or with from_oldest at the oldest event that is kept; nothing it has not read is dropped. Callers: superusers and whoever administers the whole organization. Errors: 23505, QM101, 42501.';
 
 CREATE FUNCTION qms.delete_consumer(name text, request_id uuid DEFAULT NULL)
 RETURNS void LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -63,25 +63,26 @@ AS 'MODULE_PATHNAME', 'qms_adopt_database';
 COMMENT ON FUNCTION qms.adopt_database IS 'This database (restored, copied, cloned or upgraded) is to work here: a new epoch begins, events that are there are not published again, sequences and numbers are checked, overdue timers are skipped, or run with run_overdue. Callers: superusers.';
 
 CREATE FUNCTION qms_internal.worker_status(OUT database_oid oid, OUT worker text, OUT state text, OUT pid int, OUT started_at timestamptz,
-	OUT last_run_at timestamptz, OUT next_due_at timestamptz, OUT done bigint, OUT failures int, OUT last_error text, OUT last_error_at timestamptz,
+	OUT last_run_at timestamptz, OUT next_due_at timestamptz, OUT lag interval, OUT done bigint, OUT failures int, OUT last_error text, OUT last_error_at timestamptz,
 	OUT dormant_reason text, OUT blocked_by int)
 RETURNS SETOF record LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_worker_status';
 COMMENT ON FUNCTION qms_internal.worker_status IS 'Rows of the view qms.worker_status.';
 CREATE VIEW qms.worker_status WITH (security_barrier) AS
-SELECT d.datname::text AS database, s.worker, s.state, s.pid, s.started_at, s.last_run_at, s.next_due_at, s.done, s.failures, s.last_error, s.last_error_at, s.dormant_reason, s.blocked_by
+SELECT d.datname::text AS database, s.worker, s.state, s.pid, s.started_at, s.last_run_at, s.next_due_at, s.lag, s.done, s.failures, s.last_error, s.last_error_at, s.dormant_reason, s.blocked_by
 FROM qms_internal.worker_status() s LEFT JOIN pg_catalog.pg_database d ON d.oid = s.database_oid;
 COMMENT ON VIEW qms.worker_status IS 'The background workers of this database (superusers: of all): launcher, publisher, scheduler. Empty without shared_preload_libraries.';
 COMMENT ON COLUMN qms.worker_status.database IS 'Database; null for the launcher.';
 COMMENT ON COLUMN qms.worker_status.worker IS 'launcher, publisher or scheduler; probe while it cannot be found out whether the extension is there.';
-COMMENT ON COLUMN qms.worker_status.state IS 'Of the database: probing, active, dormant or unusable (see dormant_reason), no extension; of the launcher: active, too few slots (raise max_worker_processes).';
+COMMENT ON COLUMN qms.worker_status.state IS 'Of the database: probing, active, dormant or unusable (see dormant_reason), no extension; of the launcher: active, too few slots (raise max_worker_processes), not running (it is about to be started), and where no worker runs at all, off (qms.workers) or standby.';
 COMMENT ON COLUMN qms.worker_status.pid IS 'Process id; null when it does not run.';
 COMMENT ON COLUMN qms.worker_status.started_at IS 'When it started.';
 COMMENT ON COLUMN qms.worker_status.last_run_at IS 'When it last went to sleep after its work.';
 COMMENT ON COLUMN qms.worker_status.next_due_at IS 'When it wakes up by itself at the latest; null: when something happens.';
+COMMENT ON COLUMN qms.worker_status.lag IS 'How far behind it is. Publisher: time since the oldest commit whose events are not all published; what was committed before it began counts from there. Scheduler: time since the oldest task that has not been done was due; a single ticket or queue that failed rests and does not count. 0: nothing waits. Null for others, and where it is not known.';
 COMMENT ON COLUMN qms.worker_status.done IS 'Events published, items worked on, since the server started.';
 COMMENT ON COLUMN qms.worker_status.failures IS 'Failures in a row; each makes it wait longer before the next try.';
-COMMENT ON COLUMN qms.worker_status.last_error IS 'Message of the last failure.';
+COMMENT ON COLUMN qms.worker_status.last_error IS 'Message of the last failure; for superusers and members of qms_super_admin or pg_monitor, because it may name things of any organization.';
 COMMENT ON COLUMN qms.worker_status.last_error_at IS 'When that was.';
 COMMENT ON COLUMN qms.worker_status.dormant_reason IS 'Why no worker touches this database: dormant until qms.adopt_database(), unusable until ALTER EXTENSION qms UPDATE or, if the library is older, a restart of the server.';
 COMMENT ON COLUMN qms.worker_status.blocked_by IS 'Process id of a session that needs the database without workers, such as DROP DATABASE.';

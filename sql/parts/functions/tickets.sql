@@ -34,7 +34,7 @@ COMMENT ON FUNCTION qms.defer_ticket IS 'The customer lets others go first: plac
 CREATE FUNCTION qms.heartbeat(token qms.ticket_token)
 RETURNS timestamptz LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_heartbeat';
-COMMENT ON FUNCTION qms.heartbeat IS 'Says that the holder of the token is still there; answers the moment. Written at most once in ten seconds, and never to qms.ticket. Callers: everybody in the organization. Errors: QM501.';
+COMMENT ON FUNCTION qms.heartbeat IS 'Says that the holder of the token is still there; answers the moment. Noted in shared memory, even if the transaction rolls back, and written some ten seconds later with others; at once where no scheduler is at work or qms.heartbeat_slots are taken. Never writes to qms.ticket. Who has ended is answered too, and nothing is noted. Callers: everybody in the organization. Errors: QM501, 25006 in a transaction that only reads.';
 
 CREATE FUNCTION qms.open_counter(counter_id bigint, staff_id bigint DEFAULT NULL, profile_id bigint DEFAULT NULL, request_id uuid DEFAULT NULL)
 RETURNS qms.counter_state LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -149,7 +149,7 @@ COMMENT ON FUNCTION qms.counter_status IS 'The counter, its open session, its cu
 CREATE FUNCTION qms.open_queue(queue_id bigint, request_id uuid DEFAULT NULL)
 RETURNS qms.queue LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_open_queue';
-COMMENT ON FUNCTION qms.open_queue IS 'The queue takes tickets (again). New queues are open. Callers: superusers, administrators, applications and staff but callers, in their branches. Errors: QM101.';
+COMMENT ON FUNCTION qms.open_queue IS 'The queue takes tickets (again), within its opening hours; outside of them the scheduler says so with queue.closed right after queue.opened. New queues are open. Callers: superusers, administrators, applications and staff but callers, in their branches. Errors: QM101.';
 
 CREATE FUNCTION qms.pause_queue(queue_id bigint, request_id uuid DEFAULT NULL)
 RETURNS qms.queue LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -41,6 +41,15 @@ CREATE TABLE qms_internal.queue_number (
 	PRIMARY KEY (queue_id, organization_id)
 ) WITH (fillfactor = 20);
 
+-- What the events so far say of queues by their opening hours; one without a row is open.
+CREATE TABLE qms_internal.queue_hours (
+	queue_id bigint NOT NULL,
+	organization_id bigint NOT NULL,
+	is_open boolean NOT NULL,
+	changed_at timestamptz NOT NULL,
+	PRIMARY KEY (queue_id, organization_id)
+) WITH (fillfactor = 50);
+
 CREATE TABLE qms.visit (
 	visit_id bigint NOT NULL,
 	organization_id bigint NOT NULL,
@@ -258,7 +267,7 @@ CREATE TABLE qms.event_consumer (
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	updated_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
-CREATE UNIQUE INDEX event_consumer_name ON qms.event_consumer (name);
+CREATE UNIQUE INDEX event_consumer_name ON qms.event_consumer (organization_id, name) NULLS NOT DISTINCT;
 
 -- Idempotency: the answer of a call that named a request_id, kept 48 h.
 CREATE TABLE qms_internal.request (

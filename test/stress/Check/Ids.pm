@@ -56,6 +56,10 @@ my %references = (
 	'qms_internal.queue_number' => {
 		organization_id => ['qms.organization'],
 		queue_id => [ 'qms.queue', 'organization_id' ],
+	},
+	'qms_internal.queue_hours' => {
+		organization_id => ['qms.organization'],
+		queue_id => [ 'qms.queue', 'organization_id' ],
 	});
 $references{'qms.ticket_history'} = $references{'qms.ticket'};
 

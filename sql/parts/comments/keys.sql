@@ -1,0 +1,87 @@
+COMMENT ON TABLE qms.api_key IS 'API keys of applications, without anything that would open a door.';
+COMMENT ON COLUMN qms.api_key.api_key_id IS 'Id; stays when the key is rotated.';
+COMMENT ON COLUMN qms.api_key.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.api_key.application_id IS 'Application that it is a key of.';
+COMMENT ON COLUMN qms.api_key.name IS 'Name that people read, unique among the keys of the application that are not revoked.';
+COMMENT ON COLUMN qms.api_key.prefix IS 'Eight characters of the key in use; no secret.';
+COMMENT ON COLUMN qms.api_key.previous_prefix IS 'The same of the key before a rotation with overlap; null: none.';
+COMMENT ON COLUMN qms.api_key.previous_expires_at IS 'Until when that one is let in; null: there is none.';
+COMMENT ON COLUMN qms.api_key.queue_ids IS 'Queues that it is for; null: those of the application.';
+COMMENT ON COLUMN qms.api_key.functions IS 'Functions of qms that it may call; null: all that applications may.';
+COMMENT ON COLUMN qms.api_key.expires_at IS 'When it expires; null: never.';
+COMMENT ON COLUMN qms.api_key.revoked_at IS 'When it was revoked; null: it was not.';
+COMMENT ON COLUMN qms.api_key.created_at IS 'When it was made.';
+COMMENT ON COLUMN qms.api_key.updated_at IS 'When it was rotated or revoked last, or made.';
+
+COMMENT ON TABLE qms_internal.api_key_secret IS 'Hashes of API keys: the one in use, and those that a rotation still lets in.';
+COMMENT ON COLUMN qms_internal.api_key_secret.api_key_secret_id IS 'Id.';
+COMMENT ON COLUMN qms_internal.api_key_secret.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms_internal.api_key_secret.api_key_id IS 'API key.';
+COMMENT ON COLUMN qms_internal.api_key_secret.prefix IS 'Eight characters by which the row is found.';
+COMMENT ON COLUMN qms_internal.api_key_secret.key_hash IS 'SHA-256 of the whole key.';
+COMMENT ON COLUMN qms_internal.api_key_secret.created_at IS 'When it was made.';
+COMMENT ON COLUMN qms_internal.api_key_secret.expires_at IS 'Until when it is let in after a rotation; null: it is the one in use.';
+
+COMMENT ON TABLE qms.device IS 'Displays, kiosks and speakers of branches.';
+COMMENT ON COLUMN qms.device.device_id IS 'Id.';
+COMMENT ON COLUMN qms.device.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms.device.branch_id IS 'Branch that it stands in.';
+COMMENT ON COLUMN qms.device.kind IS 'display, kiosk or speaker.';
+COMMENT ON COLUMN qms.device.name IS 'Name that people read, unique among the devices of the branch that are not revoked.';
+COMMENT ON COLUMN qms.device.prefix IS 'Eight characters of its key; null: it is not paired.';
+COMMENT ON COLUMN qms.device.paired_at IS 'When it was paired last; null: it is not.';
+COMMENT ON COLUMN qms.device.revoked_at IS 'When it was revoked; null: it was not.';
+COMMENT ON COLUMN qms.device.created_at IS 'When it was made.';
+COMMENT ON COLUMN qms.device.updated_at IS 'When it was paired or revoked last, or made.';
+
+COMMENT ON TABLE qms_internal.device_secret IS 'The hash of a device''s key, and the code that pairs it.';
+COMMENT ON COLUMN qms_internal.device_secret.device_id IS 'Device.';
+COMMENT ON COLUMN qms_internal.device_secret.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms_internal.device_secret.prefix IS 'Eight characters of the key by which the row is found; null: not paired.';
+COMMENT ON COLUMN qms_internal.device_secret.key_hash IS 'SHA-256 of the whole key; null: not paired.';
+COMMENT ON COLUMN qms_internal.device_secret.code_prefix IS 'First half of the pairing code; null: there is none.';
+COMMENT ON COLUMN qms_internal.device_secret.code_kid IS 'Key of the server that the code was hashed with.';
+COMMENT ON COLUMN qms_internal.device_secret.code_hash IS 'HMAC-SHA256 of the whole code.';
+COMMENT ON COLUMN qms_internal.device_secret.code_expires_at IS 'Until when the code is good.';
+COMMENT ON COLUMN qms_internal.device_secret.code_attempts IS 'Wrong tries at this code; after five it is good for nothing.';
+
+COMMENT ON TABLE qms_internal.last_seen IS 'When an API key was used last, or a device came last. Written in batches, at most once a minute each.';
+COMMENT ON COLUMN qms_internal.last_seen.kind IS 'api_key or device.';
+COMMENT ON COLUMN qms_internal.last_seen.id IS 'Id of that.';
+COMMENT ON COLUMN qms_internal.last_seen.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms_internal.last_seen.seen_at IS 'When.';
+
+COMMENT ON TABLE qms_internal.limit_bucket IS 'Rate limits of servers that do not preload qms; empty elsewhere. Unlogged and never dumped.';
+COMMENT ON COLUMN qms_internal.limit_bucket.bucket IS 'HMAC of who is limited in what, cut to 128 bits.';
+COMMENT ON COLUMN qms_internal.limit_bucket.full_at IS 'When the bucket is full again.';
+
+COMMENT ON VIEW qms.api_keys IS 'API keys of applications, revoked ones too, without their hashes. Callers: administrators of the organization or of the application; empty for others.';
+COMMENT ON COLUMN qms.api_keys.api_key_id IS 'Id.';
+COMMENT ON COLUMN qms.api_keys.organization_id IS 'Organization.';
+COMMENT ON COLUMN qms.api_keys.application_id IS 'Application.';
+COMMENT ON COLUMN qms.api_keys.application_name IS 'Its name.';
+COMMENT ON COLUMN qms.api_keys.name IS 'Name of the key.';
+COMMENT ON COLUMN qms.api_keys.prefix IS 'Eight characters by which the key is told from others.';
+COMMENT ON COLUMN qms.api_keys.previous_prefix IS 'The same of the key before a rotation with overlap; null: none.';
+COMMENT ON COLUMN qms.api_keys.previous_expires_at IS 'Until when that one is let in.';
+COMMENT ON COLUMN qms.api_keys.queue_ids IS 'Queues that it is for; null: those of the application.';
+COMMENT ON COLUMN qms.api_keys.functions IS 'Functions that it may call; null: all that applications may.';
+COMMENT ON COLUMN qms.api_keys.expires_at IS 'When it expires; null: never.';
+COMMENT ON COLUMN qms.api_keys.revoked_at IS 'When it was revoked; null: it was not.';
+COMMENT ON COLUMN qms.api_keys.last_used_at IS 'When it was used last, a minute or two late; null: never.';
+COMMENT ON COLUMN qms.api_keys.created_at IS 'When it was made.';
+COMMENT ON COLUMN qms.api_keys.updated_at IS 'When it was rotated or revoked last, or made.';
+
+COMMENT ON VIEW qms.devices IS 'Devices of branches, revoked ones too. Callers: staff and administrators, in their branches; empty for others.';
+COMMENT ON COLUMN qms.devices.device_id IS 'Id.';
+COMMENT ON COLUMN qms.devices.organization_id IS 'Organization.';
+COMMENT ON COLUMN qms.devices.branch_id IS 'Branch that it stands in.';
+COMMENT ON COLUMN qms.devices.kind IS 'display, kiosk or speaker.';
+COMMENT ON COLUMN qms.devices.name IS 'Name that people read.';
+COMMENT ON COLUMN qms.devices.prefix IS 'Eight characters of its key; null: not paired.';
+COMMENT ON COLUMN qms.devices.paired_at IS 'When it was paired last; null: it is not.';
+COMMENT ON COLUMN qms.devices.pairing_expires_at IS 'Until when its pairing code is good; null: there is none.';
+COMMENT ON COLUMN qms.devices.last_seen_at IS 'When it got a token last, a minute or two late; null: never.';
+COMMENT ON COLUMN qms.devices.revoked_at IS 'When it was revoked; null: it was not.';
+COMMENT ON COLUMN qms.devices.created_at IS 'When it was made.';
+COMMENT ON COLUMN qms.devices.updated_at IS 'When it was paired or revoked last, or made.';

@@ -1,0 +1,140 @@
+/*
+ * access.c
+ *		What the functions about keys and devices share.
+ */
+#include "access/access.h"
+
+#include <openssl/crypto.h>
+
+#include "access/htup_details.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+
+#define MAX_NAME 200
+
+/*
+ * May the caller administer this?  What belongs to no branch and no application
+ * is for those who administer all of the organization.
+ */
+void
+qms_access_gate(QmsCall *call, const QmsObject *object)
+{
+	qms_gate_object(call, object);
+	if (object->branch_id == 0 && call->who->nbranches > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for %s %lld", object->what, (long long) object->id),
+				 errdetail("The caller administers some branches of the organization; this belongs to all of it."),
+				 errhint("Ask an administrator of the whole organization.")));
+}
+
+/* A name that people read: 1 to 200 characters, no spaces around it, no control characters. */
+char *
+qms_access_name(QmsCall *call, int n)
+{
+	char	   *name = qms_arg_text(call, n, "name");
+	int			length = pg_mbstrlen(name);
+	const char *p;
+
+	for (p = name; *p && (unsigned char) *p >= ' ' && *p != 0x7f; p++)
+		;
+	if (*p || length > MAX_NAME || *name == ' ' || name[strlen(name) - 1] == ' ')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("name must be one line of 1 to %d characters without spaces around it", MAX_NAME),
+				 errdetail("It has %d characters.", length),
+				 errhint("Give a short text such as \"web shop\".")));
+	return name;
+}
+
+/* The answer: the first columns of the present result, with a secret that is shown once in its place. */
+Datum
+qms_access_answer(QmsCall *call, const char *secret_column, const char *secret)
+{
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	Datum	   *values = palloc(sizeof(Datum) * desc->natts);
+	bool	   *nulls = palloc(sizeof(bool) * desc->natts);
+	int			natts = qms_answer_desc(call)->natts;
+	int			column = secret_column ? qms_answer_column(call, secret_column) : -1;
+
+	if (desc->natts < natts || (secret_column && column < 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("the result type of qms.%s is not the one of this library", call->function->name),
+				 errhint("Run ALTER EXTENSION qms UPDATE.")));
+	heap_deform_tuple(SPI_tuptable->vals[0], desc, values, nulls);
+	if (column >= 0)
+	{
+		nulls[column] = secret == NULL;
+		values[column] = secret ? CStringGetTextDatum(secret) : (Datum) 0;
+	}
+	return qms_answer_tuple(call, values, nulls);
+}
+
+/* "api_key.created": what happened to a key or device; key names its id in the data. */
+void
+qms_access_event(QmsCall *call, const char *kind, const QmsObject *object, const char *key, const Jsonb *values)
+{
+	QmsEvent	event = {0};
+	QmsJson		json;
+
+	qms_json_begin(&json);
+	qms_json_int64(&json, key, object->id);
+	qms_json_jsonb(&json, "values", values);
+	event.kind = kind;
+	event.organization_id = object->organization_id;
+	event.branch_id = object->branch_id;
+	event.application_id = object->application_id;
+	event.data = qms_json_end(&json);
+	qms_event_write(call, &event);
+}
+
+bytea *
+qms_access_bytes(const uint8 *hash)
+{
+	bytea	   *bytes = palloc(VARHDRSZ + QMS_HMAC_SIZE);
+
+	SET_VARSIZE(bytes, VARHDRSZ + QMS_HMAC_SIZE);
+	memcpy(VARDATA(bytes), hash, QMS_HMAC_SIZE);
+	return bytes;
+}
+
+/* Is a stored hash this one?  In constant time. */
+bool
+qms_access_same(Datum stored, const uint8 *hash)
+{
+	bytea	   *bytes = DatumGetByteaPP(stored);
+
+	return VARSIZE_ANY_EXHDR(bytes) == QMS_HMAC_SIZE &&
+		CRYPTO_memcmp(VARDATA_ANY(bytes), hash, QMS_HMAC_SIZE) == 0;
+}
+
+/* One error for every reason, so that nobody learns which keys there are or were. */
+void
+qms_access_refuse(const char *what)
+{
+	QmsHttpError error = {0};
+
+	error.status = 401;
+	error.sqlstate = ERRCODE_QMS_INVALID_KEY;
+	error.message = psprintf("%s is not valid", what);
+	error.detail = "It was never there, has expired, or has been revoked.";
+	error.hint = "Ask an administrator of the organization for a new one.";
+	qms_http_error(&error);
+}
+
+/* Where this request comes from, for whoever sets up a proxy. */
+QMS_FUNCTION(my_address, QMS_ACT_PUBLIC, 0)
+{
+	const char *address = qms_client_address();
+	MemoryContext old;
+	Datum		result;
+
+	if (address == NULL)
+		return qms_answer_none(call);
+	old = MemoryContextSwitchTo(call->result_context);
+	result = DirectFunctionCall1(inet_in, CStringGetDatum(address));
+	MemoryContextSwitchTo(old);
+	return result;
+}

@@ -1,0 +1,109 @@
+/*
+ * exchange.c
+ *		Short tokens (JWT) for keys: what PostgREST and the gateway know their
+ *		callers by, so that the key itself need not travel with each request.
+ */
+#include "access/access.h"
+
+#include "utils/builtins.h"
+
+#define JTI_SIZE 16
+
+/* Seconds since 1970, as tokens count. */
+static int64
+epoch_seconds(TimestampTz moment)
+{
+	return (moment - SetEpochTimestamp()) / USECS_PER_SEC;
+}
+
+/* A number of its own for each token. */
+static char *
+new_jti(void)
+{
+	uint8		random[JTI_SIZE];
+	char	   *hex = palloc0(2 * JTI_SIZE + 1);
+
+	if (!pg_strong_random(random, sizeof(random)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random number")));
+	hex_encode((const char *) random, sizeof(random), hex);
+	return hex;
+}
+
+/* What a token says. */
+Jsonb *
+qms_token_claims(const QmsToken *token)
+{
+	QmsJson		json;
+
+	qms_json_begin(&json);
+	qms_json_text(&json, "role", token->role);
+	qms_json_text(&json, "sub", token->subject);
+	qms_json_int64(&json, "organization_id", token->organization_id);
+	qms_json_id(&json, "api_key_id", token->api_key_id);
+	qms_json_int64(&json, "iat", epoch_seconds(token->issued_at));
+	qms_json_int64(&json, "exp", epoch_seconds(token->expires_at));
+	qms_json_text(&json, "jti", new_jti());
+	qms_json_text(&json, "iss", "qms");
+	return qms_json_end(&json);
+}
+
+/* For an API key: not longer than the key itself. */
+void
+qms_token_of_api_key(const QmsApiKey *key, TimestampTz now, QmsToken *token)
+{
+	const QmsOrganization *organization = qms_config_organization(key->organization_id);
+
+	token->role = "qms_app";
+	token->subject = psprintf("application:%lld", (long long) key->application_id);
+	token->organization_id = key->organization_id;
+	token->api_key_id = key->api_key_id;
+	token->issued_at = now;
+	token->expires_at = now + organization->api_token_life;
+	if (key->expires_at != QMS_NO_TIME)
+		token->expires_at = Min(token->expires_at, key->expires_at);
+}
+
+/* qms.issued_token */
+static Datum
+answer(QmsCall *call, const QmsToken *token)
+{
+	Datum		values[7];
+	bool		nulls[7] = {false};
+
+	values[0] = CStringGetTextDatum(qms_jwt_sign("jwt", qms_token_claims(token)));
+	values[1] = CStringGetTextDatum("Bearer");
+	values[2] = Int32GetDatum((int32) (epoch_seconds(token->expires_at) - epoch_seconds(token->issued_at)));
+	values[3] = TimestampTzGetDatum(token->expires_at);
+	values[4] = CStringGetTextDatum(token->role);
+	values[5] = CStringGetTextDatum(token->subject);
+	values[6] = Int64GetDatum(token->organization_id);
+	call->answer_organization = token->organization_id;
+	return qms_answer_tuple(call, values, nulls);
+}
+
+QMS_FUNCTION(exchange_api_key, QMS_ACT_SIGN_IN, 0)
+{
+	QmsApiKey	key = {0};
+	QmsToken	token = {0};
+
+	qms_api_key_authenticate(qms_arg_text(call, 0, "key"), call->now, &key);
+	qms_seen_note(QMS_SEEN_API_KEY, key.api_key_id, key.organization_id, call->now);
+	qms_token_of_api_key(&key, call->now, &token);
+	return answer(call, &token);
+}
+
+QMS_FUNCTION(exchange_device_key, QMS_ACT_SIGN_IN, 0)
+{
+	QmsDevice	device = {0};
+	QmsToken	token = {0};
+
+	qms_device_authenticate(qms_arg_text(call, 0, "key"), call->now, &device);
+	token.role = strcmp(device.kind, "kiosk") == 0 ? "qms_kiosk" : "qms_display";
+	token.subject = psprintf("device:%lld", (long long) device.device_id);
+	token.organization_id = device.organization_id;
+	token.issued_at = call->now;
+	token.expires_at = call->now + qms_config_organization(device.organization_id)->device_token_life;
+	return answer(call, &token);
+}
