@@ -67,6 +67,8 @@
 
 /* 8xx: the installation */
 #define ERRCODE_QMS_NOT_ADOPTED			MAKE_SQLSTATE('Q', 'M', '8', '0', '1')
+#define ERRCODE_QMS_NO_SEAL_KEY			MAKE_SQLSTATE('Q', 'M', '8', '0', '2')
+#define ERRCODE_QMS_SEAL_BROKEN			MAKE_SQLSTATE('Q', 'M', '8', '0', '3')
 
 /* 9xx: the stream of events */
 #define ERRCODE_QMS_FOREIGN_EPOCH		MAKE_SQLSTATE('Q', 'M', '9', '0', '1')

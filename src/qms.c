@@ -29,6 +29,8 @@ _PG_init(void)
 	qms_sign_in_init();
 	qms_slot_init();
 	qms_heartbeat_init();
+	qms_seal_define_settings();
+	qms_refusal_define_settings();
 	qms_session_hint_init();
 	qms_worker_init();
 	MarkGUCPrefixReserved("qms");

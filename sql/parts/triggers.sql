@@ -30,6 +30,14 @@ COMMENT ON FUNCTION qms_internal.guard_ticket() IS 'Row trigger of qms.ticket: r
 CREATE TRIGGER guard_ticket BEFORE INSERT OR UPDATE OR DELETE ON qms.ticket FOR EACH ROW EXECUTE FUNCTION qms_internal.guard_ticket();
 CREATE TRIGGER guard_ticket_truncate BEFORE TRUNCATE ON qms.ticket FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.guard_ticket();
 
+/* The event log is written once.  The row trigger reaches every partition when it is attached; that of TRUNCATE is made with each. */
+CREATE FUNCTION qms_internal.guard_event() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'qms_guard_event';
+COMMENT ON FUNCTION qms_internal.guard_event() IS 'Trigger of qms.event and its partitions: refuses every UPDATE, DELETE and TRUNCATE. Errors: QM415.';
+
+CREATE TRIGGER guard_event BEFORE UPDATE OR DELETE ON qms.event FOR EACH ROW EXECUTE FUNCTION qms_internal.guard_event();
+CREATE TRIGGER guard_event_truncate BEFORE TRUNCATE ON qms.event FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.guard_event();
+
 /* The pick asks it for each row of its scan. */
 CREATE FUNCTION qms_internal.may_call(sort_key bigint, ticket_id bigint, visit_id bigint, customer_class_id bigint, effective_arrival timestamptz,
 	wanted_counter_id bigint, wanted_staff_id bigint, wanted_until timestamptz, requires_skill text[])

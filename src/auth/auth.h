@@ -86,6 +86,8 @@ typedef enum QmsAction
 	QMS_ACT_RECEPTION,			/* other people's tickets at the desk */
 	QMS_ACT_COUNTER,			/* work at a counter */
 	QMS_ACT_LOOK,				/* what staff see */
+	QMS_ACT_PERSONAL,			/* customers */
+	QMS_ACT_AUDIT,				/* the event log, and what is to be forgotten */
 	QMS_ACT_PUBLIC,				/* what everybody in the organization may see */
 	QMS_ACT_SIGN_IN,			/* to show a secret, and be told who one is */
 	QMS_ACT_MANY
@@ -94,6 +96,7 @@ typedef enum QmsAction
 #define QMS_MUTATES 1			/* last argument is request_id */
 #define QMS_SETOF	2			/* materialized rows */
 #define QMS_AS_HIMSELF 4		/* whoever the session acts as */
+#define QMS_PERSONAL 8			/* of its answer not only the contact is personal */
 
 struct QmsCall;
 typedef Datum (*QmsBody) (struct QmsCall *call);
@@ -122,6 +125,7 @@ typedef struct QmsCall
 	HeapTuple	answer;
 	TupleDesc	answer_desc;
 	int64		answer_organization;
+	const struct QmsActor *actor;	/* from where, if not from this session; see events.h */
 	const char *secret_seed;	/* of the key or pairing_code in the answer; see secret.c */
 } QmsCall;
 
@@ -300,6 +304,89 @@ extern pg_attribute_noreturn() void qms_token_refuse(void);
 extern void qms_token_ensure_key(void);
 extern bool qms_token_nonce_of_visit(int64 visit_id, int64 *nonce);
 
+/* refusal.c: calls that were refused, until they are in the event log */
+typedef struct QmsRefusal
+{
+	Oid			database;
+	int			sqlstate;
+	int64		organization_id;
+	int64		id;
+	int64		api_key_id;
+	char		kind_name[NAMEDATALEN];
+	char		role[NAMEDATALEN];
+	char		session_role[NAMEDATALEN];
+	char		application_name[NAMEDATALEN];
+	char		function[NAMEDATALEN];
+	char		address[NAMEDATALEN];
+	uint32		count;
+	TimestampTz first_at;
+	TimestampTz last_at;
+} QmsRefusal;
+
+extern void (*qms_refusal_hook) (TimestampTz due);	/* somebody has to come for it then */
+extern void qms_refusal_define_settings(void);
+extern Size qms_refusal_size(void);
+extern void qms_refusal_request(void);
+extern void qms_refusal_start(void);
+extern void qms_refusal_note(const char *function, const QmsPrincipal *who, int sqlstate);
+extern bool qms_refusal_next(TimestampTz now, QmsRefusal *refusal, TimestampTz *due);
+extern void qms_refusal_written(const QmsRefusal *refusal);
+
+/* ---- Personal data: how it is stored ---- */
+#define QMS_SEAL_KEY_SIZE 32
+
+typedef enum QmsSealPurpose
+{
+	QMS_SEAL_DATA,				/* AES-256-GCM */
+	QMS_SEAL_INDEX,				/* HMAC-SHA256: to find by what is sealed */
+	QMS_SEAL_PURPOSES
+} QmsSealPurpose;
+
+typedef struct QmsSealKey
+{
+	char		source;			/* 't'able or 'f'ile */
+	QmsSealPurpose purpose;
+	int			kid;
+	int64		active_from;
+	TimestampTz expires_at;		/* seals no more from then on, but opens; QMS_NO_TIME: never */
+	uint8		secret[QMS_SEAL_KEY_SIZE];
+} QmsSealKey;
+
+/* seal_key.c */
+extern void qms_seal_define_settings(void);
+extern bool qms_seal_is_on(void);
+extern bool qms_seal_key_is_in_file(void);
+extern const QmsSealKey *qms_seal_key_current(QmsSealPurpose purpose);
+extern const QmsSealKey *qms_seal_key_named(QmsSealPurpose purpose, char source, int kid);
+extern const QmsSealKey *qms_seal_key_number(QmsSealPurpose purpose, int n);
+extern int	qms_seal_key_make(QmsSealPurpose purpose, TimestampTz active_from);
+extern void qms_seal_ensure_keys(void);
+
+/* seal.c: what a value belongs to; it can be opened there only. */
+typedef struct QmsSealPlace
+{
+	int64		organization_id;
+	const char *table;
+	const char *column;
+	int64		id;				/* of the row */
+} QmsSealPlace;
+
+extern char *qms_seal_text(const QmsSealPlace *place, const char *clear);
+extern char *qms_seal_open_text(const QmsSealPlace *place, const char *sealed, bool raise);
+extern bool qms_seal_is_text(const char *value);
+extern bool qms_seal_is_current(const char *sealed);
+extern bytea *qms_seal(int64 organization_id, const char *purpose, const char *text);
+extern char *qms_unseal(int64 organization_id, const char *purpose, const bytea *sealed);
+
+/* contact.c */
+extern Jsonb *qms_contact_seal(const QmsSealPlace *place, const Jsonb *contact);
+extern Jsonb *qms_contact_open(const QmsSealPlace *place, const Jsonb *stored, bool raise);
+extern bool qms_contact_is_current(const Jsonb *stored);
+extern bool qms_contact_keys_are_current(Datum keys);
+extern Datum qms_contact_keys(int64 organization_id, const Jsonb *contact, const char *name);
+extern Datum qms_contact_search(int64 organization_id, const char *text, bool names);
+extern bool qms_contact_has(const Jsonb *contact, const char *piece);
+extern bool qms_contact_text_has(const char *text, const char *piece);
 /* HMAC with a key of the server: kid 0 is the one that signs now, and is set; false if there is none. */
 #define QMS_HMAC_SIZE 32
 extern bool qms_token_hmac(int *kid, const void *message, size_t size, uint8 *digest);

@@ -21,6 +21,8 @@ static const char *const deeds[QMS_ACT_MANY] = {
 	[QMS_ACT_RECEPTION] = "change tickets",
 	[QMS_ACT_COUNTER] = "work at a counter",
 	[QMS_ACT_LOOK] = "see the tickets of a branch",
+	[QMS_ACT_PERSONAL] = "see and change customers",
+	[QMS_ACT_AUDIT] = "look after the event log and personal data",
 	[QMS_ACT_PUBLIC] = "see the public state",
 	[QMS_ACT_SIGN_IN] = "sign in"
 };
@@ -54,6 +56,37 @@ check_right(QmsCall *call, QmsFunction *function)
 				 errhint("Ask an administrator of the organization for another role.")));
 }
 
+/* Who calls, whether he may, and the body. */
+static Datum
+pass(QmsCall *call, QmsFunction *function)
+{
+	Datum		result;
+
+	call->who = function->flags & QMS_AS_HIMSELF ? qms_principal_himself() : qms_principal_current();
+	check_right(call, function);
+	call->now = qms_clock_now();
+	if (function->flags & (QMS_MUTATES | QMS_AS_HIMSELF))
+	{
+		/* Before any row is locked: whoever makes a partition may have to be waited for. */
+		qms_partition_ensure(QMS_PART_EVENT, call->now);
+		qms_partition_ensure(QMS_PART_HISTORY, call->now);
+		qms_partition_ensure(QMS_PART_LEG, call->now);
+	}
+	if (!qms_request_replay(call, &result))
+	{
+		result = function->body(call);
+		qms_request_store(call);
+	}
+	return result;
+}
+
+/* 42501, and what says that nobody is calling. */
+static bool
+is_refusal(int sqlstate)
+{
+	return sqlstate == ERRCODE_INSUFFICIENT_PRIVILEGE || sqlstate == ERRCODE_QMS_NO_PRINCIPAL;
+}
+
 /* Whatever is remembered is as new as this call; SPI is connected. */
 void
 qms_gate_refresh(void)
@@ -68,7 +101,7 @@ Datum
 qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 {
 	QmsCall		call = {0};
-	Datum		result;
+	Datum		result = (Datum) 0;
 
 	call.fcinfo = fcinfo;
 	call.function = function;
@@ -80,21 +113,17 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not connect to SPI")));
 	qms_gate_refresh();
-	call.who = function->flags & QMS_AS_HIMSELF ? qms_principal_himself() : qms_principal_current();
-	check_right(&call, function);
-	call.now = qms_clock_now();
-	if (function->flags & (QMS_MUTATES | QMS_AS_HIMSELF))
+	PG_TRY();
 	{
-		/* Before any row is locked: whoever makes a partition may have to be waited for. */
-		qms_partition_ensure(QMS_PART_EVENT, call.now);
-		qms_partition_ensure(QMS_PART_HISTORY, call.now);
-		qms_partition_ensure(QMS_PART_LEG, call.now);
+		result = pass(&call, function);
 	}
-	if (!qms_request_replay(&call, &result))
+	PG_CATCH();
 	{
-		result = function->body(&call);
-		qms_request_store(&call);
+		if (is_refusal(geterrcode()))
+			qms_refusal_note(function->name, call.who, geterrcode());
+		PG_RE_THROW();
 	}
+	PG_END_TRY();
 	if (SPI_finish() != SPI_OK_FINISH)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),

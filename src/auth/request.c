@@ -6,6 +6,7 @@
  * The answer is kept as the text of its columns.  A token is not: it is made
  * again from the visit, so no copy of a token is stored.  Whoever was told none
  * is told none again.  Nor are keys and pairing codes: the seed stands for them.
+ * Personal data is kept sealed.
  */
 #include "auth/auth.h"
 
@@ -13,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "executor/tuptable.h"
+#include "port/pg_bswap.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -62,9 +64,54 @@ hash_arguments(QmsCall *call)
 	return hash;
 }
 
+/* Is this column of an answer not to be kept in clear? */
+static bool
+is_personal(QmsCall *call, const char *column)
+{
+	static const char *const more[] = {"name", "external_subject", "metadata"};
+	size_t		i;
+
+	if (strcmp(column, "contact") == 0)
+		return true;
+	for (i = 0; (call->function->flags & QMS_PERSONAL) != 0 && i < lengthof(more); i++)
+	{
+		if (strcmp(column, more[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Where a column of this request's answer is sealed. */
+static QmsSealPlace
+place_of(QmsCall *call, const char *column)
+{
+	QmsSealPlace place = {call->answer_organization, "request", column, 0};
+	uint64		id;
+
+	memcpy(&id, call->request_id.data, sizeof(id));
+	place.id = (int64) pg_ntoh64(id);
+	return place;
+}
+
+static char *
+keep_text(QmsCall *call, const char *column, char *value)
+{
+	QmsSealPlace place = place_of(call, column);
+
+	return is_personal(call, column) && qms_seal_is_on() ? qms_seal_text(&place, value) : value;
+}
+
+static char *
+kept_text(QmsCall *call, const char *column, char *value)
+{
+	QmsSealPlace place = place_of(call, column);
+
+	return is_personal(call, column) && qms_seal_is_text(value) ? qms_seal_open_text(&place, value, true) : value;
+}
+
 /* Columns of a stored answer back into a tuple. */
 static HeapTuple
-tuple_of_answer(TupleDesc desc, const Datum *texts, const bool *nulls)
+tuple_of_answer(QmsCall *call, TupleDesc desc, const Datum *texts, const bool *nulls)
 {
 	char	  **strings = palloc0(sizeof(char *) * desc->natts);
 	int			modes = qms_text_modes_begin();
@@ -72,7 +119,8 @@ tuple_of_answer(TupleDesc desc, const Datum *texts, const bool *nulls)
 	int			i;
 
 	for (i = 0; i < desc->natts; i++)
-		strings[i] = nulls[i] ? NULL : TextDatumGetCString(texts[i]);
+		strings[i] = nulls[i] ? NULL :
+			kept_text(call, NameStr(TupleDescAttr(desc, i)->attname), TextDatumGetCString(texts[i]));
 	row = BuildTupleFromCStrings(TupleDescGetAttInMetadata(desc), strings);
 	qms_text_modes_end(modes);
 	return row;
@@ -149,7 +197,7 @@ answer_again(QmsCall *call)
 
 		if (told)
 			missing[i + token] = true;
-		heap_deform_tuple(tuple_of_answer(desc, texts + i, missing + i), desc, values, nulls);
+		heap_deform_tuple(tuple_of_answer(call, desc, texts + i, missing + i), desc, values, nulls);
 		if (told)
 			restore_token(call, values, nulls);
 		restore_secrets(desc, values, nulls);
@@ -228,7 +276,8 @@ add_row(QmsCall *call, ArrayBuildState **array, TupleDesc desc, HeapTuple row)
 		else if (!isnull)
 		{
 			getTypeOutputInfo(attribute->atttypid, &output, &varlena);
-			value = CStringGetTextDatum(OidOutputFunctionCall(output, value));
+			value = CStringGetTextDatum(keep_text(call, NameStr(attribute->attname),
+												  OidOutputFunctionCall(output, value)));
 		}
 		*array = accumArrayResult(*array, isnull ? (Datum) 0 : value, isnull, TEXTOID, CurrentMemoryContext);
 	}

@@ -218,6 +218,7 @@ extern void qms_json_begin_object(QmsJson *json, const char *key);	/* key NULL i
 extern void qms_json_end_object(QmsJson *json);
 extern void qms_json_begin_array(QmsJson *json, const char *key);
 extern void qms_json_end_array(QmsJson *json);
+extern void qms_json_element_text(QmsJson *json, const char *value);
 extern void qms_json_element_int64(QmsJson *json, int64 value);
 extern Jsonb *qms_json_end(QmsJson *json);
 

@@ -165,6 +165,12 @@ qms_json_end_array(QmsJson *json)
 }
 
 void
+qms_json_element_text(QmsJson *json, const char *value)
+{
+	push_string(json, WJB_ELEM, value);
+}
+
+void
 qms_json_element_int64(QmsJson *json, int64 value)
 {
 	push_numeric(json, WJB_ELEM, int64_to_numeric(value));

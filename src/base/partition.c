@@ -28,20 +28,21 @@ typedef struct PartitionedTable
 	const char *parent;
 	bool		daily;			/* else monthly */
 	const char *keys[MAX_KEYS]; /* column lists of its indexes; the first is the primary key */
+	const char *guard;			/* trigger function that refuses TRUNCATE; NULL: none */
 	TimestampTz known_from;		/* the period last seen to be there, committed */
 	TimestampTz known_to;
 } PartitionedTable;
 
 static PartitionedTable tables[] = {
 	[QMS_PART_HISTORY] = {QMS_SCHEMA, "ticket_history", false,
-		{"ticket_id, organization_id", "queue_id, ended_at", "visit_id"}, 0, 0},
+		{"ticket_id, organization_id", "queue_id, ended_at", "visit_id"}, NULL, 0, 0},
 	[QMS_PART_LEG] = {QMS_SCHEMA, "ticket_leg", false,
-		{"ticket_id, leg, organization_id", "queue_id, left_at"}, 0, 0},
+		{"ticket_id, leg, organization_id", "queue_id, left_at"}, NULL, 0, 0},
 	[QMS_PART_EVENT] = {QMS_SCHEMA, "event", false,
-		{"event_id, organization_id", "ticket_id", "xid"}, 0, 0},
+		{"event_id, organization_id", "ticket_id", "xid"}, "guard_event", 0, 0},
 	[QMS_PART_POSITION] = {QMS_INTERNAL_SCHEMA, "event_position", true,
 		{"position", "organization_id, position", "branch_id, position", "queue_id, position",
-		"visit_id, position", "application_id, position"}, 0, 0},
+		"visit_id, position", "application_id, position"}, NULL, 0, 0},
 };
 
 static TimestampTz
@@ -95,6 +96,10 @@ make_partition(const PartitionedTable *table, const char *name, TimestampTz from
 	run_ddl(psprintf("ALTER TABLE qms_internal.%s ENABLE ROW LEVEL SECURITY", name));
 	for (i = 1; i < MAX_KEYS && table->keys[i] != NULL; i++)
 		run_ddl(psprintf("CREATE INDEX ON qms_internal.%s (%s)", name, table->keys[i]));
+	/* Row triggers come with ATTACH, those of statements do not. */
+	if (table->guard != NULL)
+		run_ddl(psprintf("CREATE TRIGGER %s_truncate BEFORE TRUNCATE ON qms_internal.%s FOR EACH STATEMENT "
+						 "EXECUTE FUNCTION qms_internal.%s()", table->guard, name, table->guard));
 	/* The bounds are written as numbers of microseconds turned into text by us: no user text. */
 	run_ddl(psprintf("ALTER TABLE %s.%s ATTACH PARTITION qms_internal.%s FOR VALUES FROM (%s) TO (%s)",
 					 table->schema, table->parent, name,

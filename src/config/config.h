@@ -180,6 +180,7 @@ extern const char *qms_settings_kind_name(QmsSettingKind kind);
 extern const char *qms_settings_applies_name(int applies);
 extern int64 qms_time_of_day(const char *text);
 extern void qms_settings_parse(const Jsonb *settings, bool is_release, QmsQueueSettings *out);
+extern int64 qms_settings_retention(const Jsonb *settings);
 extern Jsonb *qms_settings_merge(const Jsonb *old, const Jsonb *changes);
 extern void qms_settings_set(const QmsSettingKey *key, const JsonbValue *v, void *out);
 extern void qms_settings_default(const QmsSettingKey *key, void *out);

@@ -10,34 +10,6 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
-#include "utils/memutils.h"
-
-/* The address of the client, once per backend; NULL for a unix socket or a worker. */
-static const void *
-client_address(void)
-{
-	static bool known = false;
-	static struct varlena *address = NULL;
-
-	if (!known)
-	{
-		LOCAL_FCINFO(fcinfo, 0);
-		Datum		value;
-
-		InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
-		value = inet_client_addr(fcinfo);
-		if (!fcinfo->isnull)
-		{
-			struct varlena *found = (struct varlena *) DatumGetPointer(value);
-
-			address = MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(found));
-			memcpy(address, found, VARSIZE_ANY(found));
-		}
-		known = true;
-	}
-	return address;
-}
 
 /*
  * An event's id, for those who have to name it before it is written.  Taken
@@ -55,14 +27,20 @@ qms_event_write(QmsCall *call, const QmsEvent *event)
 	static QmsPlan plan = QMS_PLAN(
 								   "INSERT INTO qms.event (event_id, organization_id, at, kind, branch_id, application_id, queue_id, "
 								   "visit_id, ticket_id, number, state, version, counter_id, staff_id, actor_kind, actor_id, "
-								   "actor_role, address, request_id, data) "
-								   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+								   "actor_role, session_role, api_key_id, address, application_name, user_agent, request_id, data) "
+								   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, "
+								   "$21, $22, $23, $24)",
 								   INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID, INT8OID, INT8OID, INT8OID,
 								   INT8OID, INT8OID, QMS_NUMBER_TYPE, TEXTOID, INT4OID, INT8OID, INT8OID, TEXTOID, INT8OID,
-								   TEXTOID, INETOID, UUIDOID, JSONBOID);
+								   TEXTOID, TEXTOID, INT8OID, INETOID, TEXTOID, TEXTOID, UUIDOID, JSONBOID);
 	QmsParams	params = {0};
+	QmsActor	actor;
 	int64		event_id;
 
+	if (call->actor != NULL)
+		actor = *call->actor;
+	else
+		qms_actor_read(&actor);
 	event_id = event->event_id != 0 ? event->event_id : qms_event_next_id();
 	qms_param_int64(&params, event_id);
 	qms_param_int64(&params, event->organization_id);
@@ -84,7 +62,11 @@ qms_event_write(QmsCall *call, const QmsEvent *event)
 	qms_param_text(&params, call->who->kind_name);
 	qms_param_id(&params, call->who->id);
 	qms_param_text(&params, call->who->role);
-	qms_param_pointer(&params, client_address());
+	qms_param_pointer(&params, actor.session_role);
+	qms_param_id(&params, call->who->api_key_id);
+	qms_param_pointer(&params, actor.address);
+	qms_param_pointer(&params, actor.application_name);
+	qms_param_pointer(&params, actor.user_agent);
 	qms_param_pointer(&params, call->has_request ? &call->request_id : NULL);
 	qms_param_pointer(&params, event->data);
 	qms_spi_run(&plan, &params);
@@ -95,9 +77,13 @@ qms_event_write(QmsCall *call, const QmsEvent *event)
 	return event_id;
 }
 
+/*
+ * A change of configuration: what is new, and what it was before of all that is
+ * not the same any more.
+ */
 int64
-qms_event_configuration(QmsCall *call, const char *thing, const char *verb, int64 organization_id,
-						int64 branch_id, int64 thing_id, const Jsonb *data)
+qms_event_change(QmsCall *call, const char *thing, const char *verb, int64 organization_id, int64 branch_id,
+				 int64 thing_id, const Jsonb *before, const Jsonb *values)
 {
 	QmsEvent	event = {0};
 	QmsJson		json;
@@ -111,7 +97,15 @@ qms_event_configuration(QmsCall *call, const char *thing, const char *verb, int6
 		event.counter_id = thing_id;
 	qms_json_begin(&json);
 	qms_json_int64(&json, psprintf("%s_id", thing), thing_id);
-	qms_json_jsonb(&json, "values", data);
+	qms_json_jsonb(&json, "before", before);
+	qms_json_jsonb(&json, "values", values);
 	event.data = qms_json_end(&json);
 	return qms_event_write(call, &event);
+}
+
+int64
+qms_event_configuration(QmsCall *call, const char *thing, const char *verb, int64 organization_id,
+						int64 branch_id, int64 thing_id, const Jsonb *values)
+{
+	return qms_event_change(call, thing, verb, organization_id, branch_id, thing_id, NULL, values);
 }

@@ -30,9 +30,22 @@ extern int64 qms_event_next_id(void);
 /* Write it; answers its event_id.  Who and when come from the call. */
 extern int64 qms_event_write(QmsCall *call, const QmsEvent *event);
 
-/* A change of configuration: "<thing>.<verb>" with data. */
+/* A change of configuration: "<thing>.<verb>" with what it is now, and what it was. */
 extern int64 qms_event_configuration(QmsCall *call, const char *thing, const char *verb, int64 organization_id,
-									 int64 branch_id, int64 thing_id, const Jsonb *data);
+									 int64 branch_id, int64 thing_id, const Jsonb *values);
+extern int64 qms_event_change(QmsCall *call, const char *thing, const char *verb, int64 organization_id,
+							  int64 branch_id, int64 thing_id, const Jsonb *before, const Jsonb *values);
+
+/* actor.c: from where, as values of columns; NULL: not known */
+typedef struct QmsActor
+{
+	const void *session_role;
+	const void *address;
+	const void *application_name;
+	const void *user_agent;
+} QmsActor;
+
+extern void qms_actor_read(QmsActor *actor);
 
 /* doorbell.c */
 #define QMS_MAX_DATABASES 256

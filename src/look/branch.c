@@ -44,7 +44,7 @@ branch_of_slugs(QmsCall *call, const char *organization, const char *branch)
 #define SHOWN "q.deleted_at IS NULL AND ($3 OR q.settings -> 'public' IS DISTINCT FROM 'false')"
 #define CLOSURES \
 	"(SELECT coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(" \
-	"'from', " QMS_LOOK_TIME("lower(c.during)") ", 'until', " QMS_LOOK_TIME("upper(c.during)") ", 'reason', c.reason) " \
+	"'from', " QMS_LOOK_TIME("pg_catalog.lower(c.during)") ", 'until', " QMS_LOOK_TIME("pg_catalog.upper(c.during)") ", 'reason', c.reason) " \
 	"ORDER BY c.during), '[]') FROM qms.closure c WHERE c.branch_id = b.branch_id AND c.deleted_at IS NULL " \
 	"AND c.during && pg_catalog.tstzrange(l.midnight AT TIME ZONE l.zone, (l.midnight + '1 day'::interval) AT TIME ZONE l.zone))"
 #define ZONES \

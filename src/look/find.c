@@ -9,12 +9,13 @@
 
 /*
  * What a ticket must be, in words of $1 branch, $2 most rows, $3 pattern, $4
- * metadata, $5 since, $6 before, $7 blind, $8 beginning of the past, $9 number.
+ * metadata, $5 since, $6 before, $7 blind, $8 beginning of the past, $9 keys that a
+ * contact is found by (null: not for this caller), $10 the text, $11 number.
  */
 #define MATCHES \
 	"t.branch_id = $1 AND ($3 IS NULL OR t.number::text ILIKE $3 OR t.previous_number::text ILIKE $3 " \
-	"OR (NOT $7 AND (t.subject ILIKE $3 OR t.notes ILIKE $3 OR CASE WHEN pg_catalog.jsonb_typeof(t.contact) = 'object' " \
-	"THEN EXISTS (SELECT 1 FROM pg_catalog.jsonb_each_text(t.contact) c WHERE c.value ILIKE $3) END))) " \
+	"OR (NOT $7 AND (t.subject ILIKE $3 OR t.notes ILIKE $3 OR (t.contact IS NOT NULL AND $9 IS NOT NULL " \
+	"AND (t.contact -> 'find' ?| $9 OR qms_internal.contact_matches(t.contact, t.organization_id, t.ticket_id, $10)))))) " \
 	"AND ($4 IS NULL OR t.metadata @> $4) AND ($5 IS NULL OR t.joined_at >= $5) AND ($6 IS NULL OR t.joined_at < $6) "
 #define NEWEST "ORDER BY t.joined_at DESC, t.ticket_id DESC LIMIT $2"
 
@@ -77,13 +78,16 @@ refuse_metadata(void)
 static void
 answer_found(QmsCall *call, const QmsTicket *ticket, bool blind)
 {
-	static const char *const identity[] = {"customer_id", "subject", "contact", "metadata", "notes"};
+	static const char *const identity[] = {"customer_id", "subject", "metadata", "notes"};
 	int			ncolumns = qms_answer_desc(call)->natts;
+	int			contact = qms_answer_column(call, "contact");
 	Datum	   *values = palloc(sizeof(Datum) * ncolumns);
 	bool	   *nulls = palloc(sizeof(bool) * ncolumns);
 	size_t		i;
 
 	qms_ticket_fill_answer(ticket, values, nulls);
+	if (!blind)
+		qms_ticket_show_contact(call, ticket, false, &values[contact], &nulls[contact]);
 	for (i = 0; blind && i < lengthof(identity); i++)
 		nulls[qms_answer_column(call, identity[i])] = true;
 	qms_answer_row(call, values, nulls);
@@ -92,11 +96,12 @@ answer_found(QmsCall *call, const QmsTicket *ticket, bool blind)
 QMS_FUNCTION(find_tickets, QMS_ACT_LOOK, QMS_SETOF)
 {
 	static QmsPlan any_number = QMS_PLAN(NULL, INT8OID, INT8OID, TEXTOID, JSONBOID, TIMESTAMPTZOID,
-										 TIMESTAMPTZOID, BOOLOID, TIMESTAMPTZOID);
+										 TIMESTAMPTZOID, BOOLOID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTOID);
 	static QmsPlan by_number = QMS_PLAN(NULL, INT8OID, INT8OID, TEXTOID, JSONBOID, TIMESTAMPTZOID,
-										TIMESTAMPTZOID, BOOLOID, TIMESTAMPTZOID, QMS_NUMBER_TYPE);
+										TIMESTAMPTZOID, BOOLOID, TIMESTAMPTZOID, TEXTARRAYOID, TEXTOID, QMS_NUMBER_TYPE);
 	int64		branch_id = qms_arg_id(call, 0, "branch_id");
-	char	   *pattern = pattern_of(qms_arg_text_or_null(call, 1));
+	char	   *query = qms_arg_text_or_null(call, 1);
+	char	   *pattern = pattern_of(query);
 	bool		has_number = !qms_arg_isnull(call, 2);
 	Jsonb	   *metadata = qms_arg_jsonb(call, 3, "metadata");
 	TimestampTz since = qms_arg_time(call, 4);
@@ -121,9 +126,14 @@ QMS_FUNCTION(find_tickets, QMS_ACT_LOOK, QMS_SETOF)
 	qms_param_time(&params, before);
 	qms_param_bool(&params, blind);
 	qms_param_time(&params, since == QMS_NO_TIME ? branch.midnight : since);
+	if (pattern != NULL && qms_ticket_sees_contacts(call))
+		qms_param_datum(&params, qms_contact_search(branch.organization_id, query, false));
+	else
+		qms_param_null(&params);
+	qms_param_text(&params, query);
 	if (has_number)
 	{
-		plan = make_plan(&by_number, "t.number OPERATOR(qms.=) $9");
+		plan = make_plan(&by_number, "t.number OPERATOR(qms.=) $11");
 		qms_param_datum(&params, call->fcinfo->args[2].value);
 	}
 	else

@@ -30,8 +30,7 @@ static const struct
 	{W_effective_arrival, T_effective_arrival, false},
 	{W_wanted_counter_id, T_wanted_counter_id, false},
 	{W_wanted_staff_id, T_wanted_staff_id, false}, {W_customer_id, T_customer_id, false},
-	{W_subject, T_subject, false}, {W_contact, T_contact, false},
-	{W_metadata, T_metadata, false}, {W_notes, T_notes, false}
+	{W_subject, T_subject, false}, {W_metadata, T_metadata, false}, {W_notes, T_notes, false}
 };
 
 typedef struct Place
@@ -196,6 +195,7 @@ answer_place(const Look *look, const Place *place, int32 number)
 		set_text(values, nulls, W_customer_class, class ? class->name : NULL);
 		nulls[W_may_call] = look->session == NULL;
 		values[W_may_call] = BoolGetDatum(place->may_call);
+		qms_ticket_show_contact(look->call, ticket, false, &values[W_contact], &nulls[W_contact]);
 	}
 	qms_answer_row(look->call, values, nulls);
 }

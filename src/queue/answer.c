@@ -34,7 +34,7 @@ static const struct
 	{D_defers, T_defers}, {D_leg, T_leg}, {D_version, T_version}, {D_hold_kind, T_hold_kind},
 	{D_hold_reason, T_hold_reason}, {D_resume_at, T_resume_at},
 	{D_wanted_counter_id, T_wanted_counter_id}, {D_wanted_staff_id, T_wanted_staff_id},
-	{D_subject, T_subject}, {D_contact, T_contact}, {D_metadata, T_metadata}, {D_notes, T_notes},
+	{D_subject, T_subject}, {D_metadata, T_metadata}, {D_notes, T_notes},
 	{D_outcome, T_outcome}, {D_end_reason, T_end_reason}
 };
 
@@ -46,7 +46,7 @@ fill_text(Datum *values, bool *nulls, int column, const char *text)
 		values[column] = PointerGetDatum(cstring_to_text(text));
 }
 
-/* The values of a ticket, live or past, as qms.ticket_details; arrays of its size. */
+/* The values of a ticket, live or past, as qms.ticket_details, but its contact; arrays of its size. */
 void
 qms_ticket_fill_answer(const QmsTicket *ticket, Datum *values, bool *nulls)
 {
@@ -67,6 +67,8 @@ qms_ticket_fill_answer(const QmsTicket *ticket, Datum *values, bool *nulls)
 	}
 	fill_text(values, nulls, D_customer_class, class ? class->name : NULL);
 	fill_text(values, nulls, D_counter_name, counter ? counter->name : NULL);
+	/* Who may see it has to be asked (contact.c). */
+	nulls[D_contact] = true;
 	nulls[D_waited] = called_at == QMS_NO_TIME;
 	if (!nulls[D_waited])
 		values[D_waited] = IntervalPGetDatum(qms_interval_make(called_at - qms_row_time(ticket, T_entered_at)));
@@ -115,7 +117,7 @@ sees_only_numbers(QmsCall *call)
 Datum
 qms_ticket_answer(QmsCall *call, const QmsTicket *ticket)
 {
-	static const int personal[] = {D_customer_id, D_subject, D_contact, D_metadata, D_notes};
+	static const int personal[] = {D_customer_id, D_subject, D_metadata, D_notes};
 	Datum		values[D_COLUMNS];
 	bool		nulls[D_COLUMNS];
 	bool		hide = sees_only_numbers(call);
@@ -124,6 +126,9 @@ qms_ticket_answer(QmsCall *call, const QmsTicket *ticket)
 	qms_ticket_fill_answer(ticket, values, nulls);
 	for (i = 0; hide && i < lengthof(personal); i++)
 		nulls[personal[i]] = true;
+	if (!hide)
+		qms_ticket_show_contact(call, ticket, (call->function->flags & QMS_MUTATES) == 0,
+								&values[D_contact], &nulls[D_contact]);
 	if ((call->function->flags & QMS_SETOF) == 0)
 		return qms_answer_tuple(call, values, nulls);
 	qms_answer_row(call, values, nulls);

@@ -86,9 +86,11 @@ QMS_FUNCTION(update_ticket, QMS_ACT_RECEPTION, QMS_MUTATES)
 			qms_row_set_text(ticket, shared_arguments[i][1], value);
 	}
 	if (contact != NULL)
-		qms_row_set_pointer(ticket, T_contact, contact);
+		qms_ticket_set_contact(ticket, contact);
 	if (metadata != NULL)
 		qms_row_set_pointer(ticket, T_metadata, metadata);
+	if (!qms_arg_isnull(call, 8))
+		qms_ticket_set_customer(call, ticket, qms_arg_id(call, 8, "customer_id"), true);
 	qms_ticket_store(ticket);
 	qms_json_begin(&json);
 	qms_ticket_order_json(&json, ticket);

@@ -155,7 +155,6 @@ fill_ticket(QmsCall *call, QmsQueue *queue, const JoinRequest *request)
 	qms_row_set_time(ticket, T_entered_at, call->now);
 	qms_row_set_text(ticket, T_subject, request->subject);
 	qms_row_set_text(ticket, T_language, request->language);
-	qms_row_set_pointer(ticket, T_contact, request->contact);
 	qms_row_set_pointer(ticket, T_metadata, request->metadata);
 	qms_row_set_int32(ticket, T_version, 1);
 	qms_row_set_int32(ticket, T_leg, 1);
@@ -176,6 +175,9 @@ fill_ticket(QmsCall *call, QmsQueue *queue, const JoinRequest *request)
 	ticket_id = qms_sequence_next("ticket_ticket_id_seq");
 	qms_row_set_id(ticket, T_ticket_id, ticket_id);
 	qms_row_set_id(ticket, T_visit_id, request->visit_id ? request->visit_id : ticket_id);
+	qms_ticket_set_contact(ticket, request->contact);
+	if (call->who->kind == QMS_CUSTOMER && call->who->id != 0)
+		qms_ticket_set_customer(call, ticket, call->who->id, false);
 	qms_row_set_int64(ticket, T_token_nonce, request->visit_id ? request->nonce : qms_token_new_nonce());
 	qms_ticket_set_key(ticket, qms_row_time(ticket, T_effective_arrival) - qms_ticket_credit(ticket, queue));
 	return ticket;
@@ -216,6 +218,7 @@ share_visit(QmsCall *call, const QmsQueue *queue, const JoinRequest *request)
 								   "INSERT INTO qms.visit (visit_id, organization_id, branch_id, contact, language, token_nonce, created_at) "
 								   "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
 								   INT8OID, INT8OID, INT8OID, JSONBOID, TEXTOID, INT8OID, TIMESTAMPTZOID);
+	QmsSealPlace place = {queue->organization_id, "visit", "contact", request->visit_id};
 	QmsParams	params = {0};
 	int64	   *ids;
 	int			n;
@@ -224,7 +227,7 @@ share_visit(QmsCall *call, const QmsQueue *queue, const JoinRequest *request)
 	qms_param_int64(&params, request->visit_id);
 	qms_param_int64(&params, queue->organization_id);
 	qms_param_id(&params, queue->branch_id);
-	qms_param_pointer(&params, request->contact);
+	qms_param_pointer(&params, qms_contact_seal(&place, request->contact));
 	qms_param_text(&params, request->language);
 	qms_param_int64(&params, request->nonce);
 	qms_param_time(&params, call->now);

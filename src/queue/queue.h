@@ -247,6 +247,12 @@ extern void qms_ticket_set_key(QmsTicket *ticket, int64 sort_key);
 extern Datum qms_ticket_answer(QmsCall *call, const QmsTicket *ticket);
 extern void qms_ticket_fill_answer(const QmsTicket *ticket, Datum *values, bool *nulls);
 
+/* ---- contact.c: how to reach people ---- */
+extern void qms_ticket_set_contact(QmsTicket *ticket, const Jsonb *contact);
+extern void qms_ticket_set_customer(QmsCall *call, QmsTicket *ticket, int64 customer_id, bool needed);
+extern bool qms_ticket_sees_contacts(QmsCall *call);
+extern void qms_ticket_show_contact(QmsCall *call, const QmsTicket *ticket, bool raise, Datum *value, bool *isnull);
+
 /* ---- session.c: who works at a counter ---- */
 typedef QmsRow QmsSession;
 

@@ -158,6 +158,25 @@ find_target(QmsCall *call, int64 branch_id, int64 queue_id, int64 *organization_
 	}
 }
 
+/* The hours there are, as one would give them: {"opening_hours": {...}}. */
+static Jsonb *
+hours_before(int64 branch_id, int64 queue_id)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT pg_catalog.jsonb_build_object('opening_hours', coalesce(pg_catalog.jsonb_object_agg("
+								   "('{mon,tue,wed,thu,fri,sat,sun}'::pg_catalog.text[])[d.weekday], d.spans), '{}')) FROM ("
+								   "SELECT weekday, pg_catalog.jsonb_agg(pg_catalog.jsonb_build_array(pg_catalog.to_char(opens, 'HH24:MI'), "
+								   "pg_catalog.to_char(closes, 'HH24:MI')) ORDER BY opens) AS spans FROM qms.opening_hours "
+								   "WHERE branch_id = $1 OR queue_id = $2 GROUP BY weekday) d", INT8OID, INT8OID);
+	QmsParams	params = {0};
+	bool		isnull;
+
+	qms_param_id(&params, branch_id);
+	qms_param_id(&params, queue_id);
+	qms_spi_run(&plan, &params);
+	return DatumGetJsonbP(qms_spi_datum(0, 0, &isnull));
+}
+
 static void
 remove_hours(int64 branch_id, int64 queue_id)
 {
@@ -205,6 +224,7 @@ QMS_FUNCTION(set_opening_hours, QMS_ACT_SETUP, QMS_MUTATES | QMS_SETOF)
 	int64		organization_id;
 	int64		event_branch;
 	Week		week;
+	Jsonb	   *before;
 	QmsJson		data;
 	int			day;
 	int			i;
@@ -218,6 +238,7 @@ QMS_FUNCTION(set_opening_hours, QMS_ACT_SETUP, QMS_MUTATES | QMS_SETOF)
 	qms_lock(QMS_LOCK_SETUP, organization_id, true);
 	find_target(call, branch_id, queue_id, &organization_id, &event_branch);
 	(void) read_week(json, &week);
+	before = hours_before(branch_id, queue_id);
 	remove_hours(branch_id, queue_id);
 	for (day = 0; day < 7; day++)
 	{
@@ -232,8 +253,8 @@ QMS_FUNCTION(set_opening_hours, QMS_ACT_SETUP, QMS_MUTATES | QMS_SETOF)
 		qms_json_begin_object(&data, "opening_hours");
 		qms_json_end_object(&data);
 	}
-	qms_event_configuration(call, branch_id != 0 ? "branch" : "queue", "updated", organization_id,
-							event_branch, branch_id != 0 ? branch_id : queue_id, qms_json_end(&data));
+	qms_event_change(call, branch_id != 0 ? "branch" : "queue", "updated", organization_id,
+					 event_branch, branch_id != 0 ? branch_id : queue_id, before, qms_json_end(&data));
 	return qms_answer_none(call);
 }
 

@@ -33,6 +33,7 @@ check_organization(QmsSetup *setup)
 {
 	int			zone = qms_setup_column(setup, "time_zone");
 
+	(void) qms_settings_retention(qms_setup_jsonb(setup->row, qms_setup_column(setup, "settings")));
 	if (qms_setup_given(setup, "settings"))
 		qms_organization_check_settings(qms_setup_jsonb(setup->row, qms_setup_column(setup, "settings")));
 	if (qms_row_isnull(setup->row, zone))
@@ -89,6 +90,7 @@ organization_written(QmsSetup *setup)
 	if (!setup->creating)
 		return;
 	qms_token_ensure_key();
+	qms_seal_ensure_keys();
 	make_regular_class(setup);
 	mark_instance(setup);
 }

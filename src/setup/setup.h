@@ -138,6 +138,7 @@ extern Jsonb *qms_setup_jsonb(const QmsRow *row, int column);
 /* unique.c, values.c */
 extern void qms_setup_unique(QmsSetup *setup);
 extern Jsonb *qms_setup_values(const QmsSetup *setup);
+extern Jsonb *qms_setup_before(const QmsSetup *setup);
 
 /* queue.c */
 extern void qms_setup_counter_queue(const QmsSetup *setup, int64 queue_id);

@@ -250,8 +250,8 @@ static Datum
 finish(QmsSetup *setup, const char *verb, const Jsonb *values)
 {
 	setup->call->answer_organization = setup->organization_id;
-	qms_event_configuration(setup->call, setup->thing->name, verb, setup->organization_id,
-							setup->branch_id, setup->id, values);
+	qms_event_change(setup->call, setup->thing->name, verb, setup->organization_id,
+					 setup->branch_id, setup->id, qms_setup_before(setup), values);
 	return answer(setup);
 }
 

@@ -9,6 +9,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/datetime.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
@@ -133,6 +134,18 @@ write_value(QmsJson *json, const char *key, Oid type, Datum value)
 	}
 }
 
+/* A column of a row, null or not. */
+static void
+write_column(QmsJson *json, const QmsSetup *setup, const QmsRow *row, int column)
+{
+	const char *key = setup->thing->fields[column].name;
+
+	if (qms_row_isnull(row, column))
+		qms_json_null(json, key);
+	else
+		write_value(json, key, setup->thing->table.types[column], row->values[column]);
+}
+
 /* What was given, with what was made for it; what a change removed is null there. */
 Jsonb *
 qms_setup_values(const QmsSetup *setup)
@@ -144,15 +157,40 @@ qms_setup_values(const QmsSetup *setup)
 	qms_json_begin(&json);
 	for (i = 0; i < table->ncols; i++)
 	{
-		const QmsField *field = &setup->thing->fields[i];
-
-		if (field->kind == QMS_F_HELD || (!setup->creating && !setup->given[i]))
+		if (setup->thing->fields[i].kind == QMS_F_HELD || (!setup->creating && !setup->given[i]))
 			continue;
-		if (!qms_row_isnull(setup->row, i))
-			write_value(&json, field->name, table->types[i], setup->row->values[i]);
-		else if (!setup->creating)
-			qms_json_jsonb(&json, field->name,
-						   DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("null"))));
+		if (!setup->creating || !qms_row_isnull(setup->row, i))
+			write_column(&json, setup, setup->row, i);
+	}
+	return qms_json_end(&json);
+}
+
+static bool
+is_changed(const QmsSetup *setup, int column)
+{
+	const QmsTable *table = &setup->thing->table;
+	const QmsRow *old = setup->old;
+	const QmsRow *new = setup->row;
+
+	if (qms_row_isnull(old, column) || qms_row_isnull(new, column))
+		return qms_row_isnull(old, column) != qms_row_isnull(new, column);
+	return !datum_image_eq(old->values[column], new->values[column], table->byval[column], table->typlen[column]);
+}
+
+/* What it was before, of all that a change made another value of; NULL when creating. */
+Jsonb *
+qms_setup_before(const QmsSetup *setup)
+{
+	QmsJson		json;
+	int			i;
+
+	if (setup->old == NULL)
+		return NULL;
+	qms_json_begin(&json);
+	for (i = 0; i < setup->thing->table.ncols; i++)
+	{
+		if (setup->thing->fields[i].kind != QMS_F_HELD && is_changed(setup, i))
+			write_column(&json, setup, setup->old, i);
 	}
 	return qms_json_end(&json);
 }

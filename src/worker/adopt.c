@@ -62,11 +62,11 @@ static void
 advance_sequences(void)
 {
 	static const char *const checks[] = {
-		"SELECT pg_catalog.setval('qms.ticket_ticket_id_seq', greatest((SELECT max(ticket_id) FROM qms.ticket), "
-		"(SELECT max(ticket_id) FROM qms.ticket_history), (SELECT last_value FROM qms.ticket_ticket_id_seq)))",
-		"SELECT pg_catalog.setval('qms.event_event_id_seq', greatest((SELECT max(event_id) FROM qms.event), "
+		"SELECT pg_catalog.setval('qms.ticket_ticket_id_seq', greatest((SELECT pg_catalog.max(ticket_id) FROM qms.ticket), "
+		"(SELECT pg_catalog.max(ticket_id) FROM qms.ticket_history), (SELECT last_value FROM qms.ticket_ticket_id_seq)))",
+		"SELECT pg_catalog.setval('qms.event_event_id_seq', greatest((SELECT pg_catalog.max(event_id) FROM qms.event), "
 		"(SELECT last_value FROM qms.event_event_id_seq)))",
-		"SELECT pg_catalog.setval('qms.staff_session_staff_session_id_seq', greatest((SELECT max(staff_session_id) FROM qms.staff_session), "
+		"SELECT pg_catalog.setval('qms.staff_session_staff_session_id_seq', greatest((SELECT pg_catalog.max(staff_session_id) FROM qms.staff_session), "
 		"(SELECT last_value FROM qms.staff_session_staff_session_id_seq)))"
 	};
 	static QmsPlan plans[lengthof(checks)];
@@ -146,7 +146,7 @@ QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
 										  "coalesce(pg_catalog.max(last_position), 0) FROM old RETURNING last_position");
 	static QmsPlan publisher = QMS_PLAN(
 										"INSERT INTO qms_internal.publisher (epoch, floor_event_id) "
-										"VALUES ($1, (SELECT coalesce(max(event_id), 0) FROM qms.event)) "
+										"VALUES ($1, (SELECT coalesce(pg_catalog.max(event_id), 0) FROM qms.event)) "
 										"ON CONFLICT (only_row) DO UPDATE SET epoch = excluded.epoch, "
 										"floor_event_id = excluded.floor_event_id, run_id = 0, clean = false, "
 										"pruned_position = $2", TEXTOID, INT8OID);

@@ -87,6 +87,13 @@ see_configuration(Relation rel)
 		qms_worker_extension_changed();
 }
 
+/* Somebody was refused: the scheduler writes it down, at that moment. */
+static void
+see_refusal(TimestampTz due)
+{
+	qms_doorbell_wake_scheduler(0, due);
+}
+
 static void
 see_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
 {
@@ -373,4 +380,5 @@ qms_hooks_init(void)
 	prev_utility_hook = ProcessUtility_hook;
 	ProcessUtility_hook = see_utility;
 	qms_inval_hook = see_configuration;
+	qms_refusal_hook = see_refusal;
 }

@@ -30,7 +30,7 @@ typedef struct TaskState
 	TimestampTz late_since;		/* its plan fails: when it was due first; 0: it does not */
 } TaskState;
 
-static TaskState states[16];
+static TaskState states[32];
 
 /* What failed and is left alone for a while; an item of 0 is free. */
 typedef struct Resting

@@ -22,8 +22,9 @@ request_memory(void)
 {
 	if (prev_request_hook)
 		prev_request_hook();
-	RequestAddinShmemSpace(add_size(sizeof(QmsWorkerShared), qms_doorbell_size()));
+	RequestAddinShmemSpace(add_size(sizeof(QmsWorkerShared), add_size(qms_doorbell_size(), qms_refusal_size())));
 	RequestNamedLWLockTranche("qms workers", 1);
+	qms_refusal_request();
 }
 
 static void
@@ -44,6 +45,7 @@ start_memory(void)
 			qms_worker_shared->run_id = (uint64) GetCurrentTimestamp();
 	}
 	qms_doorbell_start();
+	qms_refusal_start();
 	LWLockRelease(AddinShmemInitLock);
 }
 

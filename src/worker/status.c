@@ -6,8 +6,10 @@
 #include "worker/worker.h"
 
 #include "access/xlog.h"
+#include "catalog/pg_authid.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 
 #define COLUMNS 14
@@ -69,6 +71,16 @@ lag_of(const QmsDatabaseSlot *database, QmsWorkerKind kind)
 	return Max(GetCurrentTimestamp() - since, 0);
 }
 
+/* What has failed names tickets and queues of whatever organization: for who runs the server. */
+static bool
+may_see_errors(Oid session)
+{
+	Oid			super_admin = get_role_oid("qms_super_admin", true);
+
+	return superuser_arg(session) || is_member_of_role_nosuper(session, ROLE_PG_MONITOR) ||
+		(OidIsValid(super_admin) && is_member_of_role_nosuper(session, super_admin));
+}
+
 static void
 put_worker(ReturnSetInfo *set, const QmsDatabaseSlot *database, QmsWorkerKind kind)
 {
@@ -89,7 +101,7 @@ put_worker(ReturnSetInfo *set, const QmsDatabaseSlot *database, QmsWorkerKind ki
 	nulls[7] = lag < 0;
 	values[8] = Int64GetDatum(worker->done);
 	values[9] = Int32GetDatum(worker->failures);
-	put_text(values, nulls, 10, worker->error);
+	put_text(values, nulls, 10, may_see_errors(GetSessionUserId()) ? worker->error : NULL);
 	put_time(values, nulls, 11, worker->error_at);
 	put_text(values, nulls, 12, database->dormant_reason);
 	values[13] = Int32GetDatum(database->blocked_by);

@@ -79,4 +79,14 @@ extern void qms_run_last_seen(QmsTaskRun *run, int64 item);
 extern void qms_plan_secrets(QmsTaskRun *run);
 extern void qms_run_secrets(QmsTaskRun *run, int64 which);
 
+/* privacy.c */
+extern void qms_plan_refusals(QmsTaskRun *run);
+extern void qms_run_refusals(QmsTaskRun *run, int64 item);
+extern void qms_plan_old_tickets(QmsTaskRun *run);
+extern void qms_run_old_tickets(QmsTaskRun *run, int64 queue_id);
+extern void qms_plan_old_customers(QmsTaskRun *run);
+extern void qms_run_old_customers(QmsTaskRun *run, int64 organization_id);
+extern void qms_plan_reseal(QmsTaskRun *run);
+extern void qms_run_reseal(QmsTaskRun *run, int64 item);
+
 #endif							/* QMS_TASKS_H */

@@ -96,8 +96,12 @@ SELECT ticket_id, number, state, ended_at FROM qms.find_tickets(11);
 SELECT ticket_id FROM qms.find_tickets(11, max_rows => 3);
 SELECT ticket_id FROM qms.find_tickets(11, 'a00');
 SELECT ticket_id, counter_name FROM qms.find_tickets(11, number => 'A5');
+-- a contact is for those who see contacts: not for a servicer
+SELECT ticket_id FROM qms.find_tickets(11, '5551');
+RESET ROLE;
 SELECT ticket_id FROM qms.find_tickets(11, '5551');
 SELECT ticket_id, contact FROM qms.find_tickets(11, 'eve@EXAMPLE');
+SET ROLE look_ada;
 SELECT ticket_id, notes FROM qms.find_tickets(11, 'interpreter');
 SELECT ticket_id, subject FROM qms.find_tickets(11, 'p-100');
 -- wildcards are text

@@ -55,7 +55,7 @@ select queue_ids from qms.create_counter(1, 'X', '{1}', names => null);
 select organization_id, name, credit, self_service from qms.customer_class where name = 'regular' order by 1;
 select system_identifier = (select system_identifier from pg_control_system()) as this_cluster,
     database_oid = (select oid from pg_database where datname = current_database()) as this_database from qms_internal.instance;
-select count(*) from qms_internal.signing_key;
+select purpose, count(*) from qms_internal.signing_key where purpose in ('ticket_token', 'seal', 'seal_index') group by purpose order by purpose;
 
 -- slugs
 select slug from unnest(array['Ämter & Öffentlichkeit', 'Crème brûlée!', 'L''été', 'Łódź', 'مكتب', '***', 'A  --  B', 'ß', 'Straße 7/8']) with ordinality n(name, i),

@@ -5,6 +5,7 @@ use warnings;
 use lib 'test/lib';
 use PostgreSQL::Test::Utils;
 use Qms;
+use Matrix;
 use SqlApi;
 use Test::More;
 
@@ -56,6 +57,13 @@ my ($line) = grep { ($made[$_] // '') ne ($doc[$_] // '') } 0 .. ($#made > $#doc
 is( defined $line ? sprintf("line %d: %s", $line + 1, $doc[$line] // '') : 'same',
 	defined $line ? sprintf("line %d: %s", $line + 1, $made[$line] // '') : 'same',
 	'sql-api.md is what test/lib/sql_api.pl makes of the extension now');
+
+# security.md: the matrix is the table of the extension, the queries for the DBA run.
+my $security = slurp_file('contrib-docs/security.md');
+is(Matrix::of_document($security), Matrix::table(sub { $node->safe_psql('postgres', $_[0]) }), 'security.md has the matrix of now: see test/lib/matrix.pl');
+my ($glance) = $security =~ /## At a glance, for a DBA\n\n```sql\n(.*?)```/s;
+my ($rc, $out, $err) = $node->psql('postgres', $glance // 'nothing');
+is("$rc$err", '0', 'security.md: the queries for the DBA run');
 
 # states.md: table and diagram against the trigger, which is asked for each pair of states.
 my $states = slurp_file('contrib-docs/states.md');

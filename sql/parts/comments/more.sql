@@ -43,8 +43,11 @@ COMMENT ON COLUMN qms.event.staff_id IS 'Staff member concerned; null: none.';
 COMMENT ON COLUMN qms.event.actor_kind IS 'Kind of principal that did it: superuser, admin, staff, application, kiosk, display, customer, or a worker of qms.';
 COMMENT ON COLUMN qms.event.actor_id IS 'Staff member or application that did it; null: the kind has no id.';
 COMMENT ON COLUMN qms.event.actor_role IS 'Staff role or database role that did it.';
+COMMENT ON COLUMN qms.event.session_role IS 'Login of the database session (session_user): of PostgREST or the gateway where they stand between.';
+COMMENT ON COLUMN qms.event.api_key_id IS 'API key that the call came with; null: none.';
+COMMENT ON COLUMN qms.event.application_name IS 'application_name of the database session, as it says itself; null: not said.';
 COMMENT ON COLUMN qms.event.address IS 'Network address of the client; null: local or not known.';
-COMMENT ON COLUMN qms.event.user_agent IS 'Program of the client, as it says itself; null: not said.';
+COMMENT ON COLUMN qms.event.user_agent IS 'Program of the client, as the header of its request says, at most 200 bytes; null: not said, or no request of PostgREST or the gateway.';
 COMMENT ON COLUMN qms.event.request_id IS 'request_id of the call; null: none given.';
 COMMENT ON COLUMN qms.event.data IS 'What else a reader needs: resulting values, never differences; null: nothing.';
 

@@ -61,12 +61,18 @@ COMMENT ON FUNCTION qms.waiting_list IS 'Who waits for a counter (all sources of
 Where the counter works by a blind profile, or the caller does, only place, number, queue, state and waited are given.
 Callers: staff and applications, in their branches. Errors: QM101, 42501 for another branch, 22023.';
 
+/* For the statement of find_tickets: contacts are sealed. */
+CREATE FUNCTION qms_internal.contact_matches(contact jsonb, organization_id bigint, ticket_id bigint, query text)
+RETURNS boolean LANGUAGE c STABLE STRICT
+AS 'MODULE_PATHNAME', 'qms_contact_matches';
+COMMENT ON FUNCTION qms_internal.contact_matches IS 'Has the contact of a ticket, sealed or not, this piece of text in it? For the statements of find_tickets only.';
+
 CREATE FUNCTION qms.find_tickets(branch_id bigint, query text DEFAULT NULL, number qms.ticket_number DEFAULT NULL, metadata jsonb DEFAULT NULL,
 	since timestamptz DEFAULT NULL, before timestamptz DEFAULT NULL, max_rows int DEFAULT 100)
 RETURNS SETOF qms.ticket_details LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_find_tickets';
 COMMENT ON FUNCTION qms.find_tickets IS 'Tickets of a branch, the newest first, at most max_rows (1 to 10,000): open ones, and those that have ended since the beginning of today, local to the branch, or as far back as since says. since and before limit by joined_at.
-query is a piece of text, in any case, of the number, the number before a transfer, the subject, a contact or the notes; number is a whole number (A1 finds A001); metadata is what the ticket''s metadata must contain. All that is given must hold. Tickets without a number (of release queues) are found only once they have ended.
+query is a piece of text, in any case, of the number, the number before a transfer, the subject, a contact or the notes (a contact for those who see contacts; a phone number is found however it is written); number is a whole number (A1 finds A001); metadata is what the ticket''s metadata must contain. All that is given must hold. Tickets without a number (of release queues) are found only once they have ended.
 Under a blind profile the query matches numbers only, and customer, subject, contact, metadata and notes are null.
 Callers: staff and applications, in their branches. Errors: QM101, 42501 for another branch, QM309 too large, QM412 for metadata under a blind profile, 22023.';
 

@@ -82,7 +82,7 @@ COMMENT ON COLUMN qms.worker_status.next_due_at IS 'When it wakes up by itself a
 COMMENT ON COLUMN qms.worker_status.lag IS 'How far behind it is. Publisher: time since the oldest commit whose events are not all published; what was committed before it began counts from there. Scheduler: time since the oldest task that has not been done was due; a single ticket or queue that failed rests and does not count. 0: nothing waits. Null for others, and where it is not known.';
 COMMENT ON COLUMN qms.worker_status.done IS 'Events published, items worked on, since the server started.';
 COMMENT ON COLUMN qms.worker_status.failures IS 'Failures in a row; each makes it wait longer before the next try.';
-COMMENT ON COLUMN qms.worker_status.last_error IS 'Message of the last failure.';
+COMMENT ON COLUMN qms.worker_status.last_error IS 'Message of the last failure; for superusers and members of qms_super_admin or pg_monitor, because it may name things of any organization.';
 COMMENT ON COLUMN qms.worker_status.last_error_at IS 'When that was.';
 COMMENT ON COLUMN qms.worker_status.dormant_reason IS 'Why no worker touches this database: dormant until qms.adopt_database(), unusable until ALTER EXTENSION qms UPDATE or, if the library is older, a restart of the server.';
 COMMENT ON COLUMN qms.worker_status.blocked_by IS 'Process id of a session that needs the database without workers, such as DROP DATABASE.';

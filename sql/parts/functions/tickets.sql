@@ -126,10 +126,10 @@ RETURNS qms.ticket_details LANGUAGE c VOLATILE SECURITY DEFINER SET search_path 
 AS 'MODULE_PATHNAME', 'qms_reinstate_ticket';
 COMMENT ON FUNCTION qms.reinstate_ticket IS 'A ticket that has ended waits again. place: credit (effective_arrival is kept), first, last. It gets a new number if its own is in use meanwhile. Callers: superusers, administrators, applications and staff but callers, in their branches. Errors: QM101, QM401 when it is open, QM301, QM302, QM304, QM411 when its subject has another place.';
 
-CREATE FUNCTION qms.update_ticket(ticket_id bigint, customer_class text DEFAULT NULL, priority int DEFAULT NULL, service_id bigint DEFAULT NULL, language text DEFAULT NULL, contact jsonb DEFAULT NULL, metadata jsonb DEFAULT NULL, notes text DEFAULT NULL, request_id uuid DEFAULT NULL)
+CREATE FUNCTION qms.update_ticket(ticket_id bigint, customer_class text DEFAULT NULL, priority int DEFAULT NULL, service_id bigint DEFAULT NULL, language text DEFAULT NULL, contact jsonb DEFAULT NULL, metadata jsonb DEFAULT NULL, notes text DEFAULT NULL, customer_id bigint DEFAULT NULL, request_id uuid DEFAULT NULL)
 RETURNS qms.ticket_details LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_update_ticket';
-COMMENT ON FUNCTION qms.update_ticket IS 'Changes what is given of an open ticket; null leaves it as it is. A change of class, priority or service moves its place by the difference of credits. Callers: superusers, administrators, applications and staff but callers, in their branches. Errors: QM101, QM308, QM309, QM402, 22023.';
+COMMENT ON FUNCTION qms.update_ticket IS 'Changes what is given of an open ticket; null leaves it as it is. A change of class, priority or service moves its place by the difference of credits. contact is stored sealed; customer_id says which known customer it is. Callers: superusers, administrators, applications and staff but callers, in their branches. Errors: QM101, QM308, QM309, QM402, 22023.';
 
 CREATE FUNCTION qms.get_ticket(ticket_id bigint)
 RETURNS SETOF qms.ticket_details LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

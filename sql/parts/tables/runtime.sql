@@ -248,7 +248,10 @@ CREATE TABLE qms.event (
 	actor_kind text COLLATE "C" NOT NULL,
 	actor_id bigint,
 	actor_role text NOT NULL,
+	session_role text,
+	api_key_id bigint,
 	address inet,
+	application_name text,
 	user_agent text,
 	request_id uuid,
 	data jsonb

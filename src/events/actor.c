@@ -1,0 +1,187 @@
+/*
+ * actor.c
+ *		From where something is done: what every event says of its session,
+ *		beside the principal.
+ *
+ * All of it is the same from call to call, so it is kept ready as the values of
+ * columns, and only looked at again when what it was made from has changed.
+ */
+#include "events/events.h"
+
+#include "common/jsonapi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#define MAX_USER_AGENT 200		/* bytes */
+
+/* A text column, and what it was made from. */
+typedef struct Kept
+{
+	char	   *source;
+	struct varlena *value;		/* NULL: none */
+} Kept;
+
+/* Keep another value; NULL for none. */
+static void
+keep(Kept *kept, const char *source, const char *value)
+{
+	if (kept->source != NULL)
+		pfree(kept->source);
+	if (kept->value != NULL)
+		pfree(kept->value);
+	kept->value = NULL;
+	kept->source = NULL;
+	if (value != NULL && *value != '\0')
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		kept->value = (struct varlena *) cstring_to_text(value);
+		MemoryContextSwitchTo(old);
+	}
+	kept->source = MemoryContextStrdup(TopMemoryContext, source);
+}
+
+/* The address of the client, once per backend; NULL for a unix socket or a worker. */
+static const void *
+client_address(void)
+{
+	static bool known = false;
+	static struct varlena *address = NULL;
+
+	if (!known)
+	{
+		LOCAL_FCINFO(fcinfo, 0);
+		Datum		value;
+
+		InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+		value = inet_client_addr(fcinfo);
+		if (!fcinfo->isnull)
+		{
+			struct varlena *found = (struct varlena *) DatumGetPointer(value);
+
+			address = MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(found));
+			memcpy(address, found, VARSIZE_ANY(found));
+		}
+		known = true;
+	}
+	return address;
+}
+
+static const void *
+client_application(void)
+{
+	static Kept kept;
+	const char *now = application_name ? application_name : "";
+
+	if (kept.source == NULL || strcmp(kept.source, now) != 0)
+		keep(&kept, now, now);
+	return kept.value;
+}
+
+/*
+ * The login of the session, and whether it is one whose requests carry the
+ * headers of somebody else: PostgREST's and the gateway's.
+ */
+static const void *
+session_role(bool *carries_headers)
+{
+	static Oid	known = InvalidOid;
+	static uint64 generation = 0;
+	static Kept kept;
+	static bool carries = false;
+
+	if (known != GetSessionUserId() || generation != qms_inval_generation())
+	{
+		Oid			session = GetSessionUserId();
+		Oid			group = get_role_oid("qms_authenticator", true);
+		char	   *name = GetUserNameFromId(session, true);
+
+		keep(&kept, "", name);
+		carries = OidIsValid(group) && !superuser_arg(session) && is_member_of_role_nosuper(session, group);
+		known = session;
+		generation = qms_inval_generation();
+	}
+	*carries_headers = carries;
+	return kept.value;
+}
+
+/* What the parser of the headers keeps. */
+typedef struct Header
+{
+	JsonLexContext *lex;
+	bool		is_it;			/* the value that follows is the one */
+	char	   *value;
+} Header;
+
+static void
+see_field(void *state, char *name, bool isnull pg_attribute_unused())
+{
+	Header	   *header = state;
+
+	header->is_it = header->lex->lex_level == 1 && strcmp(name, "user-agent") == 0;
+}
+
+static void
+see_value(void *state, char *value, JsonTokenType type)
+{
+	Header	   *header = state;
+
+	if (header->is_it && type == JSON_TOKEN_STRING)
+		header->value = value;
+	header->is_it = false;
+}
+
+/*
+ * The user-agent of the request's headers, cut to a bounded length; NULL if there
+ * is none.  Headers that cannot be read stop nobody: no error is thrown.
+ */
+static char *
+user_agent_of(const char *headers)
+{
+	Header		header = {0};
+	JsonSemAction actions = {0};
+
+	header.lex = makeJsonLexContextCstringLen(unconstify(char *, headers), strlen(headers), GetDatabaseEncoding(), true);
+	actions.semstate = &header;
+	actions.object_field_start = see_field;
+	actions.scalar = see_value;
+	if (pg_parse_json(header.lex, &actions) != JSON_SUCCESS || header.value == NULL)
+		return NULL;
+	header.value[pg_mbcliplen(header.value, strlen(header.value), MAX_USER_AGENT)] = '\0';
+	return header.value;
+}
+
+static const void *
+client_user_agent(void)
+{
+	static Kept kept;
+	const char *headers = GetConfigOption("request.headers", true, false);
+
+	if (headers == NULL || *headers == '\0')
+		return NULL;
+	if (kept.source == NULL || strcmp(kept.source, headers) != 0)
+		keep(&kept, headers, user_agent_of(headers));
+	return kept.value;
+}
+
+/* The session of the running call. */
+void
+qms_actor_read(QmsActor *actor)
+{
+	bool		carries_headers;
+
+	memset(actor, 0, sizeof(*actor));
+	/* A worker is its own actor: its session is nobody's. */
+	if (MyBackendType != B_BACKEND)
+		return;
+	actor->address = client_address();
+	actor->application_name = client_application();
+	actor->session_role = session_role(&carries_headers);
+	if (carries_headers)
+		actor->user_agent = client_user_agent();
+}
