@@ -181,6 +181,7 @@ enum
 typedef QmsRow QmsCustomer;
 
 extern QmsTable qms_customer_table;
+extern QmsCustomer *qms_customer_new(int64 organization_id, TimestampTz now);
 extern QmsCustomer *qms_customer_lock(QmsCall *call, int64 customer_id);
 extern char *qms_customer_name(const QmsCustomer *customer, bool raise);
 extern Jsonb *qms_customer_contact(const QmsCustomer *customer, bool raise);

@@ -82,6 +82,7 @@ qms_customer_wipe(QmsCustomer *customer, TimestampTz now)
 	qms_row_set_time(customer, C_updated_at, now);
 	if (qms_row_isnull(customer, C_deleted_at))
 		qms_row_set_time(customer, C_deleted_at, now);
+	qms_otp_forget_customer(qms_row_int64(customer, C_organization_id), qms_row_int64(customer, C_customer_id));
 }
 
 /* ---- arguments ---- */
@@ -246,6 +247,21 @@ qms_customer_organization(QmsCall *call, int64 organization_id)
 		qms_not_found("organization", organization_id);
 }
 
+/* Somebody of whom nothing is known yet; not written. */
+QmsCustomer *
+qms_customer_new(int64 organization_id, TimestampTz now)
+{
+	QmsCustomer *customer = qms_row_new(&qms_customer_table);
+
+	qms_row_set_id(customer, C_customer_id, qms_sequence_next("customer_customer_id_seq"));
+	qms_row_set_id(customer, C_organization_id, organization_id);
+	qms_row_set_pointer(customer, C_find, construct_empty_array(TEXTOID));
+	qms_row_set_pointer(customer, C_metadata, empty_object());
+	qms_row_set_time(customer, C_created_at, now);
+	qms_row_set_time(customer, C_updated_at, now);
+	return customer;
+}
+
 QMS_FUNCTION(create_customer, QMS_ACT_PERSONAL, QMS_MUTATES | QMS_PERSONAL)
 {
 	int64		organization_id = qms_arg_id(call, 0, "organization_id");
@@ -253,13 +269,7 @@ QMS_FUNCTION(create_customer, QMS_ACT_PERSONAL, QMS_MUTATES | QMS_PERSONAL)
 	QmsJson		json;
 
 	qms_customer_organization(call, organization_id);
-	customer = qms_row_new(&qms_customer_table);
-	qms_row_set_id(customer, C_customer_id, qms_sequence_next("customer_customer_id_seq"));
-	qms_row_set_id(customer, C_organization_id, organization_id);
-	qms_row_set_pointer(customer, C_find, construct_empty_array(TEXTOID));
-	qms_row_set_pointer(customer, C_metadata, empty_object());
-	qms_row_set_time(customer, C_created_at, call->now);
-	qms_row_set_time(customer, C_updated_at, call->now);
+	customer = qms_customer_new(organization_id, call->now);
 	qms_json_begin(&json);
 	apply_arguments(call, customer, &json);
 	qms_row_insert(customer);

@@ -297,18 +297,23 @@ find_customer(const Contact *contact)
 	return qms_spi_look(&plan, &params) > 0 ? qms_spi_int64(0, 0) : 0;
 }
 
+/* Somebody who is known from now on, by this contact. */
 static int64
 create_customer(QmsCall *call, const Contact *contact)
 {
-	static QmsPlan plan = QMS_PLAN(
-								   "INSERT INTO qms.customer (organization_id, created_at, updated_at) VALUES ($1, $2, $2) RETURNING customer_id",
-								   INT8OID, TIMESTAMPTZOID);
-	QmsParams	params = {0};
+	QmsCustomer *customer = qms_customer_new(contact->organization_id, call->now);
+	QmsJson		json;
 
-	qms_param_int64(&params, contact->organization_id);
-	qms_param_time(&params, call->now);
-	qms_spi_run(&plan, &params);
-	return qms_spi_int64(0, 0);
+	qms_json_begin(&json);
+	qms_json_text(&json, contact->medium, contact->text);
+	qms_customer_seal(customer, NULL, qms_json_end(&json));
+	qms_row_insert(customer);
+	qms_json_begin(&json);
+	qms_json_begin_array(&json, "fields");
+	qms_json_element_text(&json, "contact");
+	qms_json_end_array(&json);
+	qms_customer_event(call, "created", customer, &json);
+	return qms_row_int64(customer, C_customer_id);
 }
 
 static void

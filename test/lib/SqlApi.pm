@@ -17,6 +17,12 @@ my %argument = (
 	'application_id' => 'application',
 	'auto_call' => 'the next customer is called when one is done',
 	'before' => 'only those that joined before this moment',
+	'export_audit.before' => 'only events before this moment',
+	'export_audit.since' => 'only events from this moment on; null: from the first one',
+	'export_audit.max_rows' => 'rows of one page, up to 10000',
+	'find_customers.query' => 'a whole e-mail address, phone number or name: personal data is sealed, so pieces cannot be found',
+	'rotate_seal_key.purpose' => '`seal` or `seal_index`',
+	'reseal.max_rows' => 'rows of one batch',
 	'blind' => 'staff see no personal data and may not choose',
 	'branch_id' => 'branch',
 	'branch_ids' => 'only these branches; `{}`: all of the organization',
@@ -32,6 +38,12 @@ my %argument = (
 	'counter_profile_id' => 'counter profile',
 	'credit' => 'how much earlier it counts as having come (interval, no months)',
 	'customer_class' => 'name of a customer class of the organization',
+	'customer_id' => 'customer',
+	'kinds' => 'only events of these kinds',
+	'after_event_id' => 'only events after this one; the last of the page before',
+	'external_subject' => 'who it is in another system, unique in the organization',
+	'after_customer_id' => 'only customers after this one; the last of the page before',
+	'visit_id' => 'visit',
 	'customer_class_id' => 'customer class',
 	'device_id' => 'device',
 	'display_name' => 'name that others see',
@@ -124,6 +136,27 @@ my %argument = (
 	'create_consumer.organization_id' => 'organization whose events it reads; null: the own one, for superusers all',
 	'up_to' => 'position of the last event that was worked on; null: the end of the present epoch',
 	'run_overdue' => 'run timers that came due meanwhile; otherwise they are skipped',
+	'password' => 'the password; see [security](security.md) for what it must be like',
+	'old_password' => 'the present password',
+	'new_password' => 'the next one; see [security](security.md) for what it must be like',
+	'refresh_token' => 'the token that login or refresh answered last',
+	'everywhere' => 'all logins of the person, not only this one',
+	'login.organization_slug' => 'slug of the organization; null: the own one, or the only one',
+	'request_password_reset.organization_slug' => 'slug of the organization; null: the own one, or the only one',
+	'request_otp.organization_slug' => 'slug of the organization; null: the own one, or the only one',
+	'verify_otp.organization_slug' => 'slug of the organization; null: the own one, or the only one',
+	'login.username' => 'user name, as it was given to create_staff',
+	'request_password_reset.username' => 'user name, as it was given to create_staff',
+	'reset_password.token' => 'the token that was sent',
+	'request_otp.contact' => 'phone number such as `+4915112345678`, or e-mail address',
+	'verify_otp.contact' => 'the same as for request_otp',
+	'verify_otp.code' => 'six digits; spaces do not matter',
+	'secret_delivery_id' => 'named by the event',
+	'purpose' => '`jwt`, `ticket_token` or `login`',
+	'jwks.purpose' => '`jwt`; the others have no public keys',
+	'algorithm' => '`HS256`, `RS256` or `ES256` for `jwt`; null: that of the present key',
+	'overlap' => 'how long older keys count after active_from (interval, no months); null: as the purpose needs, 0: not at all',
+	'active_from' => 'when it begins to sign; null: now',
 	'zone_id' => 'zone; in update_counter 0 is none');
 
 # Examples: by function.
@@ -134,6 +167,8 @@ my %example = (
 	open_counter => q{SELECT status, allowed_actions FROM qms.open_counter(7, profile_id => 2);},
 	call_next => q{SELECT number, customer_class, waited FROM qms.call_next(7, finish_current => 'completed');},
 	complete_service => q{SELECT state FROM qms.complete_service(7, outcome => 'passport issued');},
+	login => q{SELECT access_token, refresh_token, error, retry_after FROM qms.login('ada', 'correct horse battery', 'city');},
+	rotate_signing_key => q{SELECT kid, active_from FROM qms.rotate_signing_key('jwt', 'ES256', active_from => now() + interval '1 hour');},
 	undo => q{SELECT number, state FROM qms.undo(7);},
 	hold_ticket => q{SELECT state FROM qms.hold_ticket(4711, 'needs a photo', 'parked', resume_to => 'clerk');},
 	transfer_ticket => q{SELECT number, queue_id FROM qms.transfer_ticket(4711, 5, place => 'first', note => 'wrong floor');},
@@ -183,6 +218,7 @@ my %sqlstate = (
 	QM415 => ['direct change', 'DELETE, TRUNCATE or a change of id on `qms.ticket`', 'call the function that ends a ticket'],
 	QM416 => ['in use', 'something else still needs what is to be deleted', 'the detail names it'],
 	QM501 => ['invalid token', 'no ticket belongs to the token, or its key has expired; one error for every reason', 'use the token that join_queue answered'],
+	QM502 => ['password not allowed', 'too short, too long, too simple, the user name, or one of those that are tried first', 'the detail names the rule'],
 	QM520 => ['invalid key', 'an API key or device key is unknown, malformed, expired or revoked; one error for every reason; status 401 through PostgREST', 'a new key'],
 	QM601 => ['request reused', 'request_id was used with other arguments', 'a new request_id for each new request'],
 	QM701 => ['unknown setting', 'no setting of that name for this kind of queue', 'queue_setting_keys lists them'],
@@ -191,6 +227,8 @@ my %sqlstate = (
 	QM704 => ['invalid hours', 'opening hours that overlap, end before they begin or are not readable', 'see set_opening_hours'],
 	QM901 => ['foreign epoch', 'the stream has another epoch: after a crash, a promotion, a restore', 'read the state itself anew, then go on from the last position'],
 	QM902 => ['position pruned', 'the position is older than what is kept', 'read the state itself anew, then go on from the last position'],
+	QM802 => ['no key', 'the key that seals personal data, or opened it once, is missing', 'bring it back: the table qms_internal.signing_key or the file of qms.seal_key_file'],
+	QM803 => ['seal broken', 'a sealed value was changed, or belongs to another place', 'restore the row from a backup'],
 	QM801 => ['not adopted', 'the database is a restored or copied one that has not been taken over', 'qms.adopt_database()'],
 );
 
@@ -210,7 +248,7 @@ Everything is in schema `qms` and called by name: `qms.call_next(counter_id => 7
 END
 
 my %title = (
-	'tickets.sql' => 'Tickets', 'keys.sql' => 'API keys and devices', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
+	'tickets.sql' => 'Tickets', 'keys.sql' => 'API keys and devices', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream', 'login.sql' => 'Logins',
 	'ticket_number.sql' => 'Functions of types', 'ticket_token.sql' => 'Functions of types', 'release_rate.sql' => 'Functions of types');
 my %section_of;
 $section_of{$_} = 'Customers' for qw(join_queue ticket_status visit_status leave_queue defer_ticket heartbeat);
@@ -379,7 +417,7 @@ sub document
 		push @sections, $name unless $section{$name};
 		push @{ $section{$name} }, $f;
 	}
-	my %rank = ('Customers' => 1, 'Counters' => 2, 'At the desk' => 3, 'Looking' => 4, 'The stream' => 6, 'Set-up' => 8, 'Functions of types' => 9);
+	my %rank = ('Customers' => 1, 'Counters' => 2, 'At the desk' => 3, 'Looking' => 4, 'The stream' => 6, 'Logins and keys' => 7, 'Set-up' => 8, 'Functions of types' => 9);
 	@sections = sort { ($rank{$a} // 5) <=> ($rank{$b} // 5) } @sections;
 
 	my $text = "$head\n";

@@ -10,7 +10,7 @@ CREATE TEMP TABLE gated AS
 SELECT p.oid, p.proname, pg_catalog.format('SELECT * FROM qms.%I(%s)', p.proname,
 	(SELECT pg_catalog.string_agg(pg_catalog.format('%s => NULL::%s', p.proargnames[a.n], p.proargtypes[a.n - 1]::regtype), ', ' ORDER BY a.n) FROM generate_series(1, p.pronargs) a(n))) AS call
 FROM pg_catalog.pg_proc p
-WHERE p.pronamespace = 'qms'::regnamespace AND p.provolatile <> 'i' AND p.prosecdef;
+WHERE p.pronamespace = 'qms'::regnamespace AND p.provolatile <> 'i' AND p.proname <> 'pre_request'; -- which says who calls, and does nothing for others
 
 -- The SQLSTATE that a call ends with as somebody.
 CREATE FUNCTION pg_temp.state_of(call text, as_role text) RETURNS text LANGUAGE plpgsql AS $$

@@ -10,9 +10,9 @@ SET qms.mock_now = '2030-01-07 09:00+00';
 SELECT organization_id AS one FROM qms.create_organization('One') \gset
 CREATE ROLE otp_web LOGIN NOINHERIT;
 GRANT qms_authenticator, qms_customer TO otp_web;
--- The code on its way to a contact; taken.
+-- The last code on its way, to this contact; taken.
 CREATE FUNCTION code(contact text) RETURNS text LANGUAGE sql AS $$
-	SELECT t.secret FROM (SELECT max(secret_delivery_id) AS id FROM qms_internal.secret_delivery WHERE recipient = contact) d, qms.take_secret(d.id) t $$;
+	SELECT CASE t.recipient WHEN contact THEN t.secret END FROM (SELECT max(secret_delivery_id) AS id FROM qms_internal.secret_delivery) d, qms.take_secret(d.id) t $$;
 CREATE FUNCTION said(a qms.customer_login) RETURNS text LANGUAGE sql AS $$
 	SELECT concat_ws(' ', 'customer ' || a.customer_id || ' until ' || a.expires_at, a.error, 'after ' || a.retry_after || ' s') $$;
 -- Another code than this one.
@@ -38,7 +38,10 @@ SELECT * FROM qms.request_otp(repeat('a', 300) || '@city.example');
 
 -- a code
 SELECT * FROM qms.request_otp(' +49 (151) 234-5678 ');
-SELECT kind, recipient, secret ~ '^\d{6}$' AS digits, created_at, expires_at FROM qms_internal.secret_delivery;
+SELECT kind, position('+491512345678'::bytea in message) AS in_clear, created_at, expires_at FROM qms_internal.secret_delivery;
+BEGIN;
+SELECT t.kind, recipient, secret ~ '^\d{6}$' AS digits, t.expires_at, t.organization_id = :one AS one FROM qms_internal.secret_delivery d, qms.take_secret(d.secret_delivery_id) t;
+ROLLBACK;
 SELECT kind, data - 'secret_delivery_id' AS data, data ? 'secret_delivery_id' AS delivery, actor_kind FROM qms.event WHERE kind ~ 'otp' ORDER BY event_id;
 -- the contact is kept nowhere but where it waits for delivery, and the code not even there once it is taken
 SELECT code('+491512345678') AS code \gset
@@ -53,7 +56,9 @@ SELECT said(qms.verify_otp('+491512345678', wrong(:'code'))), said(qms.verify_ot
 -- once
 SELECT said(qms.verify_otp('+491512345678', :'code'));
 SELECT kind, data, actor_kind FROM qms.event WHERE kind = 'otp.verified';
-SELECT customer_id, name, contact, external_subject FROM qms.customer;
+SELECT customer_id, name, contact ? 'sealed' AS sealed, external_subject FROM qms.customer;
+SELECT customer_id, contact FROM qms.find_customers(:one, '0151 2345678');
+SELECT customer_id, contact FROM qms.find_customers(:one, '+49 151 2345678');
 
 -- what the token says, and who comes with it
 SELECT (qms.request_otp('Ada@City.example')).expires_at;
@@ -114,10 +119,15 @@ SELECT code('bob@city.example') AS code \gset
 SELECT said(qms.verify_otp('bob@city.example', :'code')) AS the_same_customer;
 SELECT count(*) FROM qms.customer;
 -- one who is gone is not
-UPDATE qms.customer SET deleted_at = '2030-01-08 10:04+00' WHERE customer_id = 3;
+SELECT customer_id FROM qms.delete_customer(3);
 SELECT expires_at FROM qms.request_otp('bob@city.example');
 SELECT code('bob@city.example') AS code \gset
 SELECT said(qms.verify_otp('bob@city.example', :'code')) AS somebody_new;
+
+-- nor is one who is to be forgotten
+SELECT count(*) FROM qms_internal.verified_contact WHERE customer_id = 4;
+SELECT customer_id FROM qms.anonymize_customer(4);
+SELECT count(*) FROM qms_internal.verified_contact WHERE customer_id = 4;
 
 -- several organizations: each has its own codes and customers
 SELECT organization_id AS two FROM qms.create_organization('Two') \gset

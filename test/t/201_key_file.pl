@@ -48,7 +48,7 @@ my $keys = $json->decode(slurp_file($file));
 is(join(' ', sort map { "$_->{purpose}:$_->{kid}:$_->{algorithm}" } @{ $keys->{keys} }), 'jwt:1:ES256 login:1:HMAC-SHA256 ticket_token:1:HMAC-SHA256', 'the keys are in the file');
 $ask->("ALTER SYSTEM SET qms.signing_key_file = '$file'");
 reload();
-$ask->('DELETE FROM qms_internal.signing_key');
+$ask->(q{DELETE FROM qms_internal.signing_key WHERE purpose IN ('jwt', 'ticket_token', 'login')});
 is($ask->("SELECT state FROM qms.ticket_status('$ticket')"), 'waiting', 'a ticket token from before');
 is($ask->("SELECT why IS NULL, claims->>'sub' FROM qms_internal.jwt_check('jwt', '$access')"), 't|staff:1', 'an access token from before');
 is($ask->("SELECT error IS NULL FROM qms.refresh('$refresh')"), 't', 'a refresh token from before');
@@ -56,7 +56,7 @@ is($ask->(q{SELECT error IS NULL FROM qms.login('ada', 'correct horse battery')}
 is($ask->('SELECT number FROM qms.join_queue(1)'), 'A002', 'another ticket');
 is($ask->('SELECT string_agg(purpose || kid || signs || source, \' \') FROM qms.signing_keys()'), 'jwt1truefile login1truefile ticket_token1truefile', 'signing_keys tells the source');
 is($ask->(q{SELECT jsonb_array_length(qms.jwks()->'keys')}), '1', 'jwks');
-is($ask->('SELECT count(*) FROM qms_internal.signing_key'), '0', 'nothing is written into the table');
+is($ask->(q{SELECT count(*) FROM qms_internal.signing_key WHERE purpose !~ 'seal'}), '0', 'nothing is written into the table');
 
 # No dump carries a key: neither in base64 nor in hex.
 command_ok([ "$bin/pg_dump", '-f', "$folder/dump", $node->connstr('postgres') ], 'pg_dump');

@@ -100,6 +100,16 @@ $a->ask('ROLLBACK');
 is($b->answer, '1', 'and has it when the first one failed');
 is($a->ask($take), '0', 'then it is gone');
 
+# ---- without sealing it waits in clear
+$ask->('ALTER SYSTEM SET qms.seal_personal_data = off');
+$node->reload;
+Qms::wait_for($node, 'SHOW qms.seal_personal_data', 'personal data is not sealed', 'off');
+$ask->(q{SELECT qms.request_otp('dora@city.example')});
+is($ask->(q{SELECT convert_from(message, 'UTF8') ~ 'dora@city.example' FROM qms_internal.secret_delivery ORDER BY secret_delivery_id DESC LIMIT 1}), 't', 'the contact is in clear');
+is($ask->(q{SELECT t.recipient, secret ~ '^\d{6}$' FROM (SELECT max(secret_delivery_id) AS id FROM qms_internal.secret_delivery) d, qms.take_secret(d.id) t}), 'dora@city.example|t', 'and is taken as ever');
+$ask->('ALTER SYSTEM RESET qms.seal_personal_data');
+$node->reload;
+
 # ---- sessions that remember who calls learn of the end of a login
 my $web = Session->new($node, 'user=web');
 my ($access) = $tokens->('ada');

@@ -60,7 +60,6 @@ COMMENT ON TABLE qms_internal.secret_delivery IS 'Codes and reset tokens on thei
 COMMENT ON COLUMN qms_internal.secret_delivery.secret_delivery_id IS 'Id, named by the event.';
 COMMENT ON COLUMN qms_internal.secret_delivery.organization_id IS 'Organization that the row belongs to.';
 COMMENT ON COLUMN qms_internal.secret_delivery.kind IS 'otp or password_reset.';
-COMMENT ON COLUMN qms_internal.secret_delivery.recipient IS 'The contact; for password_reset the user name.';
-COMMENT ON COLUMN qms_internal.secret_delivery.secret IS 'The code or the token.';
+COMMENT ON COLUMN qms_internal.secret_delivery.message IS 'Recipient and secret, sealed as personal data are.';
 COMMENT ON COLUMN qms_internal.secret_delivery.created_at IS 'When it was made.';
 COMMENT ON COLUMN qms_internal.secret_delivery.expires_at IS 'When it is of no use any more.';

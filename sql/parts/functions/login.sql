@@ -31,7 +31,7 @@ Callers: superusers and members of qms_super_admin. Errors: 22023 unknown purpos
 CREATE FUNCTION qms.signing_keys()
 RETURNS SETOF qms.signing_key_state LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_signing_keys';
-COMMENT ON FUNCTION qms.signing_keys IS 'The keys that tokens are made and checked with, expired ones too, without the keys themselves. Callers: superusers and members of qms_super_admin. Errors: F0000 when qms.signing_key_file cannot be read.';
+COMMENT ON FUNCTION qms.signing_keys IS 'The keys that tokens are made and checked with, expired ones too, without the keys themselves. Those that seal personal data are not among them: see rotate_seal_key. Callers: superusers and members of qms_super_admin. Errors: F0000 when qms.signing_key_file cannot be read.';
 
 CREATE FUNCTION qms.jwks(purpose text DEFAULT 'jwt')
 RETURNS jsonb LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
