@@ -46,30 +46,22 @@ keep(Kept *kept, const char *source, const char *value)
 	kept->source = MemoryContextStrdup(TopMemoryContext, source);
 }
 
-/* The address of the client, once per backend; NULL for a unix socket or a worker. */
+/* Where the caller is, as limits see it; NULL if nobody knows. */
 static const void *
 client_address(void)
 {
-	static bool known = false;
-	static struct varlena *address = NULL;
+	static QmsNetwork known;
+	static inet *made = NULL;
+	QmsNetwork	address;
 
-	if (!known)
-	{
-		LOCAL_FCINFO(fcinfo, 0);
-		Datum		value;
-
-		InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
-		value = inet_client_addr(fcinfo);
-		if (!fcinfo->isnull)
-		{
-			struct varlena *found = (struct varlena *) DatumGetPointer(value);
-
-			address = MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(found));
-			memcpy(address, found, VARSIZE_ANY(found));
-		}
-		known = true;
-	}
-	return address;
+	if (!qms_client_network(&address))
+		return NULL;
+	if (made == NULL)
+		made = MemoryContextAllocZero(TopMemoryContext, sizeof(inet));
+	if (VARSIZE(made) == 0 || memcmp(&known, &address, sizeof(address)) != 0)
+		qms_network_to_inet(&address, made);
+	known = address;
+	return made;
 }
 
 static const void *
