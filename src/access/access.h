@@ -214,7 +214,7 @@ extern TimestampTz qms_audit_refusals(QmsCall *call);
 /* ---- reseal.c: after a change of keys ---- */
 typedef struct QmsReseal
 {
-	char	   *keys;			/* of now: that of the data, and that of the index */
+	const char *keys;			/* of now: that of the data, and that of the index */
 	int			stage;			/* which table is gone through */
 	int64		after_id;		/* up to which row */
 	int64		resealed;

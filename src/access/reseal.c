@@ -52,26 +52,6 @@ current_keys(void)
 	return psprintf("%c%d/%c%d", data->source, data->kid, index->source, index->kid);
 }
 
-/* How far it is; false when there is nothing to do. */
-bool
-qms_reseal_read(QmsReseal *progress)
-{
-	static QmsPlan plan = QMS_PLAN_NOARGS("SELECT keys, stage, after_id, resealed, failed FROM qms_internal.reseal");
-
-	memset(progress, 0, sizeof(*progress));
-	progress->keys = qms_seal_is_on() ? current_keys() : NULL;
-	if (progress->keys == NULL)
-		return false;
-	/* Other keys than then: from the beginning. */
-	if (qms_spi_look(&plan, NULL) == 0 || strcmp(qms_spi_text(0, 0), progress->keys) != 0)
-		return true;
-	progress->stage = qms_spi_int32(0, 1);
-	progress->after_id = qms_spi_int64(0, 2);
-	progress->resealed = qms_spi_int64(0, 3);
-	progress->failed = qms_spi_int64(0, 4);
-	return progress->stage < (int) lengthof(stages);
-}
-
 static void
 write_progress(const QmsReseal *progress)
 {
@@ -88,6 +68,36 @@ write_progress(const QmsReseal *progress)
 	qms_param_int64(&params, progress->resealed);
 	qms_param_int64(&params, progress->failed);
 	qms_spi_run(&plan, &params);
+}
+
+/*
+ * How far it is; false when there is nothing to do.  While sealing is off that is
+ * said in the place of the keys: when it is on again, all is looked at.
+ */
+bool
+qms_reseal_read(QmsReseal *progress)
+{
+	static QmsPlan plan = QMS_PLAN_NOARGS("SELECT keys, stage, after_id, resealed, failed FROM qms_internal.reseal");
+	bool		known;
+
+	memset(progress, 0, sizeof(*progress));
+	progress->keys = qms_seal_is_on() ? current_keys() : "off";
+	if (progress->keys == NULL)
+		return false;
+	known = qms_spi_look(&plan, NULL) > 0 && strcmp(qms_spi_text(0, 0), progress->keys) == 0;
+	if (known)
+	{
+		progress->stage = qms_spi_int32(0, 1);
+		progress->after_id = qms_spi_int64(0, 2);
+		progress->resealed = qms_spi_int64(0, 3);
+		progress->failed = qms_spi_int64(0, 4);
+	}
+	else if (!qms_seal_is_on())
+	{
+		progress->stage = lengthof(stages);
+		write_progress(progress);
+	}
+	return progress->stage < (int) lengthof(stages);
 }
 
 /* Put the new contact in the place of the one that was read; false if that is gone. */

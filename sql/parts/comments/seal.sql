@@ -14,7 +14,7 @@ COMMENT ON COLUMN qms_internal.wiped.wiped_until IS 'What ended before this mome
 
 COMMENT ON TABLE qms_internal.reseal IS 'How far what was sealed with older keys has been sealed anew. One row, or none.';
 COMMENT ON COLUMN qms_internal.reseal.only_row IS 'True: there is at most one row.';
-COMMENT ON COLUMN qms_internal.reseal.keys IS 'The keys that values are sealed with: for the data / to find by.';
+COMMENT ON COLUMN qms_internal.reseal.keys IS 'The keys that values are sealed with: for the data / to find by; off: sealing is off.';
 COMMENT ON COLUMN qms_internal.reseal.stage IS 'Table that is walked through: 0 ticket, 1 visit, 2 customer, 3 ticket_history, 4 done.';
 COMMENT ON COLUMN qms_internal.reseal.after_id IS 'Last row of it that was looked at.';
 COMMENT ON COLUMN qms_internal.reseal.resealed IS 'How many values were sealed anew.';
@@ -76,7 +76,7 @@ COMMENT ON COLUMN qms.personal_ticket.contact IS 'Contact; null: none.';
 COMMENT ON COLUMN qms.personal_ticket.metadata IS 'Metadata.';
 
 COMMENT ON TYPE qms.reseal_progress IS 'How far sealing anew is.';
-COMMENT ON COLUMN qms.reseal_progress.keys IS 'Keys of now: for the data / to find by; null: sealing is off, or there are none.';
+COMMENT ON COLUMN qms.reseal_progress.keys IS 'Keys of now: for the data / to find by; off: sealing is off; null: there are none.';
 COMMENT ON COLUMN qms.reseal_progress.table_name IS 'Table that comes next; null: done.';
 COMMENT ON COLUMN qms.reseal_progress.resealed IS 'Values sealed anew since the keys changed.';
 COMMENT ON COLUMN qms.reseal_progress.failed IS 'Values that did not open.';

@@ -94,7 +94,7 @@ COMMENT ON FUNCTION qms.get_customer IS 'A customer, in clear. Callers: superuse
 CREATE FUNCTION qms.find_customers(organization_id bigint, query text DEFAULT NULL, external_subject text DEFAULT NULL, after_customer_id bigint DEFAULT NULL, max_rows int DEFAULT 100)
 RETURNS SETOF qms.customer_details LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_find_customers';
-COMMENT ON FUNCTION qms.find_customers IS 'Customers of an organization in the order of their ids, at most max_rows (1 to 10,000); the next page: after_customer_id => the last one''s. query is a whole name, phone number or e-mail address in any case and however it is written: found by an index of keyed hashes. If nobody has it, a piece of one: then every customer is opened and looked at, about 300,000 a second. A value that cannot be opened is null, with a warning. Callers: superusers, administrators, reception. Errors: QM101, 22023.';
+COMMENT ON FUNCTION qms.find_customers IS 'Customers of an organization in the order of their ids, at most max_rows (1 to 10,000); the next page: after_customer_id => the last one''s. query is a whole name, phone number or e-mail address in any case and however it is written: found by an index of keyed hashes. If nobody has it, a piece of one: then every customer is opened and looked at, some 100,000 a second. A value that cannot be opened is null, with a warning. Callers: superusers, administrators, reception. Errors: QM101, 22023.';
 
 CREATE FUNCTION qms.anonymize_customer(customer_id bigint, request_id uuid DEFAULT NULL)
 RETURNS qms.anonymization LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -30,4 +30,4 @@ CREATE TABLE qms_internal.reseal (
 );
 
 -- A customer is found by the keys of what is sealed, or by the subject.
-CREATE INDEX customer_find ON qms.customer USING gin (find);
+CREATE INDEX customer_find ON qms.customer USING gin (find) WITH (fastupdate = off);
