@@ -4,7 +4,7 @@
  * views run as the owner, who is not subject to it, and have checks of their own.
  */
 CREATE FUNCTION qms_internal.sees_queue(organization_id bigint, branch_id bigint, application_id bigint, queue_id bigint) RETURNS boolean
-LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c STABLE COST 50
 AS 'MODULE_PATHNAME', 'qms_sees_queue';
 COMMENT ON FUNCTION qms_internal.sees_queue IS 'For row-level security: may the caller, a superuser, admin, staff member or application, see what belongs to this queue?';
 

@@ -4,17 +4,17 @@
  * a principal.
  */
 CREATE FUNCTION qms_internal.sees(organization_id bigint, branch_id bigint) RETURNS boolean
-LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c STABLE COST 50
 AS 'MODULE_PATHNAME', 'qms_sees';
 COMMENT ON FUNCTION qms_internal.sees IS 'For the list views: may the caller see this organization, and this branch (null: what belongs to no branch)? False, and no error, for somebody without a principal.';
 
 CREATE FUNCTION qms_internal.staff_sees(organization_id bigint, branch_id bigint) RETURNS boolean
-LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c STABLE COST 50
 AS 'MODULE_PATHNAME', 'qms_staff_sees';
 COMMENT ON FUNCTION qms_internal.staff_sees IS 'As sees, but true for superusers, admins, staff and applications only.';
 
 CREATE FUNCTION qms_internal.admin_sees(organization_id bigint, branch_id bigint) RETURNS boolean
-LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c STABLE COST 50
 AS 'MODULE_PATHNAME', 'qms_admin_sees';
 COMMENT ON FUNCTION qms_internal.admin_sees IS 'As sees, but true for superusers and admins only.';
 
@@ -106,7 +106,7 @@ WHERE r.deleted_at IS NULL AND qms_internal.admin_sees(r.organization_id, NULL);
 
 -- Keys and devices.
 CREATE FUNCTION qms_internal.sees_application(organization_id bigint, application_id bigint) RETURNS boolean
-LANGUAGE c STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+LANGUAGE c STABLE COST 50
 AS 'MODULE_PATHNAME', 'qms_sees_application';
 COMMENT ON FUNCTION qms_internal.sees_application IS 'For the list of API keys and row-level security: does the caller administer this application?';
 

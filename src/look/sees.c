@@ -3,30 +3,51 @@
  *		Which rows of the list views the caller sees.
  *
  * These are called for each row, so they do not pass the gate; who calls is
- * remembered by the backend, and only finding it out anew needs SPI.  They
- * answer false to somebody without a principal, never an error: a view is then
- * empty.
+ * remembered by the backend, and only finding it out anew needs SPI.  So they
+ * are no SECURITY DEFINER functions with a search_path of their own, which would
+ * be most of what a row costs: the look-up itself becomes the owner and sets the
+ * path.  They answer false to somebody without a principal, never an error: a
+ * view is then empty.
  */
 #include "look/look.h"
+
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
 
 #define PERSONNEL (1 << QMS_SUPERUSER | 1 << QMS_ADMIN | 1 << QMS_STAFF | 1 << QMS_APPLICATION)
 #define ADMINS (1 << QMS_SUPERUSER | 1 << QMS_ADMIN)
 
+/* As the owner, with nothing of the caller's in the way; an error restores both with its transaction. */
 static const QmsPrincipal *
-current_principal(void)
+find_principal(void)
 {
 	const QmsPrincipal *who;
+	Oid			user;
+	int			context;
+	int			nesting;
 
-	(void) qms_installation_check();
-	if (qms_principal_is_known())
-		return qms_principal_current();
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(get_role_oid("qms_owner", false), context | SECURITY_LOCAL_USERID_CHANGE);
+	nesting = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not connect to SPI")));
 	who = qms_principal_current();
 	SPI_finish();
+	AtEOXact_GUC(true, nesting);
+	SetUserIdAndSecContext(user, context);
 	return who;
+}
+
+static const QmsPrincipal *
+current_principal(void)
+{
+	(void) qms_installation_check();
+	return qms_principal_is_known() ? qms_principal_current() : find_principal();
 }
 
 /* Is the caller of one of these kinds, and does he see organization and branch (null: all branches)? */

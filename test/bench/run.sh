@@ -1,6 +1,6 @@
 #!/bin/bash
 # run.sh [--quick] [--only NAME[,NAME...]] [--seconds N]: what `make bench` runs.
-# Names: join call status flat snapshot single release publish backlog latency heartbeat.  Everything by default, some of it in less
+# Names: join call status flat snapshot single release publish backlog latency heartbeat limit gate.  Everything by default, some of it in less
 # detail with --quick.  N: measured seconds of one round of one side (default 2, quick 1).
 #
 # Each figure of join and call is a ratio: calls of qms a second over those of one prepared statement
@@ -37,7 +37,7 @@ done
 [[ ${seconds:=$([ -n "$quick" ] && echo 1 || echo 2)} =~ ^[1-9][0-9]*$ ]] || usage
 for name in ${only//,/ }; do
 	case $name in
-		all | join | call | status | flat | snapshot | single | release | publish | backlog | latency | heartbeat | limit) ;;
+		all | join | call | status | flat | snapshot | single | release | publish | backlog | latency | heartbeat | gate | limit) ;;
 		*) usage ;;
 	esac
 done
@@ -544,6 +544,14 @@ measure_snapshot() {
 		"$(awk "BEGIN { print $(median "${hand_with[@]}") / $(median "${hand_without[@]}") }")"
 }
 
+# What the gate and row-level security cost; last, because it leaves more organizations behind.
+measure_gate() {
+	loaded=
+	load 100000 100
+	sql -f gate.sql || die "gate.sql failed"
+	loaded=
+}
+
 make_cluster
 echo "PostgreSQL $(sql -c 'SHOW server_version'), $(nproc) cores, fsync $(
 	"$bin/pg_test_fsync" -s 1 -f "$work/fsync.test" 2>/dev/null | awk '$1 == "fdatasync" { print $(NF - 1), "us"; exit }'), load $(cut -d ' ' -f 1-3 /proc/loadavg), $(date -u +%F), seconds a round: $seconds, rounds: $rounds"
@@ -558,6 +566,7 @@ if wanted join || wanted call; then measure_ratios; fi
 ! wanted status || measure_flat status_qms "ticket_status of the last 100 in line, 1 client, by the length of the line"
 ! wanted single || measure_single
 ! wanted release || measure_release
+! wanted gate || measure_gate
 echo
 echo "took $SECONDS s"
 [ "$failed" -eq 0 ] || { echo "the two sides did not make the same changes"; exit 1; }

@@ -43,7 +43,7 @@ sub check_sql
 	while ($sql =~ /(?<![.\w])(?:FROM|JOIN|USING|INTO|UPDATE|LOCK TABLE|REFERENCES|TRUNCATE)\s+(?:ONLY\s+)?((?:"?\w+"?\.)?"?[a-z_]\w*"?)(\s*\()?/g)
 	{
 		my ($name, $call, $at) = ($1, $2, $-[0]);
-		next if $name =~ /\./ || substr($sql, $+[1]) =~ /\A\.(?:%s| )/ || $no_table{ lc $name } || $local{ lc $name };
+		next if $name =~ /\./ || substr($sql, $+[1]) =~ /\A\.(?:%s|\s|\z)/ || $no_table{ lc $name } || $local{ lc $name };
 		# IS DISTINCT FROM x, FOR UPDATE OF t, DO UPDATE SET, extract(field FROM x), a function that has its own check
 		next if substr($sql, 0, $at) =~ /(?:DISTINCT|\bFOR(?: NO KEY)?|\bDO|\bextract\(\w+|\bON(?: DELETE| UPDATE)?|OR)\s*\z/;
 		next if $call && substr($sql, $at) =~ /\A(?:FROM|JOIN)/;

@@ -6,7 +6,7 @@ SET LOCAL qms.mock_now = '2030-01-07 09:00+00';
 \ir ../fixtures/two_cities.sql
 \ir ../fixtures/examples.sql
 
-SELECT plan((SELECT (11 + 17 + 2 * 15 + count(*) * (SELECT count(*) FROM attack.principal WHERE name <> 'admin of two') + 2 * count(*))::int FROM qms.permission));
+SELECT plan((SELECT (11 + 17 + 3 + 2 * 18 + count(*) * (SELECT count(*) FROM attack.principal WHERE name <> 'admin of two') + 2 * count(*))::int FROM qms.permission));
 
 -- nothing is missing
 CREATE TEMP VIEW called AS
@@ -33,7 +33,7 @@ SELECT set_eq($$ SELECT f.name, a.grantee::regrole::text FROM called f, LATERAL 
 SELECT is_empty($$ SELECT f.name FROM called f, LATERAL pg_catalog.aclexplode(f.proacl) a WHERE a.is_grantable AND a.grantee <> f.proowner $$, 'nobody may pass EXECUTE on');
 SELECT is_empty($$ SELECT p.oid::regprocedure, a.grantee::regrole FROM pg_catalog.pg_proc p, LATERAL pg_catalog.aclexplode(p.proacl) a WHERE p.pronamespace = 'qms_internal'::regnamespace AND a.grantee <> p.proowner
 	AND p.proname !~ '^(ticket_number|ticket_token|release_rate)_(in|out|eq|ne|lt|le|gt|ge|cmp|hash)$|sees|^sees_queue$|^worker_status$' $$, 'of qms_internal others may execute what types, row-level security and the view of workers need, and nothing else');
-SELECT is_empty($$ SELECT p.oid::regprocedure FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'qms_internal'::regnamespace AND (p.prosecdef) <> (p.proname ~ 'sees|^worker_status$|^api_key_claims$') $$, 'SECURITY DEFINER is in qms_internal what these views need, and nothing else');
+SELECT set_eq($$ SELECT p.proname FROM pg_catalog.pg_proc p, LATERAL pg_catalog.aclexplode(p.proacl) a WHERE p.pronamespace = 'qms_internal'::regnamespace AND p.prosecdef AND a.grantee <> p.proowner $$, ARRAY['worker_status'], '... and with the rights of the owner only the view of workers');
 SELECT set_eq('SELECT DISTINCT role FROM attack.principal', $$ SELECT attname::text FROM pg_catalog.pg_attribute WHERE attrelid = 'qms.permission'::regclass AND attnum > 2 $$,
 	'somebody of every column of the table is there to try');
 
@@ -73,6 +73,10 @@ BEGIN
 		IF verdict = 'ok' AND in_room THEN
 			verdict := coalesce(e.room_state, 'ok');
 		END IF;
+		-- A key that names queues is for no other.
+		IF who.name = 'keyed application' AND e.function = 'queue_status' AND place = 'other' THEN
+			verdict := '42501';
+		END IF;
 		-- Nobody was called, nothing has been published: right nevertheless.
 		IF state = 'none' AND e.function IN ('explain_call', 'events_since', 'consumer_read', 'take_secret', 'export_audit') THEN
 			state := 'ok';
@@ -110,12 +114,18 @@ CREATE FUNCTION attack.at_his_counter(permission text) RETURNS text LANGUAGE sql
 CREATE FUNCTION attack.in_turn(permission text, function text, VARIADIC things text[]) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg((attack.try('caller', format('%s(%s%s)', function, attack.of('own', t), CASE function WHEN 'transfer_ticket' THEN ', ' || attack.of('own', 'spare_queue') END), attack.at_his_counter(permission))).state, ' ' ORDER BY n)
 	FROM unnest(things) WITH ORDINALITY u (t, n) $$;
+CREATE FUNCTION attack.in_turn_of(who text, function text, VARIADIC things text[]) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg((attack.try(who, format('%s(%s)', function, attack.of('own', t)))).state, ' ' ORDER BY n) FROM unnest(things) WITH ORDINALITY u (t, n) $$;
 SELECT is(attack.in_turn(p.action || g.suffix, function, 'second_ticket', 'called_ticket', 'ticket'),
 	replace(CASE g.suffix WHEN ':self' THEN 'ok 42501 42501' ELSE 'ok ok 42501' END, 'ok', coalesce(f.passed, 'ok')), function || ' with ' || g.suffix || ': his customer, one of his queue, another one')
 FROM (VALUES ('cancel_ticket', NULL), ('hold_ticket', NULL), ('requeue_ticket', NULL), ('transfer_ticket', NULL), ('update_ticket', NULL), ('resume_ticket', 'QM401'), ('reinstate_ticket', 'QM401')) f (function, passed)
 	JOIN qms.permission p USING (function), (VALUES (':self'), (':limited')) g (suffix) ORDER BY function, g.suffix;
 SELECT is(attack.in_turn(p.action || ':limited', function, 'second_queue', 'queue'), 'ok 42501', function || ' with :limited: a queue of his counter, another one')
 FROM qms.permission p WHERE function IN ('open_queue', 'pause_queue', 'close_queue') ORDER BY function;
+
+-- A key that names queues is for those, a branch's too, and for no other.
+SELECT is(attack.in_turn_of('keyed application', function, 'ticket', 'called_ticket', 'room_ticket'), want, function || ' by a key: a ticket of a queue that it names, of another one, of its waiting room')
+FROM (VALUES ('get_ticket', 'ok 42501 ok'), ('cancel_ticket', 'ok 42501 ok'), ('hold_ticket', 'ok 42501 ok')) f (function, want);
 
 -- The gate refuses by itself what EXECUTE has refused so far.
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA qms TO PUBLIC;

@@ -56,7 +56,8 @@ is(ask(q{SELECT oid::regprocedure FROM pg_proc WHERE pronamespace IN ('qms'::reg
 	AND (prolang <> (SELECT oid FROM pg_language WHERE lanname = 'c') OR proconfig IS DISTINCT FROM ARRAY['search_path=pg_catalog, pg_temp'] OR proowner <> 'qms_owner'::regrole OR proacl IS NULL OR array_to_string(proacl, ' ') ~ '(^| )=')}), '',
 	'functions with rights of the owner: in C, with a pinned search_path, not for PUBLIC');
 is(ask(q{SELECT p.oid::regprocedure, a.grantee::regrole FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE p.pronamespace IN ('qms'::regnamespace, 'qms_internal'::regnamespace)
-	AND NOT p.prosecdef AND p.provolatile <> 'i' AND a.grantee <> p.proowner}), '', 'what has no rights of the owner and is more than arithmetic is for nobody else');
+	AND NOT p.prosecdef AND p.provolatile <> 'i' AND p.proname !~ '^(sees|staff_sees|admin_sees|sees_queue|sees_application|pre_request)$' AND a.grantee <> p.proowner}), '',
+	'what has no rights of the owner and is more than arithmetic is for nobody else, but for row-level security, which becomes the owner where it looks something up, and what PostgREST calls');
 is(ask(q{SELECT oid::regclass FROM pg_class WHERE relnamespace IN ('qms'::regnamespace, 'qms_internal'::regnamespace) AND relkind = 'v' AND (relowner <> 'qms_owner'::regrole OR NOT coalesce(reloptions, '{}') && '{security_barrier=true,security_invoker=true}')}), '',
 	'views are barriers and belong to qms_owner');
 is(ask(q{SELECT rolname FROM pg_roles WHERE rolname ~ '^qms_' AND (rolsuper OR rolcanlogin OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)}), '', 'no role of qms can log in or has rights of its own');
@@ -147,10 +148,13 @@ END
 cmp_ok($tried, '>', 1500, "$tried calls");
 is(ask(q{SELECT function, who, path, (plain).state, (hostile).state, (hostile).message FROM attack.tried WHERE ((plain).state, (plain).message) IS DISTINCT FROM ((hostile).state, (hostile).message) AND (plain).message !~ '\d{4}-\d\d-\d\d|ticket \d+' LIMIT 10}), '',
 	'every function does the same, whatever stands in the search_path');
-is(ask(q{SELECT count(DISTINCT function) FROM attack.tried WHERE (hostile).state IN ('ok', 'none')}), ask('SELECT count(*) FROM attack.example'), 'and each was carried out by somebody');
+is(ask(q{SELECT function FROM attack.example WHERE about <> 'bad key' AND function <> 'pair_device' AND function NOT IN (SELECT function FROM attack.tried WHERE (hostile).state IN ('ok', 'none')) ORDER BY 1}), '', 'and each was carried out by somebody');
 my $views = q{SELECT pg_catalog.string_agg(n, ' ') FROM (SELECT pg_catalog.format('%s %s', c.oid::pg_catalog.regclass, pg_catalog.length(pg_catalog.query_to_xml(pg_catalog.format('SELECT * FROM %I.%I', n.nspname, c.relname), true, true, '')::pg_catalog.text)) AS n
 	FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace WHERE n.nspname OPERATOR(pg_catalog.=) 'qms' AND c.relkind OPERATOR(pg_catalog.=) ANY ('{v,r,p}'::pg_catalog."char"[]) AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND c.relname OPERATOR(pg_catalog.<>) 'worker_status' ORDER BY c.oid) x};
 is(ask("SELECT attack.be('admin'); SET SESSION AUTHORIZATION attack_admin; SET search_path = evil, public, pg_catalog; $views"), ask("SET SESSION AUTHORIZATION attack_admin; SET search_path = pg_catalog; $views") =~ s/^/\n/r, 'and so do views and row-level security');
+
+is(ask("SET SESSION AUTHORIZATION attack_admin; SET search_path = evil, public, pg_catalog; SELECT 'queues' FROM qms.queues LIMIT 1; SELECT current_user, pg_catalog.current_setting('search_path')"), "queues\nattack_admin|evil, public, pg_catalog",
+	'who has looked through a view is himself afterwards, with his own search_path');
 
 # The workers, in a database whose owner sends them there.
 my $said = length slurp_file($node->logfile);

@@ -8,7 +8,7 @@ use lib 'test/lib';
 use Digest::SHA qw(hmac_sha256);
 use IPC::Run;
 use JSON::PP;
-use MIME::Base64 qw(encode_base64 encode_base64url);
+use MIME::Base64 qw(decode_base64url encode_base64 encode_base64url);
 use PostgreSQL::Test::Utils;
 use Qms;
 use Test::More;
@@ -34,15 +34,12 @@ my %own = map { $_ => id('own', $_) } qw(organization branch queue second_queue 
 my %other = map { $_ => id('other', $_) } qw(branch queue idle_counter ticket);
 my %foreign = map { $_ => id('foreign', $_) } qw(organization branch queue idle_counter ticket);
 
-# The key, and tokens: those of qms.login if it is there.
-my $has_login = ask(q{SELECT count(*) FROM pg_proc WHERE proname = 'login' AND pronamespace = 'qms'::regnamespace});
-my ($secret, $kid) = ('x' x 40, 1);
-if ($has_login)
-{
-	ask(q{SELECT qms.set_password(staff_id, 'correct horse battery ' || staff_id) FROM qms.staff WHERE username IN ('servicer', 'admin', 'admin of two')});
-	($kid, $secret) = split /\|/, ask(q{SELECT kid, encode(secret, 'hex') FROM qms_internal.signing_key WHERE purpose = 'jwt' ORDER BY kid DESC LIMIT 1}) || die 'no key';
-	$secret = pack 'H*', $secret;
-}
+# The key that qms.login signs with; the tests sign with it too, what login would not.
+ask(q{SELECT qms.set_password(staff_id, 'correct horse battery ' || staff_id) FROM qms.staff WHERE username IN ('servicer', 'admin', 'admin of two'); SELECT FROM qms.rotate_signing_key('jwt', 'HS256')});
+my $doc = slurp_file('contrib-docs/postgrest.md');
+my ($make_key) = $doc =~ /```sql\n-- jwt\.json\n(.*?)```/s;
+my ($kid, $secret) = split /\|/, ask(q{SELECT kid, encode(secret, 'hex') FROM qms_internal.signing_key WHERE purpose = 'jwt' ORDER BY kid DESC LIMIT 1});
+$secret = pack 'H*', $secret;
 sub sign
 {
 	my ($claims, %header) = @_;
@@ -62,13 +59,12 @@ my $rest_port = PostgreSQL::Test::Cluster::get_free_port();
 my $admin_port = PostgreSQL::Test::Cluster::get_free_port();
 my $graph_port = PostgreSQL::Test::Cluster::get_free_port();
 my $uri = sprintf 'postgres://attack_web@/postgres?host=%s&port=%s', $node->host =~ s{/}{%2F}gr, $node->port;
-my $doc = slurp_file('contrib-docs/postgrest.md');
 my ($conf) = $doc =~ /```ini\n(.*?)```/s;
 $conf =~ s/^(db-uri) = .*$/$1 = "$uri"/m;
 $conf =~ s/^(jwt-secret) = .*$/$1 = "\@$folder\/jwt.json"/m;
 $conf =~ s/^(server-port) = .*$/$1 = $rest_port/m;
 append_to_file("$folder/postgrest.conf", $conf . "admin-server-port = $admin_port\n");
-append_to_file("$folder/jwt.json", encode_json({ keys => [ { kty => 'oct', kid => "$kid", alg => 'HS256', k => encode_base64url($secret) } ] }));
+append_to_file("$folder/jwt.json", ask($make_key));
 my ($server) = $doc =~ /```js\n\/\/ graphql\.mjs\n(.*?)```/s;
 append_to_file("$folder/graphql.mjs", $server);
 my @children;
@@ -104,22 +100,20 @@ sub went
 }
 sub rows { my $a = request(@_); return ref $a->{data} eq 'ARRAY' ? $a->{data} : [] }
 
+sub login
+{
+	my ($user, $city) = @_;
+	my $staff_id = ask("SELECT staff_id FROM qms.staff WHERE username = '$user'");
+	my $answer = request(rpc => 'login', args => { username => $user, password => "correct horse battery $staff_id", organization_slug => $city });
+	return (ref $answer->{data} eq 'ARRAY' ? $answer->{data}[0] : $answer->{data})->{access_token} // JSON::PP->new->encode($answer);
+}
 my %token;
 foreach my $who ([ clerk => 'servicer', 'city-one' ], [ admin => 'admin', 'city-one' ], [ 'admin of two' => 'admin of two', 'city-two' ])
 {
 	my ($name, $user, $city) = @$who;
-	if ($has_login)
-	{
-		my $staff_id = ask("SELECT staff_id FROM qms.staff WHERE username = '$user'");
-		my $answer = request(rpc => 'login', args => { username => $user, password => "correct horse battery $staff_id", organization_slug => $city });
-		is($answer->{status}, 200, "$name logs in through PostgREST") or diag(JSON::PP->new->encode($answer));
-		$token{$name} = (ref $answer->{data} eq 'ARRAY' ? $answer->{data}[0] : $answer->{data})->{access_token};
-		is(went(rpc => 'login', args => { username => $user, password => 'wrong', organization_slug => $city }), '401', '... and not with a wrong password');
-	}
-	else
-	{
-		$token{$name} = sign(claims_of($user));
-	}
+	$token{$name} = login($user, $city);
+	like($token{$name}, qr/^[\w.-]+$/, "$name logs in through PostgREST");
+	is(request(rpc => 'login', args => { username => $user, password => 'wrong', organization_slug => $city })->{status}, 401, '... and not with a wrong password');
 }
 sub who_is { return (map { ref $_ eq 'ARRAY' ? $_->[0] : $_ } request(rpc => 'current_principal', @_)->{data})[0] }
 sub as { return (token => $token{ $_[0] }) }
@@ -178,6 +172,23 @@ foreach my $name (sort keys %mine)
 }
 is(went(rpc => 'adopt_database', as('admin')), '403 42501', 'an administrator of an organization is none of the database');
 
+# A key of an application, in the header x-api-key; and a device that was paired.
+my $key = request(rpc => 'create_api_key', args => { application_id => $own{application}, name => 'rest' }, as('admin'))->{data}{key};
+my @key = (headers => { 'x-api-key' => $key });
+is(join(' ', map { "$_->{kind} $_->{id} $_->{via}" } who_is(@key)), "application $own{application} claims", 'a request with an API key is its application');
+is(went(rpc => 'join_queue', args => { queue_id => $own{room} }, @key), '200', '... joins people to its waiting room');
+is(went(rpc => 'join_queue', args => { queue_id => $own{queue} }, @key), '401 42501', '... and not to the queue of a branch');
+is(went(rpc => 'join_queue', args => { queue_id => $foreign{queue} }, @key), '400 QM101', '... nor of another organization');
+like(went(rpc => 'current_principal', headers => { 'x-api-key' => $key . 'x' }), qr/^401 QM520$/, 'a key that is none is refused');
+like(went(rpc => 'current_principal', as('clerk'), @key), qr/^400 /, 'and so are a key and a token together');
+my $app_token = request(rpc => 'exchange_api_key', args => { key => $key })->{data}{access_token};
+is((who_is(token => $app_token) // {})->{kind}, 'application', 'exchange_api_key answers a token that PostgREST takes');
+my $kiosk = request(rpc => 'create_device', args => { branch_id => $own{branch}, kind => 'kiosk', name => 'rest' }, as('admin'))->{data};
+my $paired = request(rpc => 'pair_device', args => { code => $kiosk->{code} })->{data};
+my $kiosk_token = request(rpc => 'exchange_device_key', args => { key => $paired->{key} })->{data}{access_token};
+is(join(' ', map { "$_->{kind} $_->{id}" } who_is(token => $kiosk_token)), "kiosk $kiosk->{device_id}", 'a paired kiosk is a kiosk');
+is(went(rpc => 'join_queue', args => { queue_id => $own{queue} }, token => $kiosk_token), '200', '... and gives tickets');
+
 # Tokens that are not right.
 my $admin_claims = claims_of('admin');
 is(went(table => 'queues', token => sign({ %$admin_claims, exp => time - 60 })), '401 PGRST301', 'an expired token is refused');
@@ -219,7 +230,18 @@ foreach my $name (sort keys %mine)
 is(graph('{ __typename }', token => sign($admin_claims, key => 'y' x 40))->{status}, 401, 'PostGraphile: a token of another key is refused');
 like(codes(graph('mutation { currentPrincipal(input: {}) { principal { kind } } }', token => sign({ %$admin_claims, role => 'qms_owner' }))), qr/42501|permission denied/, '... and a role that it may not be');
 
-# What is in the document is what was tried: the table of who may what has the functions of the tests.
+# A new key, of another algorithm: PostgREST takes the public one, tokens of the old key are good for a while yet.
+ask(q{SELECT FROM qms.rotate_signing_key('jwt', 'ES256')});
+unlink "$folder/jwt.json";
+append_to_file("$folder/jwt.json", ask($make_key));
+kill 'USR2', (map { $_->{PID} } @{ $children[0]{KIDS} })[0];
+my $es256;
+ok(Qms::poll(sub { $es256 = login('servicer', 'city-one'); (who_is(token => $es256) // {})->{kind} }, 30), 'a login after the rotation to ES256 is accepted');
+like(decode_base64url((split /\./, $es256)[0]), qr/ES256/, '... with its signature');
+is(went(rpc => 'current_principal', as('clerk')), '200', 'and so are tokens of the key before');
+is(went(rpc => 'logout', args => {}, token => $es256), '200', 'a clerk logs out');
+is(went(rpc => 'current_principal', token => $es256), '400 QM201', '... and his token is worth nothing');
+
 ok(slurp_file($node->logfile) !~ /terminated by signal|PANIC|XX000/, 'the server has had no trouble');
 
 done_testing();

@@ -12,8 +12,8 @@ CREATE TABLE qms.api_key (
 	prefix text COLLATE "C" NOT NULL,
 	previous_prefix text COLLATE "C",
 	previous_expires_at timestamptz,
-	queue_ids bigint[] CHECK (cardinality(queue_ids) > 0),
-	functions text[] CHECK (cardinality(functions) > 0),
+	queue_ids bigint[] CHECK (pg_catalog.cardinality(queue_ids) > 0),
+	functions text[] CHECK (pg_catalog.cardinality(functions) > 0),
 	expires_at timestamptz,
 	revoked_at timestamptz,
 	created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
@@ -69,7 +69,7 @@ CREATE TABLE qms_internal.device_secret (
 	code_attempts int NOT NULL DEFAULT 0,
 	UNIQUE (organization_id, device_id),
 	FOREIGN KEY (organization_id, device_id) REFERENCES qms.device (organization_id, device_id),
-	CHECK (num_nonnulls(code_prefix, code_kid, code_hash, code_expires_at) IN (0, 4))
+	CHECK (pg_catalog.num_nonnulls(code_prefix, code_kid, code_hash, code_expires_at) IN (0, 4))
 );
 CREATE UNIQUE INDEX device_secret_prefix ON qms_internal.device_secret (prefix);
 CREATE INDEX device_secret_code ON qms_internal.device_secret (code_prefix);
