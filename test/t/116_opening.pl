@@ -127,7 +127,8 @@ $desk->ask('ROLLBACK');
 $desk->end;
 $ask->(q{SELECT FROM qms.delete_queue(q('own')); SELECT FROM qms.set_opening_hours(NULL, 1); SELECT FROM qms.delete_closure((SELECT max(closure_id) FROM qms.closure))});
 $clock->settle;
-is($said->(), 'a paused*, b open*, always open*', 'a deleted queue is not spoken of');
+# One who is looked at while another commits comes a turn later.
+is(join(', ', sort split /, /, $said->()), 'a paused*, always open*, b open*', 'a deleted queue is not spoken of');
 $ask->(q{SELECT FROM qms.open_queue(q('a'))});
 
 # ---- both changes of the clocks
