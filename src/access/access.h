@@ -215,6 +215,11 @@ extern TimestampTz qms_audit_refusals(QmsCall *call);
 typedef struct QmsReseal
 {
 	const char *keys;			/* of now: that of the data, and that of the index */
+	char	   *horizon;		/* transactions before it may have used older ones */
+	TimestampTz seen_at;		/* by the real clock */
+	int			pass;			/* 1, or 2 if somebody was at work when the first began */
+	bool		settled;		/* nobody was, when this one began */
+	bool		waits;			/* the second one cannot begin yet */
 	int			stage;			/* which table is gone through */
 	int64		after_id;		/* up to which row */
 	int64		resealed;

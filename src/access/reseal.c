@@ -6,6 +6,11 @@
  * The tables are walked by their ids, open tickets first: one that ends
  * meanwhile is met in history.  A row is changed only if it still holds what was
  * read of it, so nothing that is wiped meanwhile comes back.
+ *
+ * When it says that it is done, no value needs an older key any more, and that key
+ * may be deleted.  So what was written by transactions that were running when the
+ * keys changed must have been seen: if there were any when a pass began, there
+ * is another one when they have ended.
  */
 #include "access/access.h"
 
@@ -15,6 +20,7 @@
 #include "utils/memutils.h"
 
 #define LOOK_ROWS	20			/* rows that are looked at for one that may be sealed anew */
+#define FILE_IS_KNOWN (2 * USECS_PER_SEC)	/* to every session, after it was changed */
 
 /* What has a contact; customers have a name as well. */
 static const struct
@@ -56,18 +62,52 @@ static void
 write_progress(const QmsReseal *progress)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "INSERT INTO qms_internal.reseal (keys, stage, after_id, resealed, failed) VALUES ($1, $2, $3, $4, $5) "
-								   "ON CONFLICT (only_row) DO UPDATE SET keys = excluded.keys, stage = excluded.stage, "
+								   "INSERT INTO qms_internal.reseal (keys, horizon, seen_at, pass, settled, stage, after_id, resealed, failed) "
+								   "VALUES ($1, $2::pg_catalog.xid8, $3, $4, $5, $6, $7, $8, $9) "
+								   "ON CONFLICT (only_row) DO UPDATE SET keys = excluded.keys, horizon = excluded.horizon, seen_at = excluded.seen_at, "
+								   "pass = excluded.pass, settled = excluded.settled, stage = excluded.stage, "
 								   "after_id = excluded.after_id, resealed = excluded.resealed, failed = excluded.failed",
-								   TEXTOID, INT4OID, INT8OID, INT8OID, INT8OID);
+								   TEXTOID, TEXTOID, TIMESTAMPTZOID, INT4OID, BOOLOID, INT4OID, INT8OID, INT8OID, INT8OID);
 	QmsParams	params = {0};
 
 	qms_param_text(&params, progress->keys);
+	qms_param_text(&params, progress->horizon);
+	qms_param_time(&params, progress->seen_at);
+	qms_param_int32(&params, progress->pass);
+	qms_param_bool(&params, progress->settled);
 	qms_param_int32(&params, progress->stage);
 	qms_param_int64(&params, progress->after_id);
 	qms_param_int64(&params, progress->resealed);
 	qms_param_int64(&params, progress->failed);
 	qms_spi_run(&plan, &params);
+}
+
+/* Has everybody ended who may seal with older keys? */
+static bool
+is_settled(const QmsReseal *progress)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot()) >= $1::pg_catalog.xid8", TEXTOID);
+	QmsParams	params = {0};
+
+	if (qms_seal_key_is_in_file() && GetCurrentTimestamp() - progress->seen_at < FILE_IS_KNOWN)
+		return false;
+	qms_param_text(&params, progress->horizon);
+	qms_spi_look(&plan, &params);
+	return qms_spi_bool(0, 0);
+}
+
+/* These keys are seen for the first time. */
+static void
+begin(QmsReseal *progress)
+{
+	static QmsPlan plan = QMS_PLAN_NOARGS("SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text");
+
+	qms_spi_look(&plan, NULL);
+	progress->horizon = qms_spi_text(0, 0);
+	progress->seen_at = GetCurrentTimestamp();
+	progress->pass = 1;
+	progress->settled = is_settled(progress);
 }
 
 /*
@@ -77,7 +117,8 @@ write_progress(const QmsReseal *progress)
 bool
 qms_reseal_read(QmsReseal *progress)
 {
-	static QmsPlan plan = QMS_PLAN_NOARGS("SELECT keys, stage, after_id, resealed, failed FROM qms_internal.reseal");
+	static QmsPlan plan = QMS_PLAN_NOARGS(
+										  "SELECT keys, stage, after_id, resealed, failed, horizon::pg_catalog.text, seen_at, pass, settled FROM qms_internal.reseal");
 	bool		known;
 
 	memset(progress, 0, sizeof(*progress));
@@ -91,8 +132,19 @@ qms_reseal_read(QmsReseal *progress)
 		progress->after_id = qms_spi_int64(0, 2);
 		progress->resealed = qms_spi_int64(0, 3);
 		progress->failed = qms_spi_int64(0, 4);
+		progress->horizon = qms_spi_text(0, 5);
+		progress->seen_at = qms_spi_time(0, 6);
+		progress->pass = qms_spi_int32(0, 7);
+		progress->settled = qms_spi_bool(0, 8);
+		if (progress->pass == 2 && !progress->settled)
+		{
+			progress->settled = is_settled(progress);
+			progress->waits = !progress->settled;
+		}
+		return progress->stage < (int) lengthof(stages);
 	}
-	else if (!qms_seal_is_on())
+	begin(progress);
+	if (!qms_seal_is_on())
 	{
 		progress->stage = lengthof(stages);
 		write_progress(progress);
@@ -251,35 +303,56 @@ reseal_customers(QmsReseal *progress, int max_rows)
 	return n == (uint64) max_rows ? PG_UINT64_MAX : n;
 }
 
+/* A table has been walked through: the next one, or the next pass, or it is done. */
+static void
+end_stage(QmsReseal *progress)
+{
+	progress->after_id = 0;
+	if (++progress->stage < (int) lengthof(stages) || progress->settled)
+		return;
+	progress->stage = 0;
+	progress->pass = 2;
+	progress->failed = 0;
+	progress->settled = is_settled(progress);
+	progress->waits = !progress->settled;
+}
+
+static void
+write_event(QmsCall *call, const QmsReseal *progress)
+{
+	const char *keys = current_keys();
+	QmsEvent	event = {0};
+	QmsJson		json;
+
+	/* If the keys were changed meanwhile, it begins anew: there is nothing to tell yet. */
+	if (progress->resealed + progress->failed == 0 || keys == NULL || strcmp(progress->keys, keys) != 0)
+		return;
+	event.kind = "personal_data.resealed";
+	qms_json_begin(&json);
+	qms_json_text(&json, "keys", progress->keys);
+	qms_json_int64(&json, "resealed", progress->resealed);
+	qms_json_int64(&json, "failed", progress->failed);
+	event.data = qms_json_end(&json);
+	qms_event_write(call, &event);
+}
+
 /* Seal some rows anew; true if there are more to be looked at. */
 bool
 qms_reseal_some(QmsCall *call, QmsReseal *progress, int max_rows)
 {
 	uint64		n;
 
+	if (progress->waits)
+		return true;
 	if (progress->stage == CUSTOMERS)
 		n = reseal_customers(progress, max_rows);
 	else
 		n = reseal_contacts(progress, max_rows);
 	if (n < (uint64) max_rows * LOOK_ROWS)
-	{
-		progress->stage++;
-		progress->after_id = 0;
-	}
+		end_stage(progress);
 	write_progress(progress);
-	if (progress->stage == (int) lengthof(stages) && progress->resealed + progress->failed > 0)
-	{
-		QmsEvent	event = {0};
-		QmsJson		json;
-
-		event.kind = "personal_data.resealed";
-		qms_json_begin(&json);
-		qms_json_text(&json, "keys", progress->keys);
-		qms_json_int64(&json, "resealed", progress->resealed);
-		qms_json_int64(&json, "failed", progress->failed);
-		event.data = qms_json_end(&json);
-		qms_event_write(call, &event);
-	}
+	if (progress->stage == (int) lengthof(stages))
+		write_event(call, progress);
 	return progress->stage < (int) lengthof(stages);
 }
 
@@ -304,6 +377,7 @@ QMS_FUNCTION(reseal, QMS_ACT_INSTALL, 0)
 	{
 		progress.stage = 0;
 		progress.after_id = progress.resealed = progress.failed = 0;
+		progress.pass = 1;
 		more = true;
 	}
 	if (more)

@@ -17,7 +17,7 @@
 TimestampTz
 qms_retention_cutoff(const Jsonb *settings, TimestampTz now)
 {
-	int64		retention = qms_settings_retention(settings);
+	int64		retention = qms_organization_retention(settings);
 	TimestampTz cutoff = now - retention;
 	int64		rest = cutoff % USECS_PER_HOUR;
 

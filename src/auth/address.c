@@ -18,6 +18,8 @@
  */
 #include "auth/auth.h"
 
+#include "common/jsonapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -178,17 +180,52 @@ rightmost_untrusted(char *list, QmsNetwork *address)
 	return found;
 }
 
-/* A header of the HTTP request, as PostgREST passes them on; NULL if there is none. */
+/* What the parser of the headers keeps. */
+typedef struct Header
+{
+	JsonLexContext *lex;
+	const char *name;
+	bool		is_it;			/* the value that follows is the one */
+	char	   *value;
+} Header;
+
+static void
+see_field(void *state, char *name, bool isnull pg_attribute_unused())
+{
+	Header	   *header = state;
+
+	header->is_it = header->lex->lex_level == 1 && strcmp(name, header->name) == 0;
+}
+
+static void
+see_value(void *state, char *value, JsonTokenType type)
+{
+	Header	   *header = state;
+
+	if (header->is_it && type == JSON_TOKEN_STRING)
+		header->value = value;
+	header->is_it = false;
+}
+
+/*
+ * A header of the HTTP request, as PostgREST passes them on; NULL if there is
+ * none.  Headers that cannot be read are none: nothing fails here, because it is
+ * asked in the middle of errors as well.
+ */
 char *
 qms_request_header(const char *name)
 {
 	const char *headers = GetConfigOption("request.headers", true, false);
-	Jsonb	   *json;
+	Header		header = {.name = name};
+	JsonSemAction actions = {0};
 
 	if (headers == NULL || *headers == '\0')
 		return NULL;
-	json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(headers)));
-	return JB_ROOT_IS_OBJECT(json) ? qms_jsonb_text(json, name) : NULL;
+	header.lex = makeJsonLexContextCstringLen(unconstify(char *, headers), strlen(headers), GetDatabaseEncoding(), true);
+	actions.semstate = &header;
+	actions.object_field_start = see_field;
+	actions.scalar = see_value;
+	return pg_parse_json(header.lex, &actions) == JSON_SUCCESS ? header.value : NULL;
 }
 
 /* What the headers of the request say; the last ones are remembered, as they come with each call of a request. */

@@ -14,9 +14,6 @@
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
-#include "utils/acl.h"
-#include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 
 #define PLACES		256
@@ -66,30 +63,11 @@ qms_refusal_start(void)
 	}
 }
 
-/* Where the connection comes from; empty for a unix-domain socket. */
-static const char *
-peer_address(void)
-{
-	static char peer[NAMEDATALEN] = "";
-	static bool known = false;
-
-	if (!known)
-	{
-		LOCAL_FCINFO(fcinfo, 0);
-		Datum		value;
-
-		InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
-		value = inet_client_addr(fcinfo);
-		if (!fcinfo->isnull)
-			strlcpy(peer, TextDatumGetCString(DirectFunctionCall1(inet_abbrev, value)), sizeof(peer));
-		known = true;
-	}
-	return peer;
-}
-
 static void
 describe(QmsRefusal *refusal, const char *function, const QmsPrincipal *who, int sqlstate)
 {
+	const char *address;
+
 	memset(refusal, 0, sizeof(*refusal));
 	refusal->database = MyDatabaseId;
 	refusal->sqlstate = sqlstate;
@@ -103,7 +81,9 @@ describe(QmsRefusal *refusal, const char *function, const QmsPrincipal *who, int
 		refusal->api_key_id = who->api_key_id;
 	}
 	strlcpy(refusal->session_role, GetUserNameFromId(GetSessionUserId(), false), NAMEDATALEN);
-	strlcpy(refusal->address, peer_address(), NAMEDATALEN);
+	address = qms_client_address();
+	if (address != NULL)
+		strlcpy(refusal->address, address, NAMEDATALEN);
 	if (application_name != NULL)
 		strlcpy(refusal->application_name, application_name, NAMEDATALEN);
 }

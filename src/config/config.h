@@ -180,7 +180,6 @@ extern const char *qms_settings_kind_name(QmsSettingKind kind);
 extern const char *qms_settings_applies_name(int applies);
 extern int64 qms_time_of_day(const char *text);
 extern void qms_settings_parse(const Jsonb *settings, bool is_release, QmsQueueSettings *out);
-extern int64 qms_settings_retention(const Jsonb *settings);
 extern Jsonb *qms_settings_merge(const Jsonb *old, const Jsonb *changes);
 extern void qms_settings_set(const QmsSettingKey *key, const JsonbValue *v, void *out);
 extern void qms_settings_default(const QmsSettingKey *key, void *out);
@@ -214,6 +213,7 @@ typedef struct QmsOrganization
 	QmsLimit	limits[QMS_LIMIT_KINDS];
 	int64		api_token_life; /* microseconds */
 	int64		device_token_life;
+	int64		personal_data_retention;	/* -1: for ever */
 	int			nnetworks;
 	QmsNetwork *networks;		/* of all its branches */
 } QmsOrganization;
@@ -221,6 +221,7 @@ typedef struct QmsOrganization
 extern const QmsOrganization *qms_config_organization(int64 organization_id);
 extern bool qms_limit_parse(const char *text, QmsLimit *limit);
 extern void qms_organization_check_settings(const Jsonb *settings);
+extern int64 qms_organization_retention(const Jsonb *settings);
 extern const QmsSettingKey *qms_organization_setting_key(size_t n);
 
 /* hours.c */

@@ -13,6 +13,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+#define RETENTION_KEY "personal_data_retention"
 #define MAX_COUNT	1000000
 #define MAX_WINDOW	(31 * SECS_PER_DAY)
 
@@ -45,11 +46,14 @@ static const QmsSettingKey keys[] = {
 	DURATION("api_token_life", api_token_life, "5 min", 60, SECS_PER_HOUR,
 			 "How long the token is valid that an API key is exchanged for."),
 	DURATION("device_token_life", device_token_life, "1 h", 60, SECS_PER_DAY,
-			 "How long the token is valid that the key of a device is exchanged for.")
+			 "How long the token is valid that the key of a device is exchanged for."),
+	/* Stored answers, kept for two days, are gone by then. */
+	DURATION(RETENTION_KEY, personal_data_retention, NULL, 3 * SECS_PER_DAY, INT64CONST(36525) * SECS_PER_DAY,
+			 "How long personal data is kept after a ticket has ended, or a customer was seen last; for ever if it is not set.")
 };
 
 /* Beginnings of keys that are ours alone. */
-static const char *const reserved[] = {"limit_", "api_", "device_"};
+static const char *const reserved[] = {"limit_", "api_", "device_", "personal_data_"};
 
 /* The table, for qms.organization_setting_keys(); NULL behind its end. */
 const QmsSettingKey *
@@ -134,6 +138,24 @@ qms_organization_check_settings(const Jsonb *settings)
 	QmsOrganization ignored;
 
 	parse(settings, &ignored);
+}
+
+/*
+ * How long these settings keep personal data, in microseconds; 0: for ever.
+ * Errors: QM702; whatever else is wrong with them does not matter here.
+ */
+int64
+qms_organization_retention(const Jsonb *settings)
+{
+	QmsOrganization organization;
+	JsonbValue	buffer;
+	JsonbValue *v = getKeyJsonValueFromContainer(unconstify(JsonbContainer *, &settings->root), RETENTION_KEY,
+												 strlen(RETENTION_KEY), &buffer);
+
+	if (v == NULL || v->type == jbvNull)
+		return 0;
+	qms_settings_set(find_key(RETENTION_KEY, strlen(RETENTION_KEY)), v, &organization);
+	return organization.personal_data_retention;
 }
 
 /* Networks of its branches, of the present result, into the cache. */

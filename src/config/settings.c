@@ -14,11 +14,6 @@
 
 #include <math.h>
 
-/* Of an organization: how long personal data may be kept.  Stored answers, kept for two days, are gone by then. */
-#define RETENTION_KEY			"personal_data_retention"
-#define MIN_RETENTION_SECONDS	(3 * SECS_PER_DAY)
-#define MAX_RETENTION_SECONDS	(36525.0 * SECS_PER_DAY)
-
 #define MAX_TEXT 200
 
 #define SETTING(key, field, kind, applies, unit, value, min, max, description) \
@@ -424,31 +419,4 @@ qms_settings_merge(const Jsonb *old, const Jsonb *changes)
 			result = DirectFunctionCall2(jsonb_delete, result, key);
 	}
 	return DatumGetJsonbP(result);
-}
-
-/*
- * How long an organization keeps personal data of tickets that have ended, in
- * microseconds; 0: until somebody wipes it.  Errors: QM702.
- */
-int64
-qms_settings_retention(const Jsonb *settings)
-{
-	JsonbValue	buffer;
-	JsonbValue *v = getKeyJsonValueFromContainer(unconstify(JsonbContainer *, &settings->root), RETENTION_KEY,
-												 strlen(RETENTION_KEY), &buffer);
-	double		seconds = -1;
-
-	if (v == NULL || v->type == jbvNull)
-		return 0;
-	if (v->type == jbvNumeric)
-		seconds = number_of(v);
-	else if (v->type != jbvString || !qms_settings_interval(pnstrdup(v->val.string.val, v->val.string.len), &seconds))
-		seconds = -1;
-	if (!(seconds >= MIN_RETENTION_SECONDS && seconds <= MAX_RETENTION_SECONDS))
-		ereport(ERROR,
-				(errcode(ERRCODE_QMS_INVALID_SETTING),
-				 errmsg("invalid value for organization setting \"%s\"", RETENTION_KEY),
-				 errdetail("It is how long personal data of tickets is kept after they have ended."),
-				 errhint("Give an interval text such as \"90 days\", or a number of seconds, from 3 days to 100 years, without months.")));
-	return (int64) (seconds * USECS_PER_SEC);
 }

@@ -33,7 +33,6 @@ check_organization(QmsSetup *setup)
 {
 	int			zone = qms_setup_column(setup, "time_zone");
 
-	(void) qms_settings_retention(qms_setup_jsonb(setup->row, qms_setup_column(setup, "settings")));
 	if (qms_setup_given(setup, "settings"))
 		qms_organization_check_settings(qms_setup_jsonb(setup->row, qms_setup_column(setup, "settings")));
 	if (qms_row_isnull(setup->row, zone))

@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 
 #define RESEAL_ROWS 200			/* in one transaction */
+#define KEY_WAIT	(5 * USECS_PER_SEC)	/* for those who were at work when the keys changed */
 #define KEY_LOOK	USECS_PER_HOUR	/* a file of keys tells nobody that it has changed */
 
 /* ---- refusals ---- */
@@ -172,5 +173,5 @@ qms_run_reseal(QmsTaskRun *run, int64 item pg_attribute_unused())
 
 	qms_partition_ensure(QMS_PART_EVENT, run->call->now);
 	if (qms_reseal_read(&progress) && qms_reseal_some(run->call, &progress, RESEAL_ROWS))
-		qms_task_next(run, run->call->now);
+		qms_task_next(run, progress.waits ? run->call->now + KEY_WAIT : run->call->now);
 }

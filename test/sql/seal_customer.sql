@@ -40,7 +40,7 @@ SELECT qms.create_customer(:org, contact => '{"sealed": "x"}');
 SELECT qms.create_customer(:org, contact => jsonb_build_object('a', repeat('x', 20000)));
 SELECT qms.create_customer(:org, external_subject => 'E-1');
 SELECT qms.update_customer(:bob, external_subject => 'E-1');
-SELECT qms.update_customer(1, name => 'x');
+SELECT qms.update_customer(999999, name => 'x');
 SELECT qms.create_customer(NULL, 'x');
 SELECT qms.create_customer(999999, 'x');
 -- a request twice is one customer, and what is kept of it is sealed
@@ -53,7 +53,7 @@ SELECT count(*) FILTER (WHERE r::text ~* 'zimmer|333 444|"secret"|Z-9') AS in_cl
 SELECT ticket_id AS t FROM qms.join_queue(queue_id => :qa) \gset
 SELECT customer_id = :bob AS bob FROM qms.update_ticket(:t, customer_id => :bob);
 SELECT count(*) FROM qms_internal.customer_ticket WHERE customer_id = :bob;
-SELECT qms.update_ticket(:t, customer_id => 1);
+SELECT qms.update_ticket(:t, customer_id => 999999);
 
 -- deleted: not found, not changed; its subject is free
 SELECT name FROM qms.delete_customer(:kim);

@@ -15,6 +15,10 @@ COMMENT ON COLUMN qms_internal.wiped.wiped_until IS 'What ended before this mome
 COMMENT ON TABLE qms_internal.reseal IS 'How far what was sealed with older keys has been sealed anew. One row, or none.';
 COMMENT ON COLUMN qms_internal.reseal.only_row IS 'True: there is at most one row.';
 COMMENT ON COLUMN qms_internal.reseal.keys IS 'The keys that values are sealed with: for the data / to find by; off: sealing is off.';
+COMMENT ON COLUMN qms_internal.reseal.horizon IS 'Transactions before this one may have sealed with older keys, and be running still.';
+COMMENT ON COLUMN qms_internal.reseal.seen_at IS 'When the keys were seen first, by the real clock: a session may know an older file for a second.';
+COMMENT ON COLUMN qms_internal.reseal.pass IS '1, or 2: all is walked through once more, because somebody was at work when the first pass began.';
+COMMENT ON COLUMN qms_internal.reseal.settled IS 'True: nobody who could seal with older keys was at work any more when this pass began.';
 COMMENT ON COLUMN qms_internal.reseal.stage IS 'Table that is walked through: 0 ticket, 1 visit, 2 customer, 3 ticket_history, 4 done.';
 COMMENT ON COLUMN qms_internal.reseal.after_id IS 'Last row of it that was looked at.';
 COMMENT ON COLUMN qms_internal.reseal.resealed IS 'How many values were sealed anew.';

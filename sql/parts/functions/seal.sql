@@ -119,4 +119,4 @@ COMMENT ON FUNCTION qms.rotate_seal_key IS 'Makes a new key and answers its kid:
 CREATE FUNCTION qms.reseal(max_rows int DEFAULT 1000)
 RETURNS qms.reseal_progress LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_reseal';
-COMMENT ON FUNCTION qms.reseal IS 'Seals at most max_rows (1 to 100,000) values anew with the keys of now, and answers how far it is: call it until done. The scheduler does the same by itself, 200 at a time. A value that does not open counts as failed, with a warning; once done, another call begins anew if there were any. Callers: superusers. Errors: 22023.';
+COMMENT ON FUNCTION qms.reseal IS 'Seals at most max_rows (1 to 100,000) values anew with the keys of now, and answers how far it is: call it until done, which it cannot be while a transaction is running that began to write before the keys were changed. The scheduler does the same by itself, 200 at a time. A value that does not open counts as failed, with a warning; once done, another call begins anew if there were any. Callers: superusers. Errors: 22023.';

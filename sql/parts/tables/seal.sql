@@ -23,6 +23,10 @@ CREATE TABLE qms_internal.wiped (
 CREATE TABLE qms_internal.reseal (
 	only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
 	keys text NOT NULL,
+	horizon xid8 NOT NULL,
+	seen_at timestamptz NOT NULL,
+	pass int NOT NULL,
+	settled boolean NOT NULL,
 	stage int NOT NULL,
 	after_id bigint NOT NULL,
 	resealed bigint NOT NULL,
