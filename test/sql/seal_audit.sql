@@ -32,7 +32,7 @@ SELECT number FROM qms.join_queue(queue_id => :qa);
 SET request.headers = '';
 SELECT number FROM qms.join_queue(queue_id => :qa);
 RESET SESSION AUTHORIZATION;
-SELECT actor_kind, session_role, octet_length(user_agent) AS bytes, left(user_agent, 20) AS user_agent FROM qms.event WHERE organization_id = :org AND kind = 'ticket.joined' ORDER BY event_id OFFSET 2;
+SELECT actor_kind, CASE session_role WHEN session_user THEN 'mine' ELSE session_role END AS session_role, octet_length(user_agent) AS bytes, left(user_agent, 20) AS user_agent FROM qms.event WHERE organization_id = :org AND kind = 'ticket.joined' ORDER BY event_id OFFSET 2;
 
 -- what was before
 SELECT name, settings FROM qms.update_branch(:library, name => 'Books', networks => '{10.0.0.0/8}', time_zone => 'Europe/Paris');
