@@ -7,8 +7,8 @@
  * collide with them.
  *
  * Order, to be kept by everyone: partition, request, setup, queue, subject,
- * visit, ticket; then row locks: ticket row, staff_session row, other tickets
- * of the visit, queue_number row.
+ * visit, ticket; then row locks: ticket row, other tickets of the visit,
+ * staff_session row, queue_number row.
  */
 #include "base/base.h"
 

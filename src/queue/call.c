@@ -30,7 +30,8 @@ counter_busy(const QmsSession *session)
 /*
  * Give a locked ticket to the counter: called, or serving at once.
  *
- * Locks: ticket (held), then the session's row in qms_session_take.
+ * Locks: ticket (held), the other tickets of its visit, then the session's row in
+ * qms_session_take.
  */
 static void
 put_at_counter(QmsCall *call, QmsTicket *ticket, QmsSession *session, const QmsPick *pick,
@@ -39,6 +40,7 @@ put_at_counter(QmsCall *call, QmsTicket *ticket, QmsSession *session, const QmsP
 	bool		serving = qms_ticket_state(ticket) == QMS_SERVING;
 	int64		event_id;
 
+	qms_visit_lock_others(ticket);
 	event_id = qms_session_take(call, session, qms_row_int64(ticket, T_ticket_id), finished->ticket_id,
 								finished->served_usec, pick->passes, pick->npasses);
 	qms_row_copy_value(ticket, T_counter_id, session, S_counter_id);

@@ -375,6 +375,7 @@ extern int64 qms_served_usec(const QmsTicket *ticket, QmsState final, TimestampT
 extern void qms_visit_lock_of(int64 ticket_id);
 extern bool qms_visit_is_shared(int64 visit_id);
 extern bool qms_visit_claim(QmsTicket *ticket);
+extern void qms_visit_lock_others(const QmsTicket *ticket);
 extern void qms_visit_pause_others(QmsCall *call, const QmsTicket *ticket);
 extern void qms_visit_resume_others(QmsCall *call, const QmsTicket *ticket);
 extern int64 qms_visit_of_token(QmsCall *call, const QmsTicketToken *token, int64 *nonce);

@@ -116,11 +116,39 @@ qms_visit_claim(QmsTicket *ticket)
 }
 
 /*
+ * Lock the rows of the other tickets of a person who is about to be called; the
+ * visit is claimed.
+ *
+ * Locks: their rows, before the session's.  A picker who got one of them, could
+ * not claim the visit and took another ticket keeps the row to the end of his
+ * transaction, and he may be at the same counter: the one that calls by itself
+ * and its clerk.  He then waits for the session, so whoever has the session must
+ * not wait for him.  Here he is waited for while we have no session yet.
+ */
+void
+qms_visit_lock_others(const QmsTicket *ticket)
+{
+	int64	   *ids;
+	int			n;
+	int			i;
+
+	if (!qms_row_bool(ticket, T_shared_visit))
+		return;
+	ids = qms_visit_open_tickets(qms_row_int64(ticket, T_visit_id), &n);
+	for (i = 0; i < n; i++)
+	{
+		if (ids[i] != qms_row_int64(ticket, T_ticket_id))
+			(void) qms_ticket_lock_if(QMS_IF_WAITING, ids[i]);
+	}
+}
+
+/*
  * The other tickets of a called person wait on hold; the visit is claimed.
  *
- * Locks: their rows, one after the other.  Somebody who holds one of them and
- * wants this visit does not wait for it (see qms_visit_claim), and a change of
- * such a ticket by its customer or a desk waits for nothing of ours.
+ * Locks: their rows, which qms_visit_lock_others has taken.  Somebody who holds
+ * one of them and wants this visit does not wait for it (see qms_visit_claim),
+ * and a change of such a ticket by its customer or a desk waits for nothing of
+ * ours.
  */
 void
 qms_visit_pause_others(QmsCall *call, const QmsTicket *ticket)
