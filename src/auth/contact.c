@@ -335,26 +335,9 @@ qms_contact_search(int64 organization_id, const char *text, bool names)
 	return makeArrayResult(array, CurrentMemoryContext);
 }
 
-typedef struct Piece
-{
-	const char *plain;
-	const char *digits;			/* of a piece of a phone number, else NULL */
-} Piece;
-
-static bool
-has_piece(const char *address, void *arg)
-{
-	const Piece *piece = arg;
-	char	   *phone;
-
-	if (strstr(plain_of(address), piece->plain) != NULL)
-		return true;
-	phone = piece->digits ? phone_of(address) : NULL;
-	return phone != NULL && strstr(phone, piece->digits) != NULL;
-}
-
-static void
-make_piece(Piece *piece, const char *text)
+/* What is looked for; allocated in the current memory context. */
+void
+qms_piece_make(QmsPiece *piece, const char *text)
 {
 	char	   *digits = digits_of(text, LEAST_PIECE);
 
@@ -365,22 +348,29 @@ make_piece(Piece *piece, const char *text)
 		piece->digits = NULL;
 }
 
-/* Does a contact in clear have this piece of text, in any case, or this piece of a phone number? */
+/* Has a name or address this piece of text, in any case, or this piece of a phone number? */
 bool
-qms_contact_has(const Jsonb *contact, const char *text)
+qms_piece_in_text(const QmsPiece *piece, const char *text)
 {
-	Piece		piece;
+	char	   *phone;
 
-	make_piece(&piece, text);
-	return *piece.plain != '\0' && each_address(contact, has_piece, &piece);
+	if (*piece->plain == '\0')
+		return false;
+	if (strstr(plain_of(text), piece->plain) != NULL)
+		return true;
+	phone = piece->digits ? phone_of(text) : NULL;
+	return phone != NULL && strstr(phone, piece->digits) != NULL;
 }
 
-/* ... and a single text? */
-bool
-qms_contact_text_has(const char *value, const char *text)
+static bool
+has_piece(const char *address, void *arg)
 {
-	Piece		piece;
+	return qms_piece_in_text(arg, address);
+}
 
-	make_piece(&piece, text);
-	return *piece.plain != '\0' && has_piece(value, &piece);
+/* ... and a contact in clear? */
+bool
+qms_piece_in_contact(const QmsPiece *piece, const Jsonb *contact)
+{
+	return each_address(contact, has_piece, unconstify(QmsPiece *, piece));
 }
