@@ -111,7 +111,7 @@ answer_password(QmsCall *call, int64 staff_id, const char *error, int32 retry_af
 	return qms_answer_tuple(call, values, nulls);
 }
 
-QMS_FUNCTION(change_password, QMS_ACT_PUBLIC, 0)
+QMS_FUNCTION(change_password, QMS_ACT_SIGN_IN, 0)
 {
 	char	   *old_password = qms_arg_text(call, 0, "old_password");
 	char	   *new_password = qms_arg_text(call, 1, "new_password");
@@ -169,7 +169,7 @@ send_reset_token(QmsCall *call, const QmsPerson *person, TimestampTz expires_at)
 	qms_person_event(call, "password_reset_requested", person->organization_id, NULL, &json);
 }
 
-QMS_FUNCTION(request_password_reset, QMS_ACT_PUBLIC, 0)
+QMS_FUNCTION(request_password_reset, QMS_ACT_SIGN_IN, 0)
 {
 	char	   *username = qms_arg_text(call, 0, "username");
 	int64		organization_id = qms_sign_in_organization(call, qms_arg_text_or_null(call, 1));
@@ -204,7 +204,7 @@ find_reset(QmsCall *call, const char *token, QmsPerson *person)
 	return qms_spi_run_now(&plan, &params) > 0 && qms_person_find(qms_spi_int64(0, 0), person) && !person->disabled;
 }
 
-QMS_FUNCTION(reset_password, QMS_ACT_PUBLIC, 0)
+QMS_FUNCTION(reset_password, QMS_ACT_SIGN_IN, 0)
 {
 	char	   *token = qms_arg_text(call, 0, "token");
 	char	   *new_password = qms_arg_text(call, 1, "new_password");

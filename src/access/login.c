@@ -209,7 +209,7 @@ start_session(QmsCall *call, const QmsPerson *person)
 	return qms_spi_int64(0, 0);
 }
 
-QMS_FUNCTION(login, QMS_ACT_PUBLIC, 0)
+QMS_FUNCTION(login, QMS_ACT_SIGN_IN, 0)
 {
 	char	   *username = qms_arg_text(call, 0, "username");
 	char	   *password = qms_arg_text(call, 1, "password");

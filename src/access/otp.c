@@ -227,7 +227,7 @@ pause_after(int requests)
 	return requests == 0 ? 0 : Min(pause, LONGEST_PAUSE);
 }
 
-QMS_FUNCTION(request_otp, QMS_ACT_PUBLIC, 0)
+QMS_FUNCTION(request_otp, QMS_ACT_SIGN_IN, 0)
 {
 	Contact		contact;
 	Code		code;
@@ -420,7 +420,7 @@ read_digits(QmsCall *call)
 	return digits;
 }
 
-QMS_FUNCTION(verify_otp, QMS_ACT_PUBLIC, 0)
+QMS_FUNCTION(verify_otp, QMS_ACT_SIGN_IN, 0)
 {
 	Contact		contact;
 	char	   *digits = read_digits(call);

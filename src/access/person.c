@@ -85,13 +85,10 @@ qms_person_event(QmsCall *call, const char *verb, int64 organization_id, const Q
 void
 qms_person_gate(QmsCall *call, int64 staff_id, QmsPerson *person)
 {
+	QmsObject	object = {.what = "staff member", .id = staff_id};
+
 	if (!qms_person_find(staff_id, person))
 		qms_not_found("staff member", staff_id);
-	qms_gate_organization(call, person->organization_id, "staff member", staff_id);
-	if (call->who->nbranches > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for staff member %lld", (long long) staff_id),
-				 errdetail("The caller administers some branches of the organization; accounts belong to all of it."),
-				 errhint("Ask an administrator of the whole organization.")));
+	object.organization_id = person->organization_id;
+	qms_access_gate(call, &object);
 }

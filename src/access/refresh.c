@@ -102,7 +102,7 @@ fault_of(QmsCall *call, const Refresh *token, const QmsPerson *person)
 	return person->disabled ? QMS_INVALID_TOKEN : NULL;
 }
 
-QMS_FUNCTION(refresh, QMS_ACT_PUBLIC, 0)
+QMS_FUNCTION(refresh, QMS_ACT_SIGN_IN, 0)
 {
 	char	   *text = qms_arg_text(call, 0, "refresh_token");
 	QmsLogin	login = {0};
@@ -138,7 +138,7 @@ end_logins(QmsCall *call, int64 staff_id, int64 login_session_id, bool everywher
 	return sessions;
 }
 
-QMS_FUNCTION(logout, QMS_ACT_PUBLIC, 0)
+QMS_FUNCTION(logout, QMS_ACT_SIGN_IN, 0)
 {
 	char	   *text = qms_arg_text_or_null(call, 0);
 	bool		everywhere = qms_arg_bool(call, 1, false);

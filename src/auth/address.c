@@ -25,6 +25,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/varlena.h"
 
 #define IPV6_SITE 64			/* one client has at least that network to himself */
@@ -227,20 +228,43 @@ qms_request_header(const char *name)
 	return pg_parse_json(header.lex, &actions) == JSON_SUCCESS ? header.value : NULL;
 }
 
+/* What the headers of the request say; the last ones are remembered, as they come with each call of a request. */
+static bool
+address_of_headers(QmsNetwork *address)
+{
+	static char *known = NULL;
+	static const TrustedProxies *known_trusted = NULL;
+	static bool known_found;
+	static QmsNetwork known_address;
+	const char *headers = GetConfigOption("request.headers", true, false);
+	char	   *forwarded;
+
+	if (headers == NULL || *headers == '\0')
+		return false;
+	if (known == NULL || known_trusted != trusted || strcmp(known, headers) != 0)
+	{
+		if (known != NULL)
+			pfree(known);
+		known = NULL;
+		memset(&known_address, 0, sizeof(known_address));
+		forwarded = qms_request_header("x-forwarded-for");
+		known_found = forwarded != NULL && rightmost_untrusted(forwarded, &known_address);
+		known_trusted = trusted;
+		known = MemoryContextStrdup(TopMemoryContext, headers);
+	}
+	*address = known_address;
+	return known_found;
+}
+
 /* Where the client is; false if nobody knows. */
 bool
 qms_client_network(QmsNetwork *address)
 {
-	char	   *forwarded;
-
 	if (!qms_session_speaks_for_others())
 		return address_of_connection(address);
 	if (client_address_text != NULL && *client_address_text != '\0')
 		return qms_network_parse(client_address_text, address) && qms_network_is_address(address);
-	if (!connection_is_trusted())
-		return false;
-	forwarded = qms_request_header("x-forwarded-for");
-	return forwarded != NULL && rightmost_untrusted(forwarded, address);
+	return connection_is_trusted() && address_of_headers(address);
 }
 
 /* ... as text, NULL if nobody knows. */

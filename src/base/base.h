@@ -195,6 +195,7 @@ typedef struct QmsNetwork
 extern bool qms_network_parse(const char *text, QmsNetwork *network);
 extern bool qms_network_is_address(const QmsNetwork *network);
 extern void qms_network_of_inet(const inet *value, QmsNetwork *network);
+extern void qms_network_to_inet(const QmsNetwork *network, inet *value);
 extern bool qms_network_contains(const QmsNetwork *network, const QmsNetwork *address);
 extern char *qms_network_text(const QmsNetwork *network);
 extern void qms_network_cut(QmsNetwork *network, int bits);

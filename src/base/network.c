@@ -72,6 +72,16 @@ qms_network_of_inet(const inet *value, QmsNetwork *network)
 	unmap(network);
 }
 
+void
+qms_network_to_inet(const QmsNetwork *network, inet *value)
+{
+	memset(value, 0, sizeof(inet));
+	value->inet_data.family = network->is_v6 ? PGSQL_AF_INET6 : PGSQL_AF_INET;
+	value->inet_data.bits = network->bits;
+	memcpy(value->inet_data.ipaddr, network->bytes, network->is_v6 ? 16 : 4);
+	SET_VARSIZE(value, offsetof(inet, inet_data) + offsetof(inet_struct, ipaddr) + (network->is_v6 ? 16 : 4));
+}
+
 bool
 qms_network_contains(const QmsNetwork *network, const QmsNetwork *address)
 {

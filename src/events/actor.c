@@ -8,6 +8,7 @@
  */
 #include "events/events.h"
 
+#include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -45,33 +46,22 @@ keep(Kept *kept, const char *source, const char *value)
 	kept->source = MemoryContextStrdup(TopMemoryContext, source);
 }
 
-/* The address as a column; NULL: nobody knows, or a unix-domain socket. */
-static struct varlena *
-read_address(void)
-{
-	const char *text = qms_client_address();
-	struct varlena *found;
-	struct varlena *address;
-
-	if (text == NULL)
-		return NULL;
-	found = (struct varlena *) DatumGetPointer(DirectFunctionCall1(inet_in, CStringGetDatum(text)));
-	address = MemoryContextAlloc(TopMemoryContext, VARSIZE_ANY(found));
-	memcpy(address, found, VARSIZE_ANY(found));
-	return address;
-}
-
-/* Of a session of its own: once. */
+/* Where the caller is, as limits see it; NULL if nobody knows. */
 static const void *
-session_address(void)
+client_address(void)
 {
-	static bool known = false;
-	static struct varlena *address = NULL;
+	static QmsNetwork known;
+	static inet *made = NULL;
+	QmsNetwork	address;
 
-	if (!known)
-		address = read_address();
-	known = true;
-	return address;
+	if (!qms_client_network(&address))
+		return NULL;
+	if (made == NULL)
+		made = MemoryContextAllocZero(TopMemoryContext, sizeof(inet));
+	if (VARSIZE(made) == 0 || memcmp(&known, &address, sizeof(address)) != 0)
+		qms_network_to_inet(&address, made);
+	known = address;
+	return made;
 }
 
 static const void *
@@ -112,44 +102,63 @@ session_role(bool *carries_headers)
 	return kept.value;
 }
 
-/*
- * Of a session that speaks for others: where and what the client of this request
- * is, by its headers or the gateway's setting.  Read anew when they are others.
- */
-static void
-read_request(QmsActor *actor)
+/* What the parser of the headers keeps. */
+typedef struct Header
 {
-	static Kept agent;
-	static char *headers_then = NULL;
-	static char *setting_then = NULL;
-	static struct varlena *address = NULL;
+	JsonLexContext *lex;
+	bool		is_it;			/* the value that follows is the one */
+	char	   *value;
+} Header;
+
+static void
+see_field(void *state, char *name, bool isnull pg_attribute_unused())
+{
+	Header	   *header = state;
+
+	header->is_it = header->lex->lex_level == 1 && strcmp(name, "user-agent") == 0;
+}
+
+static void
+see_value(void *state, char *value, JsonTokenType type)
+{
+	Header	   *header = state;
+
+	if (header->is_it && type == JSON_TOKEN_STRING)
+		header->value = value;
+	header->is_it = false;
+}
+
+/*
+ * The user-agent of the request's headers, cut to a bounded length; NULL if there
+ * is none.  Headers that cannot be read stop nobody: no error is thrown.
+ */
+static char *
+user_agent_of(const char *headers)
+{
+	Header		header = {0};
+	JsonSemAction actions = {0};
+
+	header.lex = makeJsonLexContextCstringLen(unconstify(char *, headers), strlen(headers), GetDatabaseEncoding(), true);
+	actions.semstate = &header;
+	actions.object_field_start = see_field;
+	actions.scalar = see_value;
+	if (pg_parse_json(header.lex, &actions) != JSON_SUCCESS || header.value == NULL)
+		return NULL;
+	header.value[pg_mbcliplen(header.value, strlen(header.value), MAX_USER_AGENT)] = '\0';
+	return header.value;
+}
+
+static const void *
+client_user_agent(void)
+{
+	static Kept kept;
 	const char *headers = GetConfigOption("request.headers", true, false);
-	const char *setting = GetConfigOption("qms.client_address", true, false);
 
-	headers = headers ? headers : "";
-	setting = setting ? setting : "";
-	if (headers_then == NULL || setting_then == NULL || strcmp(headers, headers_then) != 0 || strcmp(setting, setting_then) != 0)
-	{
-		char	   *value = qms_request_header("user-agent");
-
-		if (value != NULL)
-			value[pg_mbcliplen(value, strlen(value), MAX_USER_AGENT)] = '\0';
-		keep(&agent, "", value);
-		if (address != NULL)
-			pfree(address);
-		address = NULL;
-		address = read_address();
-		if (headers_then != NULL)
-			pfree(headers_then);
-		headers_then = NULL;
-		if (setting_then != NULL)
-			pfree(setting_then);
-		setting_then = NULL;
-		headers_then = MemoryContextStrdup(TopMemoryContext, headers);
-		setting_then = MemoryContextStrdup(TopMemoryContext, setting);
-	}
-	actor->address = address;
-	actor->user_agent = agent.value;
+	if (headers == NULL || *headers == '\0')
+		return NULL;
+	if (kept.source == NULL || strcmp(kept.source, headers) != 0)
+		keep(&kept, headers, user_agent_of(headers));
+	return kept.value;
 }
 
 /* The session of the running call. */
@@ -162,10 +171,9 @@ qms_actor_read(QmsActor *actor)
 	/* A worker is its own actor: its session is nobody's. */
 	if (MyBackendType != B_BACKEND)
 		return;
+	actor->address = client_address();
 	actor->application_name = client_application();
 	actor->session_role = session_role(&carries_headers);
 	if (carries_headers)
-		read_request(actor);
-	else
-		actor->address = session_address();
+		actor->user_agent = client_user_agent();
 }

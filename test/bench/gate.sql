@@ -14,9 +14,11 @@ CREATE ROLE bench_clerk LOGIN;
 GRANT qms_servicer TO bench_clerk;
 CREATE ROLE bench_admin LOGIN;
 GRANT qms_admin TO bench_admin;
-CREATE ROLE bench_web LOGIN NOINHERIT;
-GRANT qms_authenticator, qms_servicer, qms_admin TO bench_web;
+CREATE ROLE bench_gate LOGIN NOINHERIT;
+GRANT qms_authenticator, qms_servicer, qms_admin TO bench_gate;
 SELECT count(b) FROM qms.bind_role('bench_clerk', :org, staff_id => :clerk) b, qms.bind_role('bench_admin', :org, staff_id => :boss) c \gset
+-- The limits have a measurement of their own.
+SELECT FROM qms.update_organization(:org, settings => '{"limit_staff": "off"}');
 GRANT USAGE ON SCHEMA bench TO PUBLIC;
 
 -- The same as a function of qms, but for qms: rights of the owner, its search_path, a C function that does nothing.
@@ -65,7 +67,7 @@ SELECT format('{"role": "qms_servicer", "sub": "staff:%s", "organization_id": %s
 SELECT bench.line('superuser', :c0, :q0);
 SET SESSION AUTHORIZATION bench_clerk;
 SELECT bench.line('clerk, by binding', :c0, :q0);
-SET SESSION AUTHORIZATION bench_web;
+SET SESSION AUTHORIZATION bench_gate;
 SET ROLE qms_servicer;
 SET request.jwt.claims = :'clerk_claims';
 SELECT bench.line('clerk, by claims', :c0, :q0);

@@ -248,7 +248,7 @@ Everything is in schema `qms` and called by name: `qms.call_next(counter_id => 7
 END
 
 my %title = (
-	'tickets.sql' => 'Tickets', 'keys.sql' => 'API keys and devices', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream', 'login.sql' => 'Logins',
+	'tickets.sql' => 'Tickets', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
 	'ticket_number.sql' => 'Functions of types', 'ticket_token.sql' => 'Functions of types', 'release_rate.sql' => 'Functions of types');
 my %section_of;
 $section_of{$_} = 'Customers' for qw(join_queue ticket_status visit_status leave_queue defer_ticket heartbeat);
@@ -417,7 +417,7 @@ sub document
 		push @sections, $name unless $section{$name};
 		push @{ $section{$name} }, $f;
 	}
-	my %rank = ('Customers' => 1, 'Counters' => 2, 'At the desk' => 3, 'Looking' => 4, 'The stream' => 6, 'Logins and keys' => 7, 'Set-up' => 8, 'Functions of types' => 9);
+	my %rank = ('Customers' => 1, 'Counters' => 2, 'At the desk' => 3, 'Looking' => 4, 'The stream' => 6, 'Logins and signing keys' => 7, 'Set-up' => 8, 'Functions of types' => 9);
 	@sections = sort { ($rank{$a} // 5) <=> ($rank{$b} // 5) } @sections;
 
 	my $text = "$head\n";

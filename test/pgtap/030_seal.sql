@@ -29,7 +29,9 @@ SELECT is((SELECT string_agg(DISTINCT grantee::regrole::text, ', ') FROM pg_cata
 	WHERE c.oid = 'qms.event'::regclass AND a.privilege_type <> 'SELECT' AND a.grantee <> c.relowner), NULL, 'nobody but the owner writes events');
 -- A column that may hold how to reach somebody, or who he is, must be sealed and wiped: here are those that are.
 SELECT is((SELECT string_agg(n.nspname || '.' || c.relname || '.' || a.attname, ' ' ORDER BY n.nspname, c.relname, a.attname) FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-	WHERE n.nspname IN ('qms', 'qms_internal') AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped AND a.attname ~ '(contact|phone|mail|recipient|destination)'),
+	WHERE n.nspname IN ('qms', 'qms_internal') AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped AND a.attname ~ '(contact|phone|mail|recipient|destination)'
+	-- but keyed hashes, and ids
+	AND a.attname !~ '_(hash|id)$'),
 	'qms.customer.contact qms.ticket.contact qms.ticket_history.contact qms.visit.contact', 'no other column holds a contact');
 SELECT is((SELECT string_agg(function::text, ' ' ORDER BY function) FROM qms.permission WHERE 'yes' = ANY (ARRAY[caller, servicer, display, kiosk, application, app_admin]) AND action ~ '^(customer|audit|seal)\.'), NULL,
 	'customers, keys and the audit trail are for administrators and reception by themselves');

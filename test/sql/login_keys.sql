@@ -3,6 +3,9 @@
 SET client_min_messages = warning;
 DROP EXTENSION qms CASCADE;
 CREATE EXTENSION qms;
+CREATE SCHEMA login_keys;
+GRANT USAGE ON SCHEMA login_keys TO PUBLIC;
+SET search_path = login_keys;
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO, YMD';
 SET qms.mock_now = '2030-01-07 09:00+00';
@@ -112,5 +115,6 @@ SELECT why(:'good') ~ '^good' AS within_the_leeway;
 UPDATE qms_internal.signing_key SET active_from = '-infinity', secret = 'short' WHERE purpose = 'jwt';
 SELECT why(:'good');
 
-DROP FUNCTION b64, signed, why;
-DROP EXTENSION pgcrypto;
+RESET search_path;
+DROP EXTENSION pgcrypto CASCADE;
+DROP SCHEMA login_keys CASCADE;

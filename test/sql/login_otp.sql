@@ -4,6 +4,9 @@
 SET client_min_messages = warning;
 DROP EXTENSION qms CASCADE;
 CREATE EXTENSION qms;
+CREATE SCHEMA login_otp;
+GRANT USAGE ON SCHEMA login_otp TO PUBLIC;
+SET search_path = login_otp;
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO, YMD';
 SET qms.mock_now = '2030-01-07 09:00+00';
@@ -144,5 +147,6 @@ SELECT error FROM qms.verify_otp('cy@city.example', 'abcdef', 'two');
 RESET SESSION AUTHORIZATION;
 SELECT actor_kind, actor_role FROM qms.event WHERE kind = 'otp.requested' ORDER BY event_id DESC LIMIT 1;
 
-DROP FUNCTION code, said, wrong;
+RESET search_path;
+DROP SCHEMA login_otp CASCADE;
 DROP ROLE otp_web;

@@ -4,6 +4,9 @@
 SET client_min_messages = warning;
 DROP EXTENSION qms CASCADE;
 CREATE EXTENSION qms;
+CREATE SCHEMA login_staff;
+GRANT USAGE ON SCHEMA login_staff TO PUBLIC;
+SET search_path = login_staff;
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO, YMD';
 SET qms.mock_now = '2030-01-07 09:00+00';
@@ -350,6 +353,20 @@ SELECT * FROM qms.take_secret(1);
 RESET SESSION AUTHORIZATION;
 RESET request.jwt.claims;
 
+-- The limits count also what is rolled back; who acts directly is not limited.
+SET SESSION AUTHORIZATION login_web;
+SET ROLE qms_customer;
+SELECT error, retry_after FROM qms.login('otto', 'wrong', 'two');
+BEGIN;
+SELECT a.error, a.retry_after FROM generate_series(1, 3) n, qms.login('otto', 'wrong' || n, 'two') a;
+ROLLBACK;
+SELECT error, retry_after FROM qms.login('otto', 'wrong', 'two');
+SELECT error, retry_after FROM qms.login('otto', 'wrong', 'two');
+SELECT error, retry_after FROM qms.login('phantom', 'wrong', 'two');
+RESET SESSION AUTHORIZATION;
+SELECT count(*), max(failures) AS failures FROM qms_internal.login_attempt WHERE organization_id = :two;
+SELECT error FROM qms.login('otto', 'correct horse battery', 'two');
+
 -- Ended even in a transaction that began before the login.
 BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT count(*) FROM qms.staff;
@@ -363,7 +380,6 @@ SELECT username FROM qms.enable_staff(:ada);
 SELECT username, disabled_at IS NULL AS "as it was answered then" FROM qms.disable_staff(:ada, '00000000-0000-0000-0000-000000000001');
 SELECT disabled_at IS NULL AS enabled FROM qms.staff WHERE staff_id = :ada;
 
-DROP TABLE kept;
-DROP SEQUENCE seen CASCADE;
-DROP FUNCTION said, keep, news, be, who, work, fail;
+RESET search_path;
+DROP SCHEMA login_staff CASCADE;
 DROP ROLE login_web;

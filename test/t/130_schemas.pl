@@ -51,7 +51,8 @@ Qms::wait_for($node, $by_hours, 'and its end opens them', 'queue.closed true lea
 Clock->new($node)->at('2030-05-06 12:02+02');
 Qms::wait_for($node, q{SELECT string_agg(actor_kind || ' ' || (data->>'count'), ', ' ORDER BY actor_kind) = 'nobody 1, staff 2' FROM qms.event WHERE kind = 'access.refused'},
 	'refusals come into the log, the same ones as one');
-Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'personal_data.resealed'}, 'all is sealed with the new keys');
+# Once or twice: the scheduler may have begun between the two rotations of the fixture.
+Qms::wait_for($node, q{SELECT count(*) BETWEEN 1 AND 2 AND bool_or(data->>'keys' ~ '2/.*2') FROM qms.event WHERE kind = 'personal_data.resealed'}, 'all is sealed with the new keys');
 Clock->new($node)->at('2030-05-10 12:00+02');
 Qms::wait_for($node, q{SELECT count(*) > 1 FROM qms.event WHERE kind = 'personal_data.wiped'}, 'what is too old is wiped');
 Qms::wait_for($node, q{SELECT (SELECT count(*) FROM qms.consumer_read('all', 10000)) = (SELECT count(*) FROM qms.event)}, 'everything is published');

@@ -86,6 +86,7 @@ sub joins
 }
 is($rest->call('my_address', {}, { 'x-forwarded-for' => '198.51.100.1, 203.0.113.1, 10.0.0.1' })->{json}, '203.0.113.1', 'the address is the one that our proxy saw');
 is(joins(5, '203.0.113.1'), '200 200 200 429 429', 'three tickets an hour from there');
+is(ask(q{SELECT string_agg(DISTINCT host(address), ' ') FROM qms.event WHERE address <<= '203.0.113.1'}), '203.0.113.1', 'the log has it too');
 is(joins(1, '198.51.100.1, 203.0.113.1'), '429', 'whatever the client writes before it');
 is(joins(1, '203.0.113.2'), '200', 'another address is somebody else');
 is(joins(5, '192.0.2.200'), '200 200 200 200 200', 'people in the branch are many');

@@ -184,7 +184,7 @@ like(went(rpc => 'current_principal', as('clerk'), @key), qr/^400 /, 'and so are
 my $app_token = request(rpc => 'exchange_api_key', args => { key => $key })->{data}{access_token};
 is((who_is(token => $app_token) // {})->{kind}, 'application', 'exchange_api_key answers a token that PostgREST takes');
 my $kiosk = request(rpc => 'create_device', args => { branch_id => $own{branch}, kind => 'kiosk', name => 'rest' }, as('admin'))->{data};
-my $paired = request(rpc => 'pair_device', args => { code => $kiosk->{code} })->{data};
+my $paired = request(rpc => 'pair_device', args => { code => $kiosk->{pairing_code} })->{data};
 my $kiosk_token = request(rpc => 'exchange_device_key', args => { key => $paired->{key} })->{data}{access_token};
 is(join(' ', map { "$_->{kind} $_->{id}" } who_is(token => $kiosk_token)), "kiosk $kiosk->{device_id}", 'a paired kiosk is a kiosk');
 is(went(rpc => 'join_queue', args => { queue_id => $own{queue} }, token => $kiosk_token), '200', '... and gives tickets');
