@@ -110,7 +110,7 @@ qms_access_same(Datum stored, const uint8 *hash)
 		CRYPTO_memcmp(VARDATA_ANY(bytes), hash, QMS_HMAC_SIZE) == 0;
 }
 
-/* One error for every reason, so that nobody learns which keys there are or were. */
+/* One error for every reason, so that nobody learns which keys there are or were; noted, as other refusals are. */
 void
 qms_access_refuse(const char *what)
 {
@@ -121,6 +121,7 @@ qms_access_refuse(const char *what)
 	error.message = psprintf("%s is not valid", what);
 	error.detail = "It was never there, has expired, or has been revoked.";
 	error.hint = "Ask an administrator of the organization for a new one.";
+	qms_refusal_note(what, NULL, error.sqlstate);
 	qms_http_error(&error);
 }
 

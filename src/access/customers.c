@@ -17,6 +17,7 @@ typedef struct Search
 	QmsCall    *call;
 	int64		organization_id;
 	const char *query;			/* or NULL */
+	QmsPiece	piece;			/* of it */
 	const char *subject;		/* or NULL */
 	int64		after;
 	int32		max_rows;
@@ -75,15 +76,15 @@ find_exactly(Search *search)
 }
 
 static bool
-has_piece(const QmsCustomer *customer, const char *query)
+has_piece(const QmsCustomer *customer, const QmsPiece *piece)
 {
 	char	   *name = qms_customer_name(customer, false);
 	Jsonb	   *contact;
 
-	if (name != NULL && qms_contact_text_has(name, query))
+	if (name != NULL && qms_piece_in_text(piece, name))
 		return true;
 	contact = qms_customer_contact(customer, false);
-	return contact != NULL && qms_contact_has(contact, query);
+	return contact != NULL && qms_piece_in_contact(piece, contact);
 }
 
 /* Look at the next ones; false at the end. */
@@ -113,7 +114,7 @@ look_at_some(Search *search, int64 *after)
 	{
 		CHECK_FOR_INTERRUPTS();
 		*after = qms_row_int64(customers[i], C_customer_id);
-		if (!has_piece(customers[i], search->query))
+		if (!has_piece(customers[i], &search->piece))
 			continue;
 		qms_customer_answer(search->call, customers[i], false);
 		search->found++;
@@ -126,10 +127,13 @@ look_at_some(Search *search, int64 *after)
 static void
 look_through(Search *search)
 {
-	MemoryContext look = AllocSetContextCreate(CurrentMemoryContext, "qms customers", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(look);
+	MemoryContext look;
+	MemoryContext old;
 	int64		after = search->after;
 
+	qms_piece_make(&search->piece, search->query);
+	look = AllocSetContextCreate(CurrentMemoryContext, "qms customers", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(look);
 	while (look_at_some(search, &after))
 		MemoryContextReset(look);
 	MemoryContextSwitchTo(old);

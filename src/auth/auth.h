@@ -385,8 +385,17 @@ extern bool qms_contact_is_current(const Jsonb *stored);
 extern bool qms_contact_keys_are_current(Datum keys);
 extern Datum qms_contact_keys(int64 organization_id, const Jsonb *contact, const char *name);
 extern Datum qms_contact_search(int64 organization_id, const char *text, bool names);
-extern bool qms_contact_has(const Jsonb *contact, const char *piece);
-extern bool qms_contact_text_has(const char *text, const char *piece);
+
+/* A piece of a name or address that is looked for. */
+typedef struct QmsPiece
+{
+	char	   *plain;
+	char	   *digits;			/* of a phone number, else NULL */
+} QmsPiece;
+
+extern void qms_piece_make(QmsPiece *piece, const char *text);
+extern bool qms_piece_in_text(const QmsPiece *piece, const char *text);
+extern bool qms_piece_in_contact(const QmsPiece *piece, const Jsonb *contact);
 /* HMAC with a key of the server: kid 0 is the one that signs now, and is set; false if there is none. */
 #define QMS_HMAC_SIZE 32
 extern bool qms_token_hmac(int *kid, const void *message, size_t size, uint8 *digest);

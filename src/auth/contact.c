@@ -10,7 +10,6 @@
 #include "auth/auth.h"
 
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
@@ -83,21 +82,57 @@ address_of(const char *text)
 		psprintf("%s:%s", strchr(text, '@') ? "mail" : "text", plain_of(text));
 }
 
+/* A context that is ready to compute HMAC-SHA256 with this key; the last one is kept, since making one costs more than using it. */
+static EVP_MD_CTX *
+hmac_context(const QmsSealKey *key)
+{
+	static EVP_MD_CTX *context = NULL;
+	static QmsSealKey kept;
+	EVP_PKEY   *pkey;
+	bool		good;
+
+	if (context != NULL && memcmp(kept.secret, key->secret, QMS_SEAL_KEY_SIZE) == 0)
+		return context;
+	EVP_MD_CTX_free(context);
+	context = EVP_MD_CTX_new();
+	pkey = EVP_PKEY_new_raw_private_key(EVP_PKEY_HMAC, NULL, key->secret, QMS_SEAL_KEY_SIZE);
+	good = context != NULL && pkey != NULL && EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, pkey) == 1;
+	EVP_PKEY_free(pkey);
+	if (!good)
+	{
+		EVP_MD_CTX_free(context);
+		context = NULL;
+	}
+	kept = *key;
+	return context;
+}
+
+static void
+compute_hmac(const QmsSealKey *key, const char *message, uint8 *digest, size_t size)
+{
+	static EVP_MD_CTX *work = NULL;
+	EVP_MD_CTX *ready = hmac_context(key);
+
+	if (work == NULL)
+		work = EVP_MD_CTX_new();
+	if (ready == NULL || work == NULL || EVP_MD_CTX_copy_ex(work, ready) != 1 ||
+		EVP_DigestSign(work, digest, &size, (const uint8 *) message, strlen(message)) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not compute a key to find by")));
+}
+
 static char *
 find_key(const QmsSealKey *key, int64 organization_id, const char *what)
 {
 	char	   *message = psprintf("qms:find:%lld:%s", (long long) organization_id, what);
 	uint8		digest[EVP_MAX_MD_SIZE];
-	unsigned int size = sizeof(digest);
 	int			room = pg_b64_enc_len(FIND_KEY_BYTES);
 	char	   *result = palloc(16 + room);
 	int			head = sprintf(result, "%c%d.", key->source, key->kid);
 	int			done;
 
-	if (HMAC(EVP_sha256(), key->secret, QMS_SEAL_KEY_SIZE, (const uint8 *) message, strlen(message), digest, &size) == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not compute a key to find by")));
+	compute_hmac(key, message, digest, sizeof(digest));
 	done = pg_b64_encode((char *) digest, FIND_KEY_BYTES, result + head, room);
 	result[head + done] = '\0';
 	return result;
@@ -300,26 +335,9 @@ qms_contact_search(int64 organization_id, const char *text, bool names)
 	return makeArrayResult(array, CurrentMemoryContext);
 }
 
-typedef struct Piece
-{
-	const char *plain;
-	const char *digits;			/* of a piece of a phone number, else NULL */
-} Piece;
-
-static bool
-has_piece(const char *address, void *arg)
-{
-	const Piece *piece = arg;
-	char	   *phone;
-
-	if (strstr(plain_of(address), piece->plain) != NULL)
-		return true;
-	phone = piece->digits ? phone_of(address) : NULL;
-	return phone != NULL && strstr(phone, piece->digits) != NULL;
-}
-
-static void
-make_piece(Piece *piece, const char *text)
+/* What is looked for; allocated in the current memory context. */
+void
+qms_piece_make(QmsPiece *piece, const char *text)
 {
 	char	   *digits = digits_of(text, LEAST_PIECE);
 
@@ -330,22 +348,29 @@ make_piece(Piece *piece, const char *text)
 		piece->digits = NULL;
 }
 
-/* Does a contact in clear have this piece of text, in any case, or this piece of a phone number? */
+/* Has a name or address this piece of text, in any case, or this piece of a phone number? */
 bool
-qms_contact_has(const Jsonb *contact, const char *text)
+qms_piece_in_text(const QmsPiece *piece, const char *text)
 {
-	Piece		piece;
+	char	   *phone;
 
-	make_piece(&piece, text);
-	return *piece.plain != '\0' && each_address(contact, has_piece, &piece);
+	if (*piece->plain == '\0')
+		return false;
+	if (strstr(plain_of(text), piece->plain) != NULL)
+		return true;
+	phone = piece->digits ? phone_of(text) : NULL;
+	return phone != NULL && strstr(phone, piece->digits) != NULL;
 }
 
-/* ... and a single text? */
-bool
-qms_contact_text_has(const char *value, const char *text)
+static bool
+has_piece(const char *address, void *arg)
 {
-	Piece		piece;
+	return qms_piece_in_text(arg, address);
+}
 
-	make_piece(&piece, text);
-	return *piece.plain != '\0' && has_piece(value, &piece);
+/* ... and a contact in clear? */
+bool
+qms_piece_in_contact(const QmsPiece *piece, const Jsonb *contact)
+{
+	return each_address(contact, has_piece, unconstify(QmsPiece *, piece));
 }

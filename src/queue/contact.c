@@ -113,14 +113,24 @@ qms_contact_matches(PG_FUNCTION_ARGS)
 {
 	QmsSealPlace place = {PG_GETARG_INT64(1), "ticket", "contact", PG_GETARG_INT64(2)};
 	Jsonb	   *stored = PG_GETARG_JSONB_P(0);
-	char	   *piece = text_to_cstring(PG_GETARG_TEXT_PP(3));
+	QmsPiece   *piece = fcinfo->flinfo->fn_extra;
 	Jsonb	   *contact;
 	bool		result;
 
+	/* The text is a parameter of the statement: the same for all its rows. */
+	if (piece == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+
+		piece = palloc(sizeof(QmsPiece));
+		qms_piece_make(piece, text_to_cstring(PG_GETARG_TEXT_PP(3)));
+		fcinfo->flinfo->fn_extra = piece;
+		MemoryContextSwitchTo(old);
+	}
 	/* Keys may have to be read anew. */
 	SPI_connect();
 	contact = qms_contact_open(&place, stored, false);
-	result = contact != NULL && qms_contact_has(contact, piece);
+	result = contact != NULL && qms_piece_in_contact(piece, contact);
 	SPI_finish();
 	PG_RETURN_BOOL(result);
 }

@@ -31,8 +31,20 @@ SET request.headers = 'no json';
 SELECT number FROM qms.join_queue(queue_id => :qa);
 SET request.headers = '';
 SELECT number FROM qms.join_queue(queue_id => :qa);
+-- the address that the gateway says
+SET qms.client_address = '203.0.113.7';
+SELECT number FROM qms.join_queue(queue_id => :qa);
+SET qms.client_address = 'nonsense';
+SELECT number FROM qms.join_queue(queue_id => :qa);
+RESET qms.client_address;
+SELECT number FROM qms.join_queue(queue_id => :qa);
 RESET SESSION AUTHORIZATION;
-SELECT actor_kind, CASE session_role WHEN session_user THEN 'mine' ELSE session_role END AS session_role, octet_length(user_agent) AS bytes, left(user_agent, 20) AS user_agent FROM qms.event WHERE organization_id = :org AND kind = 'ticket.joined' ORDER BY event_id OFFSET 2;
+SET qms.client_address = '203.0.113.8';
+SET SESSION AUTHORIZATION seal_plain;
+SELECT number FROM qms.join_queue(queue_id => :qa);
+RESET SESSION AUTHORIZATION;
+RESET qms.client_address;
+SELECT actor_kind, CASE session_role WHEN session_user THEN 'mine' ELSE session_role END AS session_role, address, octet_length(user_agent) AS bytes, left(user_agent, 20) AS user_agent FROM qms.event WHERE organization_id = :org AND kind = 'ticket.joined' ORDER BY event_id OFFSET 2;
 
 -- what was before
 SELECT name, settings FROM qms.update_branch(:library, name => 'Books', networks => '{10.0.0.0/8}', time_zone => 'Europe/Paris');

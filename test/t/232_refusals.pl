@@ -54,14 +54,19 @@ $clock->at('2030-05-06 12:03+00');
 Qms::wait_for($node, qq{SELECT count(*) = 5 FROM regexp_split_to_table(($refused), E'\n')}, 'another minute, another event');
 is($ask->(q{SELECT count(*) FROM qms.export_audit(1, kinds => '{access.refused}', before => '2031-01-01')}), '4', 'the administrator of the organization finds those of his people');
 
+# A key that is not valid.
+like(as('ada', q{SELECT * FROM qms.authenticate_api_key('qms_wrong')}), qr/is not valid/, 'a wrong API key');
+$clock->at('2030-05-06 12:04:30+00');
+Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'access.refused' AND data->>'function' = 'API key' AND data->>'sqlstate' = 'QM520' AND session_role = 'ada'}, 'is a refusal too');
+
 # A flood: as many different ones as one can make.
 $ask->(q{DO $$ BEGIN FOR i IN 1..300 LOOP EXECUTE format('CREATE ROLE flood%s LOGIN IN ROLE qms_servicer', i); END LOOP; END $$});
 append_to_file($node->basedir . '/flood.sql', join('', map { "SET SESSION AUTHORIZATION flood$_;\nSELECT qms.find_customers(1);\nRESET SESSION AUTHORIZATION;\n" } map { $_, $_ } 1 .. 300));
 IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-f', $node->basedir . '/flood.sql' ], '>', \my $nothing, '2>', \my $errors);
 is(scalar(() = $errors =~ /does not belong/g), 600, 'six hundred refusals of three hundred logins');
-$clock->at('2030-05-06 12:05+00');
-Qms::wait_for($node, q{SELECT sum((data->>'count')::int) = 600 FROM qms.event WHERE kind = 'access.refused' AND data->>'first_at' > '2030-05-06T12:03'}, 'all of them are counted');
-my ($events, $rest) = split /\|/, $ask->(q{SELECT count(*), max((data->>'count')::int) FILTER (WHERE data->>'function' = 'several') FROM qms.event WHERE kind = 'access.refused' AND data->>'first_at' > '2030-05-06T12:03'});
+$clock->at('2030-05-06 12:06+00');
+Qms::wait_for($node, q{SELECT sum((data->>'count')::int) = 600 FROM qms.event WHERE kind = 'access.refused' AND data->>'first_at' > '2030-05-06T12:04:30'}, 'all of them are counted');
+my ($events, $rest) = split /\|/, $ask->(q{SELECT count(*), max((data->>'count')::int) FILTER (WHERE data->>'function' = 'several') FROM qms.event WHERE kind = 'access.refused' AND data->>'first_at' > '2030-05-06T12:04:30'});
 cmp_ok($events, '<=', 256, 'in no more events than there is room for');
 cmp_ok($rest, '>', 100, 'the rest as one number');
 $ask->(q{DO $$ BEGIN FOR i IN 1..300 LOOP EXECUTE format('DROP ROLE flood%s', i); END LOOP; END $$});
@@ -71,8 +76,8 @@ my $bin = $ENV{PG_CONFIG} || 'pg_config';
 chomp($bin = `$bin --bindir`);
 append_to_file($node->basedir . '/many.sql', "DO \$\$ BEGIN PERFORM qms.find_customers(1); EXCEPTION WHEN OTHERS THEN NULL; END \$\$;\n");
 command_ok([ "$bin/pgbench", '-n', '-c', 8, '-t', 50, '-U', 'ada', '-f', $node->basedir . '/many.sql', $node->connstr('postgres') ], 'eight sessions at a time');
-$clock->at('2030-05-06 12:07+00');
-Qms::wait_for($node, q{SELECT count(*) = 1 AND sum((data->>'count')::int) = 400 FROM qms.event WHERE kind = 'access.refused' AND data->>'first_at' > '2030-05-06T12:05'}, 'are one event, and none is lost');
+$clock->at('2030-05-06 12:08+00');
+Qms::wait_for($node, q{SELECT count(*) = 1 AND sum((data->>'count')::int) = 400 FROM qms.event WHERE kind = 'access.refused' AND data->>'first_at' > '2030-05-06T12:06'}, 'are one event, and none is lost');
 
 # The real clock: the scheduler comes by itself, with nothing else going on.
 $node->adjust_conf('postgresql.conf', 'qms.mock_now', undef);

@@ -46,7 +46,7 @@ COMMENT ON COLUMN qms.event.actor_role IS 'Staff role or database role that did 
 COMMENT ON COLUMN qms.event.session_role IS 'Login of the database session (session_user): of PostgREST or the gateway where they stand between.';
 COMMENT ON COLUMN qms.event.api_key_id IS 'API key that the call came with; null: none.';
 COMMENT ON COLUMN qms.event.application_name IS 'application_name of the database session, as it says itself; null: not said.';
-COMMENT ON COLUMN qms.event.address IS 'Network address of the client; null: local or not known.';
+COMMENT ON COLUMN qms.event.address IS 'Network address of the client, as the connection, a trusted proxy or the gateway says; null: local, or nobody knows.';
 COMMENT ON COLUMN qms.event.user_agent IS 'Program of the client, as the header of its request says, at most 200 bytes; null: not said, or no request of PostgREST or the gateway.';
 COMMENT ON COLUMN qms.event.request_id IS 'request_id of the call; null: none given.';
 COMMENT ON COLUMN qms.event.data IS 'What else a reader needs: resulting values, never differences; null: nothing.';
@@ -160,7 +160,7 @@ COMMENT ON COLUMN qms.ticket_details.resume_at IS 'When it comes back by itself;
 COMMENT ON COLUMN qms.ticket_details.wanted_counter_id IS 'Counter that is to call it; null: any.';
 COMMENT ON COLUMN qms.ticket_details.wanted_staff_id IS 'Staff member who is to call it; null: anybody.';
 COMMENT ON COLUMN qms.ticket_details.subject IS 'What holds at most one live place per queue, such as a customer number; null: nothing.';
-COMMENT ON COLUMN qms.ticket_details.contact IS 'Ways to reach the person: {kind: address}; null: none.';
+COMMENT ON COLUMN qms.ticket_details.contact IS 'Ways to reach the person: {kind: address}; null: none, or not for the caller.';
 COMMENT ON COLUMN qms.ticket_details.metadata IS 'Whatever the caller keeps with the ticket, an object.';
 COMMENT ON COLUMN qms.ticket_details.notes IS 'Notes of staff; null: none.';
 COMMENT ON COLUMN qms.ticket_details.outcome IS 'What came of it; null: open or not said.';

@@ -247,7 +247,7 @@ COMMENT ON COLUMN qms.visit.visit_id IS 'Id; the ticket_id of the first ticket.'
 COMMENT ON COLUMN qms.visit.organization_id IS 'Organization that the row belongs to.';
 COMMENT ON COLUMN qms.visit.branch_id IS 'Branch; null: of an application.';
 COMMENT ON COLUMN qms.visit.customer_id IS 'Known customer; null: nobody known.';
-COMMENT ON COLUMN qms.visit.contact IS 'Ways to reach the person: {kind: address}; null: none.';
+COMMENT ON COLUMN qms.visit.contact IS 'Ways to reach the person, {kind: address}, sealed: {"sealed": text, "find": keys}; null: none.';
 COMMENT ON COLUMN qms.visit.language IS 'Preferred language; null: not said.';
 COMMENT ON COLUMN qms.visit.metadata IS 'Whatever the caller keeps with the visit, an object.';
 COMMENT ON COLUMN qms.visit.token_nonce IS 'What the secret of the token is made from, together with the signing key; useless alone.';
@@ -298,7 +298,7 @@ COMMENT ON COLUMN qms.ticket.shared_visit IS 'True when the visit has more ticke
 COMMENT ON COLUMN qms.ticket.simulated IS 'True for tickets of a queue with the setting simulated; statistics leave them out.';
 COMMENT ON COLUMN qms.ticket.subject IS 'What holds at most one live place per queue, such as a customer number; null: nothing.';
 COMMENT ON COLUMN qms.ticket.language IS 'Language to call and answer in; null: not said.';
-COMMENT ON COLUMN qms.ticket.contact IS 'Ways to reach the person: {kind: address}; null: none.';
+COMMENT ON COLUMN qms.ticket.contact IS 'Ways to reach the person, {kind: address}, sealed: {"sealed": text, "find": keys}; null: none.';
 COMMENT ON COLUMN qms.ticket.metadata IS 'Whatever the caller keeps with the ticket, an object.';
 COMMENT ON COLUMN qms.ticket.notes IS 'Notes of staff; null: none.';
 COMMENT ON COLUMN qms.ticket.token_nonce IS 'What the secret of the token is made from, together with the signing key; useless alone.';
@@ -362,7 +362,7 @@ COMMENT ON COLUMN qms.ticket_history.shared_visit IS 'True when the visit has mo
 COMMENT ON COLUMN qms.ticket_history.simulated IS 'True for tickets of a queue with the setting simulated; statistics leave them out.';
 COMMENT ON COLUMN qms.ticket_history.subject IS 'What holds at most one live place per queue, such as a customer number; null: nothing.';
 COMMENT ON COLUMN qms.ticket_history.language IS 'Language to call and answer in; null: not said.';
-COMMENT ON COLUMN qms.ticket_history.contact IS 'Ways to reach the person: {kind: address}; null: none.';
+COMMENT ON COLUMN qms.ticket_history.contact IS 'Ways to reach the person, {kind: address}, sealed: {"sealed": text, "find": keys}; null: none.';
 COMMENT ON COLUMN qms.ticket_history.metadata IS 'Whatever the caller keeps with the ticket, an object.';
 COMMENT ON COLUMN qms.ticket_history.notes IS 'Notes of staff; null: none.';
 COMMENT ON COLUMN qms.ticket_history.token_nonce IS 'What the secret of the token is made from, together with the signing key; useless alone.';

@@ -50,7 +50,7 @@ COMMENT ON COLUMN qms.waiting_ticket.wanted_counter_id IS 'Counter that is to ca
 COMMENT ON COLUMN qms.waiting_ticket.wanted_staff_id IS 'Staff member who is to call it; null: anybody.';
 COMMENT ON COLUMN qms.waiting_ticket.customer_id IS 'Known customer; null: nobody known.';
 COMMENT ON COLUMN qms.waiting_ticket.subject IS 'What holds at most one live place per queue, such as a customer number; null: nothing.';
-COMMENT ON COLUMN qms.waiting_ticket.contact IS 'Ways to reach the person: {kind: address}; null: none.';
+COMMENT ON COLUMN qms.waiting_ticket.contact IS 'Ways to reach the person: {kind: address}; null: none, or not for the caller.';
 COMMENT ON COLUMN qms.waiting_ticket.metadata IS 'Whatever the caller keeps with the ticket.';
 COMMENT ON COLUMN qms.waiting_ticket.notes IS 'Notes of staff; null: none.';
 
