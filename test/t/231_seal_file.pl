@@ -106,7 +106,14 @@ write_file(0600, "seal 2 $key[2]", "seal_index 1 $key[1]", "seal_index 2 $key[3]
 is($ask->($join), 'f2 f2', 'the key to find by is rotated in the same way');
 is($ask->(q{SELECT count(*) FROM qms.find_tickets(1, '+49 170 5551234')}), '5', 'and found under both');
 $clock->at('2030-05-06 14:02+00');
-Qms::wait_for($node, q{SELECT bool_and(contact->'find'->>0 ~ '^f2\.') FROM qms.ticket WHERE contact IS NOT NULL}, 'until all are under the new one');
+# A transaction that ran just then makes it look again a while later, on a clock that stands still unless we move it.
+my $all_new = q{SELECT bool_and(contact->'find'->>0 ~ '^f2\.') FROM qms.ticket WHERE contact IS NOT NULL};
+foreach my $hour (15 .. 20)
+{
+	last if Qms::poll(sub { $ask->($all_new) eq 't' }, 3);
+	$clock->at("2030-05-06 $hour:03+00");
+}
+is($ask->($all_new), 't', 'until all are under the new one');
 
 # ---- from the table to the file, and a session that was there all the time
 $ask->('CREATE DATABASE moved');
