@@ -85,7 +85,7 @@ extern void qms_wheel_add(QmsTimer *timer, int ms, QmsTimerCallback callback, vo
 extern void qms_wheel_cancel(QmsTimer *timer);
 extern int64_t qms_now_ms(void);	/* monotonic */
 
-/* settings.c */
+/* settings.c; lists are texts with commas, what is not set is "" */
 typedef struct QmsConfigDatabase
 {
 	char	   *name;
@@ -120,6 +120,10 @@ typedef struct QmsConfig
 	char	   *trusted_proxies;
 	char	   *log_level;
 	bool		supervised;
+	/* the transport's own */
+	int			max_requests_per_second;	/* of one address */
+	int			request_timeout;	/* seconds */
+	char	   *metrics_from;
 } QmsConfig;
 
 /*

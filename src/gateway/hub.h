@@ -286,7 +286,7 @@ struct QmsDatabase
 	char	   *error;			/* the last one, for the status */
 };
 
-/* metrics.c */
+/* hub_metrics.c */
 #define QMS_LATENCY_BUCKETS 16
 
 typedef struct QmsHistogram
@@ -321,7 +321,7 @@ typedef struct QmsCounters
 	uint64_t	loads;
 	uint64_t	load_statements;
 	uint64_t	reconnects;		/* of databases */
-	uint64_t	disconnects[16];	/* by code, see metrics.c */
+	uint64_t	disconnects[16];	/* by code, see hub_metrics.c */
 	QmsHistogram delivery[QMS_CHANNEL_KINDS];	/* doorbell to the last write */
 	QmsHistogram arrival;		/* commit to doorbell */
 	double		lag_ms;
@@ -358,7 +358,7 @@ extern int64_t qms_now_ns(void);
 extern QmsDatabase *qms_hub_database_of(const char *host);
 extern void qms_hub_let_go(QmsDatabase *db);
 
-/* metrics.c */
+/* hub_metrics.c */
 extern void qms_histogram_add(QmsHistogram *histogram, double seconds);
 extern void qms_count_disconnect(int code);
 

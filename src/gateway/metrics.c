@@ -1,204 +1,107 @@
 /*
  * metrics.c
- *		What the hub counts, as Prometheus text and as a status.
+ *		The figures of the transport for Prometheus; the hub adds its own.
  */
-#include "hub.h"
+#include "net.h"
 
-#include <inttypes.h>
-#include <stddef.h>
+#include <dirent.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-/* Upper bounds in seconds. */
-static const double bounds[QMS_LATENCY_BUCKETS] = {
-	0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
-};
-
-static const int disconnect_codes[] = {
-	QMS_DISCONNECT_SHUTDOWN, QMS_DISCONNECT_SERVER_ERROR, QMS_DISCONNECT_EXPIRED, QMS_DISCONNECT_SLOW,
-	QMS_DISCONNECT_INSUFFICIENT_STATE, QMS_DISCONNECT_FORCE_RECONNECT, QMS_DISCONNECT_NO_PONG,
-	QMS_DISCONNECT_TOO_MANY_REQUESTS, QMS_DISCONNECT_INVALID_TOKEN, QMS_DISCONNECT_BAD_REQUEST,
-	QMS_DISCONNECT_STALE, QMS_DISCONNECT_PERMISSION_DENIED
-};
-
-#define DISCONNECT_CODES ((int) (sizeof(disconnect_codes) / sizeof(disconnect_codes[0])))
-
-static const char *const kind_names[QMS_CHANNEL_KINDS] = {
-	[QMS_STAFF] = "staff", [QMS_ADMIN] = "admin", [QMS_APPLICATION] = "application",
-	[QMS_DISPLAY] = "display", [QMS_SYSTEM] = "system", [QMS_QUEUE] = "queue", [QMS_VISIT] = "visit"
-};
-
+/* One line each, and what the family means where it begins. */
 static const struct
 {
 	const char *name;
-	const char *type;
+	const char *label;
+	QmsCount	count;
 	const char *help;
-	size_t		offset;
-}			numbers[] = {
-	{"connections", "gauge", "Clients connected.", offsetof(QmsCounters, connections)},
-	{"subscriptions", "gauge", "Subscriptions of all clients.", offsetof(QmsCounters, subscriptions)},
-	{"connects_total", "counter", "Connects answered.", offsetof(QmsCounters, connects)},
-	{"commands_total", "counter", "Commands of clients.", offsetof(QmsCounters, commands)},
-	{"commands_refused_total", "counter", "Commands beyond the limit per second.", offsetof(QmsCounters, refused_commands)},
-	{"bad_requests_total", "counter", "Clients that did not speak the protocol.", offsetof(QmsCounters, bad_requests)},
-	{"messages_total", "counter", "Messages written to clients.", offsetof(QmsCounters, messages)},
-	{"bytes_total", "counter", "Bytes of these messages.", offsetof(QmsCounters, bytes)},
-	{"events_total", "counter", "Events read from databases.", offsetof(QmsCounters, events)},
-	{"publications_total", "counter", "Publications of channels made of them.", offsetof(QmsCounters, publications)},
-	{"wakes_total", "counter", "Reads that brought events.", offsetof(QmsCounters, wakes)},
-	{"direct_writes_total", "counter", "Frames of publications written at once.", offsetof(QmsCounters, direct)},
-	{"late_writes_total", "counter", "Frames of publications written when the client could take more.", offsetof(QmsCounters, late)},
-	{"laggards_total", "counter", "Snapshots sent instead of publications that were missed.", offsetof(QmsCounters, laggards)},
-	{"drops_total", "counter", "Clients disconnected because they missed too much.", offsetof(QmsCounters, slow)},
-	{"recovered_total", "counter", "Subscriptions resumed without a gap.", offsetof(QmsCounters, recovered)},
-	{"not_recovered_total", "counter", "Subscriptions that could not be resumed and got a snapshot.", offsetof(QmsCounters, not_recovered)},
-	{"stream_breaks_total", "counter", "Epochs that ended, and positions that were pruned.", offsetof(QmsCounters, resets)},
-	{"checks_total", "counter", "Questions about rights.", offsetof(QmsCounters, checks)},
-	{"check_statements_total", "counter", "Statements they were asked with.", offsetof(QmsCounters, check_statements)},
-	{"snapshots_total", "counter", "Snapshots and histories asked for.", offsetof(QmsCounters, loads)},
-	{"snapshot_statements_total", "counter", "Statements they were asked with.", offsetof(QmsCounters, load_statements)},
-	{"database_losses_total", "counter", "Connections to databases lost or not made.", offsetof(QmsCounters, reconnects)}
+}			counters[] = {
+	{"accepted_total", "", QMS_ACCEPTED, "Sockets accepted."},
+	{"refused_total", "{reason=\"full\"}", QMS_FULL, "Connections and requests refused, by the limit they met."},
+	{"refused_total", "{reason=\"address_full\"}", QMS_FULL_ADDRESS, NULL},
+	{"refused_total", "{reason=\"flood\"}", QMS_FLOOD, NULL},
+	{"refused_total", "{reason=\"slow_request\"}", QMS_SLOW_REQUEST, NULL},
+	{"refused_total", "{reason=\"bad_upgrade\"}", QMS_BAD_UPGRADE, NULL},
+	{"refused_total", "{reason=\"origin\"}", QMS_BAD_ORIGIN, NULL},
+	{"cut_total", "{reason=\"bad_frame\"}", QMS_BAD_FRAME, "Clients cut off by the transport, or lost, by the reason."},
+	{"cut_total", "{reason=\"binary\"}", QMS_BINARY, NULL},
+	{"cut_total", "{reason=\"oversize\"}", QMS_OVERSIZE, NULL},
+	{"cut_total", "{reason=\"chatter\"}", QMS_CHATTER, NULL},
+	{"cut_total", "{reason=\"stuck\"}", QMS_STUCK, NULL},
+	{"cut_total", "{reason=\"lost\"}", QMS_LOST, NULL},
+	{"received_messages_total", "", QMS_MESSAGES_IN, "Messages from clients."},
+	{"received_bytes_total", "", QMS_BYTES_IN, "Bytes of messages from clients."},
+	{"sent_frames_total", "", QMS_MESSAGES_OUT, "Frames to clients."},
+	{"sent_bytes_total", "", QMS_BYTES_OUT, "Bytes of frames to clients."},
 };
 
-/* One observation. */
-void
-qms_histogram_add(QmsHistogram *histogram, double seconds)
-{
-	int			i = 0;
-
-	while (i < QMS_LATENCY_BUCKETS && seconds > bounds[i])
-		i++;
-	histogram->buckets[i]++;
-	histogram->count++;
-	histogram->sum += seconds;
-}
-
-/* A client is told to go. */
-void
-qms_count_disconnect(int code)
-{
-	int			i;
-
-	for (i = 0; i < DISCONNECT_CODES; i++)
-		if (disconnect_codes[i] == code)
-			qms_hub.counters.disconnects[i]++;
-}
-
-/* One histogram; label is empty or 'name="value",'. */
+/* HELP and TYPE. */
 static void
-put_histogram(QmsText *out, const char *name, const char *label, const QmsHistogram *histogram)
+begin_family(QmsText *out, const char *name, const char *type, const char *help)
 {
-	size_t		size = strlen(label);
-	uint64_t	sum = 0;
-	int			i;
-
-	for (i = 0; i < QMS_LATENCY_BUCKETS; i++)
-	{
-		sum += histogram->buckets[i];
-		qms_text_printf(out, "%s_bucket{%sle=\"%g\"} %" PRIu64 "\n", name, label, bounds[i], sum);
-	}
-	qms_text_printf(out, "%s_bucket{%sle=\"+Inf\"} %" PRIu64 "\n", name, label, histogram->count);
-	qms_text_printf(out, "%s_sum{%.*s} %.9f\n", name, (int) (size == 0 ? 0 : size - 1), label, histogram->sum);
-	qms_text_printf(out, "%s_count{%.*s} %" PRIu64 "\n", name, (int) (size == 0 ? 0 : size - 1), label, histogram->count);
+	qms_text_printf(out, "# HELP qms_gateway_%s %s\n# TYPE qms_gateway_%s %s\n", name, help, name, type);
 }
 
-/* The databases, each with what is known of it. */
-static void
-put_databases(QmsText *out)
+/* Descriptors that are open. */
+static int
+open_descriptors(void)
 {
-	const QmsDatabase *db;
+	DIR		   *dir = opendir("/proc/self/fd");
+	int			n = -1;			/* the one that looks */
 
-	qms_text_puts(out, "# HELP qms_gateway_database_up Whether events of the database are read.\n"
-				  "# TYPE qms_gateway_database_up gauge\n");
-	for (db = qms_hub.databases; db != NULL; db = db->next)
-	{
-		qms_text_puts(out, "qms_gateway_database_up{database=");
-		qms_text_json_string(out, db->name);
-		qms_text_printf(out, "} %d\n", db->streaming ? 1 : 0);
-	}
-	qms_text_puts(out, "# HELP qms_gateway_position Position up to which events were read.\n"
-				  "# TYPE qms_gateway_position gauge\n");
-	for (db = qms_hub.databases; db != NULL; db = db->next)
-	{
-		qms_text_puts(out, "qms_gateway_position{database=");
-		qms_text_json_string(out, db->name);
-		qms_text_printf(out, "} %" PRId64 "\n", db->position < 0 ? 0 : db->position);
-	}
-	qms_text_puts(out, "# HELP qms_gateway_channels Channels kept.\n# TYPE qms_gateway_channels gauge\n");
-	for (db = qms_hub.databases; db != NULL; db = db->next)
-	{
-		qms_text_puts(out, "qms_gateway_channels{database=");
-		qms_text_json_string(out, db->name);
-		qms_text_printf(out, "} %d\n", db->nchannels);
-	}
+	if (dir == NULL)
+		return 0;
+	while (readdir(dir) != NULL)
+		n++;
+	closedir(dir);
+	return n - 2;				/* . and .. */
 }
 
-/* All of it. */
+/* Memory that is resident, in bytes. */
+static long long
+resident_bytes(void)
+{
+	FILE	   *file = fopen("/proc/self/statm", "r");
+	long long	pages = 0;
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%*s %lld", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return pages * sysconf(_SC_PAGESIZE);
+}
+
+/* All of them. */
 void
-qms_hub_metrics(QmsText *out)
+qms_metrics_write(QmsText *out)
 {
-	const char *name = "qms_gateway_delivery_seconds";
+	static const char *const kinds[] = {"websocket", "uni_websocket", "sse"};
 	size_t		i;
-	int			kind;
 
-	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+	begin_family(out, "build_info", "gauge", "The version, as a label.");
+	qms_text_printf(out, "qms_gateway_build_info{version=\"%s\"} 1\n", QMS_VERSION);
+	begin_family(out, "sockets", "gauge", "Open connections of all kinds.");
+	qms_text_printf(out, "qms_gateway_sockets %d\n", qms_net.connections);
+	begin_family(out, "sockets_limit", "gauge", "Connections that are possible at the same time.");
+	qms_text_printf(out, "qms_gateway_sockets_limit %d\n", qms_net.most_connections);
+	begin_family(out, "transport_clients", "gauge", "Clients by the kind of their connection.");
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		qms_text_printf(out, "qms_gateway_transport_clients{kind=\"%s\"} %d\n", kinds[i], qms_net.clients[i]);
+	begin_family(out, "http_replies_total", "counter", "HTTP replies by the hundred of their status.");
+	for (i = 2; i < 6; i++)
+		qms_text_printf(out, "qms_gateway_http_replies_total{code=\"%zuxx\"} %lld\n", i, (long long) qms_net.replies[i]);
+	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 	{
-		uint64_t	value;
-
-		memcpy(&value, (const char *) &qms_hub.counters + numbers[i].offset, sizeof(value));
-		qms_text_printf(out, "# HELP qms_gateway_%s %s\n# TYPE qms_gateway_%s %s\nqms_gateway_%s %" PRIu64 "\n",
-						numbers[i].name, numbers[i].help, numbers[i].name, numbers[i].type, numbers[i].name, value);
+		if (counters[i].help != NULL)
+			begin_family(out, counters[i].name, "counter", counters[i].help);
+		qms_text_printf(out, "qms_gateway_%s%s %lld\n", counters[i].name, counters[i].label,
+						(long long) qms_net.counts[counters[i].count]);
 	}
-	qms_text_puts(out, "# HELP qms_gateway_disconnects_total Clients told to go, by the protocol's code.\n"
-				  "# TYPE qms_gateway_disconnects_total counter\n");
-	for (i = 0; i < DISCONNECT_CODES; i++)
-		qms_text_printf(out, "qms_gateway_disconnects_total{code=\"%d\"} %" PRIu64 "\n", disconnect_codes[i],
-						qms_hub.counters.disconnects[i]);
-	qms_text_printf(out, "# HELP qms_gateway_lag_seconds Doorbell to last write, of the latest channel served.\n"
-					"# TYPE qms_gateway_lag_seconds gauge\nqms_gateway_lag_seconds %.6f\n", qms_hub.counters.lag_ms / 1000);
-	qms_text_printf(out, "# HELP %s Doorbell to the last write to a channel's subscribers.\n# TYPE %s histogram\n", name, name);
-	for (kind = 0; kind < QMS_CHANNEL_KINDS; kind++)
-	{
-		char		label[32];
-
-		snprintf(label, sizeof(label), "kind=\"%s\",", kind_names[kind]);
-		put_histogram(out, name, label, &qms_hub.counters.delivery[kind]);
-	}
-	name = "qms_gateway_arrival_seconds";
-	qms_text_printf(out, "# HELP %s An event's own time to its arrival here.\n# TYPE %s histogram\n", name, name);
-	put_histogram(out, name, "", &qms_hub.counters.arrival);
-	put_databases(out);
-}
-
-/* In short. */
-void
-qms_hub_status(QmsHubStatus *status)
-{
-	status->connections = qms_hub.counters.connections;
-	status->subscriptions = qms_hub.counters.subscriptions;
-	status->messages = (int64_t) qms_hub.counters.messages;
-	status->bytes = (int64_t) qms_hub.counters.bytes;
-	status->drops = (int64_t) (qms_hub.counters.slow + qms_hub.counters.laggards);
-	status->lag_ms = qms_hub.counters.lag_ms;
-}
-
-/* [{"name":...,"connected":true,"position":7,"error":null}] */
-void
-qms_hub_databases_json(QmsText *out)
-{
-	const QmsDatabase *db;
-
-	qms_text_append(out, "[", 1);
-	for (db = qms_hub.databases; db != NULL; db = db->next)
-	{
-		qms_text_puts(out, db == qms_hub.databases ? "{\"name\":" : ",{\"name\":");
-		qms_text_json_string(out, db->name);
-		qms_text_printf(out, ",\"connected\":%s,\"position\":%" PRId64 ",\"error\":",
-						db->streaming ? "true" : "false", db->position < 0 ? 0 : db->position);
-		if (db->error == NULL)
-			qms_text_puts(out, "null");
-		else
-			qms_text_json_string(out, db->error);
-		qms_text_append(out, "}", 1);
-	}
-	qms_text_append(out, "]", 1);
+	begin_family(out, "open_fds", "gauge", "Open file descriptors.");
+	qms_text_printf(out, "qms_gateway_open_fds %d\n", open_descriptors());
+	begin_family(out, "resident_memory_bytes", "gauge", "Memory of the process.");
+	qms_text_printf(out, "qms_gateway_resident_memory_bytes %lld\n", resident_bytes());
+	qms_hub_metrics(out);
 }
