@@ -154,7 +154,7 @@ qms_channel_get(QmsDatabase *db, const char *name)
 	channel = qms_alloc(sizeof(QmsChannel));
 	channel->db = db;
 	channel->kind = qms_channel_kind(name);
-	channel->name = qms_copy(name);
+	channel->name = qms_hub_copy(name);
 	slot = name_slot(db, name);
 	channel->next_by_name = *slot;
 	*slot = channel;
@@ -212,7 +212,7 @@ qms_channel_index(QmsChannel *channel, const char *canonical, int64_t organizati
 		unindex(channel);
 		qms_channel_break(channel);
 	}
-	channel->canonical = qms_copy(canonical);
+	channel->canonical = qms_hub_copy(canonical);
 	slot = canonical_slot(db, canonical);
 	channel->next_by_canonical = *slot;
 	*slot = channel;

@@ -87,7 +87,7 @@ qms_client_open(QmsConn *conn, const QmsOpening *opening)
 	client->db = db;
 	client->kind = opening->kind;
 	client->token = opening->token == NULL || opening->token[0] == '\0' ||
-		strlen(opening->token) > QMS_MAX_TOKEN ? NULL : qms_copy(opening->token);
+		strlen(opening->token) > QMS_MAX_TOKEN ? NULL : qms_hub_copy(opening->token);
 	client->began = client->allowance_at = qms_now_ms();
 	client->allowance = most_allowance();
 	snprintf(client->address, sizeof(client->address), "%s", opening->address == NULL ? "" : opening->address);

@@ -23,7 +23,7 @@ qms_client_connect(QmsClient *client, const QmsCommand *command)
 	if (command->token != NULL)
 	{
 		free(client->token);
-		client->token = qms_copy(command->token);
+		client->token = qms_hub_copy(command->token);
 	}
 	for (i = 0; i < command->nsubs; i++)
 	{
@@ -136,7 +136,7 @@ qms_client_connect_answer(QmsClient *client, const QmsAnswer *answer)
 	}
 	client->organization_id = answer->organization_id;
 	client->expires_at = answer->expires_at;
-	client->subject = answer->subject == NULL ? NULL : qms_copy(answer->subject);
+	client->subject = answer->subject == NULL ? NULL : qms_hub_copy(answer->subject);
 	client->state = QMS_CLIENT_SETTLING;
 	make_server_side(client, answer->channels);
 	qms_client_settled(client);
@@ -229,7 +229,7 @@ qms_client_refresh(QmsClient *client, const QmsCommand *command)
 	qms_check_forget(client->check);
 	client->check = qms_check_new(QMS_CHECK_REFRESH);
 	client->check->client = client;
-	client->check->token = qms_copy(command->token);
+	client->check->token = qms_hub_copy(command->token);
 	client->check->command_id = command->id;
 	qms_check_ask(client->check);
 }
@@ -266,7 +266,7 @@ qms_client_refresh_answer(QmsClient *client, QmsCheck *check, const QmsAnswer *a
 	client->expires_at = answer->expires_at;
 	client->organization_id = answer->organization_id;
 	free(client->subject);
-	client->subject = answer->subject == NULL ? NULL : qms_copy(answer->subject);
+	client->subject = answer->subject == NULL ? NULL : qms_hub_copy(answer->subject);
 	qms_put_reply(out, check->command_id, "refresh");
 	qms_text_printf(out, "\"client\":\"%s\",\"version\":\"qms %s\"", client->id, QMS_VERSION);
 	qms_put_expiry(out, client->expires_at, qms_now_unix(), ",");

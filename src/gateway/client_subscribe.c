@@ -29,8 +29,8 @@ qms_client_subscribe(QmsClient *client, const QmsCommand *command)
 	}
 	sub = qms_sub_new(client, command->channel, &command->place);
 	sub->command_id = command->id;
-	sub->token = command->token == NULL ? NULL : qms_copy(command->token);
-	sub->data = command->data == NULL ? NULL : qms_copy(command->data);
+	sub->token = command->token == NULL ? NULL : qms_hub_copy(command->token);
+	sub->data = command->data == NULL ? NULL : qms_hub_copy(command->data);
 	qms_sub_ask(sub);
 }
 
@@ -76,7 +76,7 @@ qms_client_sub_refresh(QmsClient *client, const QmsCommand *command)
 	qms_check_forget(sub->check);
 	sub->check = qms_check_new(QMS_CHECK_SUB_REFRESH);
 	sub->check->sub = sub;
-	sub->check->token = qms_copy(command->token);
+	sub->check->token = qms_hub_copy(command->token);
 	sub->check->command_id = command->id;
 	qms_check_ask(sub->check);
 }

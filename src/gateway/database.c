@@ -112,7 +112,7 @@ complain(QmsLink *link, const char *message)
 		if (detail[i] == '\n')
 			detail[i] = ' ';
 	free(link->db->error);
-	link->db->error = qms_copy(detail);
+	link->db->error = qms_hub_copy(detail);
 	qms_log(QMS_LOG_WARNING, message, detail,
 			"The gateway tries again by itself; clients keep their connections.");
 }
@@ -448,7 +448,7 @@ qms_link_query(QmsLink *link, QmsStatement statement, const char *const *values,
 	query->statement = statement;
 	query->done = done;
 	for (i = 0; i < statements[statement].nparams; i++)
-		query->values[i] = qms_copy(values[i]);
+		query->values[i] = qms_hub_copy(values[i]);
 	if (link->last == NULL)
 		link->first = query;
 	else

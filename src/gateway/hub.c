@@ -26,7 +26,7 @@ qms_alloc(size_t size)
 
 /* A copy of a string. */
 char *
-qms_copy(const char *text)
+qms_hub_copy(const char *text)
 {
 	size_t		size = strlen(text) + 1;
 
@@ -89,8 +89,8 @@ add_database(const QmsConfigDatabase *config)
 	while (*last != NULL)
 		last = &(*last)->next;
 	*last = db;
-	db->name = qms_copy(config->name);
-	db->conninfo = qms_copy(config->conninfo);
+	db->name = qms_hub_copy(config->name);
+	db->conninfo = qms_hub_copy(config->conninfo);
 	qms_recheck_start(db);
 	qms_stream_start(db);
 }
@@ -191,8 +191,8 @@ take_settings(const QmsConfig *config)
 	qms_hub.hosts = qms_alloc(config->nhosts * sizeof(QmsConfigHost));
 	for (i = 0; i < config->nhosts; i++)
 	{
-		qms_hub.hosts[i].host = qms_copy(config->hosts[i].host);
-		qms_hub.hosts[i].database = qms_copy(config->hosts[i].database);
+		qms_hub.hosts[i].host = qms_hub_copy(config->hosts[i].host);
+		qms_hub.hosts[i].database = qms_hub_copy(config->hosts[i].database);
 	}
 }
 
@@ -245,7 +245,7 @@ qms_hub_reload(const QmsConfig *config)
 		else if (strcmp(db->conninfo, config->databases[i].conninfo) != 0)
 		{
 			free(db->conninfo);
-			db->conninfo = qms_copy(config->databases[i].conninfo);
+			db->conninfo = qms_hub_copy(config->databases[i].conninfo);
 			qms_link_restart(db->stream);
 			qms_link_restart(db->work);
 		}

@@ -352,7 +352,7 @@ extern QmsHub qms_hub;
 /* hub.c */
 extern void qms_hub_busy(void);
 extern void *qms_alloc(size_t size);
-extern char *qms_copy(const char *text);
+extern char *qms_hub_copy(const char *text);
 extern int64_t qms_now_unix(void);
 extern int64_t qms_now_ns(void);
 extern QmsDatabase *qms_hub_database_of(const char *host);

@@ -48,7 +48,7 @@ qms_database_says(QmsDatabase *db, const char *what, PGresult *result)
 	snprintf(detail, sizeof(detail), "%s: %s%s%s", db->name, what, primary == NULL ? "" : ": ",
 			 primary == NULL ? "" : primary);
 	free(db->error);
-	db->error = qms_copy(detail);
+	db->error = qms_hub_copy(detail);
 	if (db->complained)
 		return;
 	db->complained = true;

@@ -28,7 +28,7 @@ qms_sub_new(QmsClient *client, const char *channel, const QmsPlace *place)
 	sub->began = qms_now_ms();
 	if (place->recover)
 	{
-		sub->epoch = qms_copy(place->epoch);
+		sub->epoch = qms_hub_copy(place->epoch);
 		sub->cursor = place->offset;
 	}
 	for (last = &client->subs; *last != NULL;)

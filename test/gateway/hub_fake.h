@@ -64,7 +64,7 @@ extern bool fake_database_is_idle(void);
 extern const char *fake_epoch(void);
 
 /* fake_client.c: connections, and what people at the other end believe */
-#define FAKE_SUBS 8
+#define FAKE_SUBS 10
 #define FAKE_CHANNEL 64
 
 typedef struct FakeSub
@@ -74,6 +74,7 @@ typedef struct FakeSub
 	bool		was_live;		/* it has a place to recover from */
 	bool		asked;
 	uint32_t	id;
+	uint32_t	leaving;		/* unsubscribe that is not answered yet */
 	char		epoch[32];
 	int64_t		offset;
 	int			received;
