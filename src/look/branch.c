@@ -129,13 +129,13 @@ complete_line(QmsCall *call, Datum *values)
 	"pg_catalog.count(*) FILTER (WHERE t.state = 'serving') AS serving FROM qms.counter c " \
 	"JOIN qms.staff_session s ON s.counter_id = c.counter_id AND s.closed_at IS NULL " \
 	"JOIN qms.ticket t ON t.ticket_id = s.current_ticket_id AND t.state IN ('called', 'serving') " \
-	"WHERE c.branch_id = $1 AND t.queue_id = q.queue_id) a"
+	"WHERE c.branch_id = $1 AND c.deleted_at IS NULL AND t.queue_id = q.queue_id) a"
 #define AT_WORK \
 	"(SELECT pg_catalog.count(*) FILTER (WHERE s.paused_at IS NULL) AS open, " \
 	"pg_catalog.count(*) FILTER (WHERE s.paused_at IS NOT NULL) AS paused FROM qms.counter c " \
 	"JOIN qms.staff_session s ON s.counter_id = c.counter_id AND s.closed_at IS NULL " \
 	"LEFT JOIN qms.counter_profile p ON p.counter_profile_id = s.counter_profile_id AND p.deleted_at IS NULL " \
-	"WHERE c.branch_id = $1 AND CASE WHEN p.sources IS NULL THEN q.queue_id = ANY (c.queue_ids) " \
+	"WHERE c.branch_id = $1 AND c.deleted_at IS NULL AND CASE WHEN p.sources IS NULL THEN q.queue_id = ANY (c.queue_ids) " \
 	"ELSE p.sources @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('queue_id', q.queue_id)) END) o"
 #define SERVED \
 	"(SELECT pg_catalog.count(*) FROM qms.ticket_history t WHERE t.queue_id = q.queue_id AND t.ended_at >= $3 " \

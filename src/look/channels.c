@@ -18,6 +18,7 @@
 #define MAX_CHANNELS 10000
 /* Of a channel that does not show everything, so many times as many events are looked at. */
 #define LOOK_FACTOR 4
+#define LOOK_AT_LEAST 100
 
 /* In the order of qms_internal.gateway_channels. */
 enum
@@ -102,46 +103,69 @@ look_back(const QmsChannel *channel, int64 most, const QmsMoment *moment)
 	return qms_spi_look_at(&plans[channel->kind], &params, moment->snapshot);
 }
 
+/* Events of a channel, the newest first, and from where on there are no others. */
+typedef struct Found
+{
+	QmsFeedEvent *events;
+	int64		nevents;
+	int64		from;
+	bool		is_enough;
+} Found;
+
 /*
- * "from", and after it the last max_rows events, in order.  One more is looked
- * for: if there is one, whoever has seen that one misses nothing.
+ * Look at so many events for the last max_rows of the channel.  One more is
+ * looked for: if there is one, whoever has seen that one misses nothing.
  */
+static void
+find_events(Look *look, const QmsChannel *channel, int64 most, Found *found)
+{
+	int64		n = (int64) look_back(channel, most, &look->moment);
+	SPITupleTable *rows = qms_spi_result();
+	int64		i;
+
+	found->nevents = 0;
+	found->from = look->moment.stream.pruned_position;
+	found->is_enough = n < most;
+	for (i = 0; i < n; i++)
+	{
+		QmsFeedEvent *event = &found->events[found->nevents];
+
+		qms_feed_fetch(rows, i, event);
+		found->is_enough = found->is_enough || (is_of(event, channel) && found->nevents == look->max_rows);
+		if (i == most - 1 || (is_of(event, channel) && found->nevents == look->max_rows))
+		{
+			found->from = Max(found->from, event->position);
+			break;
+		}
+		if (is_of(event, channel))
+			found->nevents++;
+	}
+}
+
+/* "from", and after it the last max_rows events, in order. */
 static void
 answer_events(Look *look, const QmsChannel *channel, const char *name)
 {
 	bool		all = channel->kind != QMS_CHANNEL_SYSTEM && !qms_channel_is_public(channel->kind);
-	int64		most = (look->max_rows + 1) * (all ? 1 : LOOK_FACTOR);
-	int64		from = look->moment.stream.pruned_position;
-	QmsFeedEvent *events = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(QmsFeedEvent) * (look->max_rows + 1));
-	int64		nevents = 0;
-	int64		n = (int64) look_back(channel, most, &look->moment);
-	SPITupleTable *rows = qms_spi_result();
+	int64		wanted = look->max_rows + 1;
+	Found		found = {.events = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(QmsFeedEvent) * wanted)};
 	StringInfoData out;
 	int64		i;
 
-	for (i = 0; i < n; i++)
-	{
-		QmsFeedEvent *event = &events[nevents];
-
-		qms_feed_fetch(rows, i, event);
-		if (i == most - 1 || (is_of(event, channel) && nevents == look->max_rows))
-		{
-			from = Max(from, event->position);
-			break;
-		}
-		if (is_of(event, channel))
-			nevents++;
-	}
-	answer(look, name, "from", from, NULL);
+	/* Mostly nearly all of them are public. */
+	find_events(look, channel, all ? wanted : wanted + wanted / 8 + 8, &found);
+	if (!found.is_enough && !all)
+		find_events(look, channel, wanted * LOOK_FACTOR + LOOK_AT_LEAST, &found);
+	answer(look, name, "from", found.from, NULL);
 	initStringInfo(&out);
-	for (i = nevents - 1; i >= 0; i--)
+	for (i = found.nevents - 1; i >= 0; i--)
 	{
 		/* The position of a pruned one may still be there for a while. */
-		if (events[i].position <= from)
+		if (found.events[i].position <= found.from)
 			continue;
 		resetStringInfo(&out);
-		write_event(&out, &events[i], channel, look->moment.stream.epoch);
-		answer(look, name, "event", events[i].position, &out);
+		write_event(&out, &found.events[i], channel, look->moment.stream.epoch);
+		answer(look, name, "event", found.events[i].position, &out);
 	}
 }
 

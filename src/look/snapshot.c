@@ -12,7 +12,8 @@
 #include "catalog/pg_type.h"
 
 #define LAST_CALLED 10
-/* So many events of a branch are looked at for them. */
+/* So many events of a branch are looked at for them: first, and at most. */
+#define LOOKED_AT_FIRST 80
 #define LOOKED_AT 500
 #define MAX_SERVING 20
 #define PUBLIC_QUEUE "q.deleted_at IS NULL AND q.settings -> 'public' IS DISTINCT FROM 'false'"
@@ -146,9 +147,9 @@ was_met(int64 id, int64 *ids, int *n)
 	return false;
 }
 
-/* Tickets that were called last, each once; one whose call was taken back was not. */
-static void
-write_last_called(StringInfo out, const QmsChannel *channel, const QmsMoment *moment)
+/* Of so many events the calls, the newest first: into an array that has been begun.  How many there are. */
+static int
+write_calls(StringInfo out, const QmsChannel *channel, int64 most, const QmsMoment *moment)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT e.kind, e.state, e.ticket_id, e.number, e.at, e.queue_id, e.counter_id, c.name, c.zone_id FROM ("
@@ -167,9 +168,8 @@ write_last_called(StringInfo out, const QmsChannel *channel, const QmsMoment *mo
 	uint64		i;
 
 	qms_param_int64(&params, channel->id);
-	qms_param_int64(&params, LOOKED_AT);
+	qms_param_int64(&params, most);
 	n = qms_spi_look_at(&plan, &params, moment->snapshot);
-	qms_write_begin(out, "last_called", '[');
 	for (i = 0; i < n && written < LAST_CALLED; i++)
 	{
 		bool		called = strcmp(qms_spi_text(i, 0), "ticket.called") == 0;
@@ -189,6 +189,23 @@ write_last_called(StringInfo out, const QmsChannel *channel, const QmsMoment *mo
 		qms_write_time(out, "called_at", qms_spi_time(i, 4));
 		qms_write_end(out, '}');
 		written++;
+	}
+	return written;
+}
+
+/* Tickets that were called last, each once; one whose call was taken back was not. */
+static void
+write_last_called(StringInfo out, const QmsChannel *channel, const QmsMoment *moment)
+{
+	int			begun;
+
+	qms_write_begin(out, "last_called", '[');
+	begun = out->len;
+	if (write_calls(out, channel, LOOKED_AT_FIRST, moment) < LAST_CALLED)
+	{
+		out->len = begun;
+		out->data[begun] = '\0';
+		(void) write_calls(out, channel, LOOKED_AT, moment);
 	}
 	qms_write_end(out, ']');
 }
@@ -248,7 +265,7 @@ write_serving(StringInfo out, int64 queue_id, int64 branch_id, const QmsMoment *
 								   "SELECT t.number FROM qms.counter c "
 								   "JOIN qms.staff_session s ON s.counter_id = c.counter_id AND s.closed_at IS NULL "
 								   "JOIN qms.ticket t ON t.ticket_id = s.current_ticket_id AND t.state IN ('called', 'serving') "
-								   "WHERE c.branch_id = $2 AND t.queue_id = $1 AND t.number IS NOT NULL "
+								   "WHERE c.branch_id = $2 AND c.deleted_at IS NULL AND t.queue_id = $1 AND t.number IS NOT NULL "
 								   "ORDER BY t.called_at DESC NULLS LAST, t.ticket_id DESC LIMIT $3", INT8OID, INT8OID, INT8OID);
 	QmsParams	params = {0};
 	uint64		n;
