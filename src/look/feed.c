@@ -28,7 +28,8 @@
 enum
 {
 	E_position, E_organization_id, E_branch_id, E_zone_id, E_queue_id, E_application_id, E_visit_id,
-	E_is_system, E_recheck, E_public_text, E_full_text, E_system_text, E_visit_text, E_COLUMNS
+	E_is_system, E_recheck, E_public_text, E_full_text, E_system_text, E_visit_text,
+	E_other_queue_id, E_COLUMNS
 };
 
 /* Figures of one queue, the same for all its events of a call. */
@@ -169,9 +170,9 @@ read_wanted(Feed *feed, int n)
 	qsort(feed->wanted, feed->nwanted, sizeof(int64), compare_ids);
 }
 
-/* The figures of an event's queue as an object, if somebody watches them; else NULL. */
+/* The figures of an event's queue, and of the other one, as an object, if somebody watches them; else NULL. */
 static const char *
-figures_for(Feed *feed, const QmsFeedEvent *event)
+figures_for(Feed *feed, const QmsFeedEvent *event, int64 other, const char *status)
 {
 	int64		of = event->branch_id != 0 ? event->branch_id : -event->queue_id;
 	Figures    *figures;
@@ -198,7 +199,8 @@ figures_for(Feed *feed, const QmsFeedEvent *event)
 		figures->text = out.data;
 		MemoryContextSwitchTo(old);
 	}
-	return figures->text[1] == '\0' ? NULL : qms_figures_of_event(event, figures->text, &feed->moment);
+	return figures->text[1] == '\0' ? NULL :
+		qms_figures_of_event(figures->text, other, status, feed->moment.now);
 }
 
 static void
@@ -215,6 +217,8 @@ answer_event(Feed *feed, const QmsFeedEvent *event)
 	const char *epoch = feed->moment.stream.epoch;
 	Datum		values[E_COLUMNS] = {0};
 	bool		nulls[E_COLUMNS] = {false};
+	char	   *status = NULL;
+	int64		other = event->is_public ? qms_feed_other_queue(event, &feed->moment, &status) : 0;
 	StringInfoData out;
 
 	initStringInfo(&out);
@@ -225,6 +229,7 @@ answer_event(Feed *feed, const QmsFeedEvent *event)
 	set_id(values, nulls, E_queue_id, event->queue_id);
 	set_id(values, nulls, E_application_id, event->application_id);
 	set_id(values, nulls, E_visit_id, event->visit_id);
+	set_id(values, nulls, E_other_queue_id, other);
 	values[E_is_system] = BoolGetDatum(event->is_system);
 	values[E_recheck] = BoolGetDatum(qms_feed_changes_rights(event->kind));
 	qms_feed_full(&out, event, epoch);
@@ -233,7 +238,7 @@ answer_event(Feed *feed, const QmsFeedEvent *event)
 	if (event->is_public)
 	{
 		resetStringInfo(&out);
-		qms_feed_public(&out, event, epoch, figures_for(feed, event));
+		qms_feed_public(&out, event, epoch, figures_for(feed, event, other, status));
 		values[E_public_text] = qms_write_datum(&out);
 	}
 	nulls[E_system_text] = !event->is_system;

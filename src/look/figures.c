@@ -30,51 +30,59 @@ qms_figures_write(StringInfo out, int64 queue_id, const char *status, TimestampT
 	qms_write_text(out, "status", status);
 }
 
-/* The other queue whose line an event has changed: where a ticket came from, or went to and is not any more. */
-static int64
-other_queue(const QmsFeedEvent *event, const QmsMoment *moment)
+/*
+ * The other queue whose line an event has changed, if it is everybody's: where a
+ * ticket came from, or was taken back from.  Its status goes to *status; 0 if
+ * there is none.
+ */
+int64
+qms_feed_other_queue(const QmsFeedEvent *event, const QmsMoment *moment, char **status)
 {
-	static QmsPlan plan = QMS_PLAN("SELECT queue_id FROM qms.event WHERE event_id = $1 AND kind = 'ticket.transferred'", INT8OID);
-	QmsParams	params = {0};
-	int64		undone = qms_feed_undone_transfer(event);
-
-	if (undone == 0)
-		return qms_feed_from_queue(event);
-	qms_param_int64(&params, undone);
-	return qms_spi_look_at(&plan, &params, moment->snapshot) > 0 ? qms_spi_int64(0, 0) : 0;
-}
-
-/* Figures of that one as well, if it is everybody's. */
-static void
-write_other(StringInfo out, const QmsFeedEvent *event, const QmsMoment *moment)
-{
+	static QmsPlan undone = QMS_PLAN("SELECT queue_id FROM qms.event WHERE event_id = $1 AND kind = 'ticket.transferred'", INT8OID);
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT " QMS_QUEUE_STATUS " FROM qms.queue q " QMS_QUEUE_HOURS
 								   "WHERE q.queue_id = $1 AND q.deleted_at IS NULL AND q.settings -> 'public' IS DISTINCT FROM 'false'",
 								   INT8OID);
+	int64		event_id = qms_feed_undone_transfer(event);
+	int64		queue_id = qms_feed_from_queue(event);
 	QmsParams	params = {0};
-	int64		queue_id = other_queue(event, moment);
 
+	if (event_id != 0)
+	{
+		qms_param_int64(&params, event_id);
+		if (qms_spi_look_at(&undone, &params, moment->snapshot) > 0)
+			queue_id = qms_spi_int64(0, 0);
+		params.n = 0;
+	}
+	if (queue_id == 0 || queue_id == event->queue_id)
+		return 0;
 	qms_param_int64(&params, queue_id);
-	if (queue_id == 0 || queue_id == event->queue_id || qms_spi_look_at(&plan, &params, moment->snapshot) == 0)
-		return;
-	qms_write_begin(out, "queues", '[');
-	qms_write_begin(out, NULL, '{');
-	qms_write_id(out, "queue_id", queue_id);
-	qms_figures_write(out, queue_id, qms_spi_text(0, 0), moment->now);
-	qms_write_end(out, '}');
-	qms_write_end(out, ']');
+	if (qms_spi_look_at(&plan, &params, moment->snapshot) == 0)
+		return 0;
+	*status = qms_spi_text(0, 0);
+	return queue_id;
 }
 
-/* The figures that go with an event: of its queue, an object that has been begun, and of what else it has changed. */
+/*
+ * The figures that go with an event: of its queue, an object that has been begun,
+ * and of the other one that it has changed, if there is one.
+ */
 char *
-qms_figures_of_event(const QmsFeedEvent *event, const char *figures, const QmsMoment *moment)
+qms_figures_of_event(const char *figures, int64 other, const char *status, TimestampTz now)
 {
 	StringInfoData out;
 
 	initStringInfo(&out);
 	appendStringInfoString(&out, figures);
-	write_other(&out, event, moment);
+	if (other != 0)
+	{
+		qms_write_begin(&out, "queues", '[');
+		qms_write_begin(&out, NULL, '{');
+		qms_write_id(&out, "queue_id", other);
+		qms_figures_write(&out, other, status, now);
+		qms_write_end(&out, '}');
+		qms_write_end(&out, ']');
+	}
 	qms_write_end(&out, '}');
 	return out.data;
 }

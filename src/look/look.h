@@ -106,7 +106,8 @@ extern int64 qms_feed_undone_transfer(const QmsFeedEvent *event);
 
 /* figures.c */
 extern void qms_figures_write(StringInfo out, int64 queue_id, const char *status, TimestampTz now);
-extern char *qms_figures_of_event(const QmsFeedEvent *event, const char *figures, const QmsMoment *moment);
+extern int64 qms_feed_other_queue(const QmsFeedEvent *event, const QmsMoment *moment, char **status);
+extern char *qms_figures_of_event(const char *figures, int64 other, const char *status, TimestampTz now);
 
 /* feed.c */
 extern void qms_feed_begin(QmsCall *call, FunctionCallInfo fcinfo, const QmsFunction *function);

@@ -39,7 +39,7 @@ SELECT display_name FROM qms.update_staff(1, display_name => 'Ada L.');
 SELECT published() AS last \gset
 
 -- routes
-SELECT position, organization_id, branch_id, zone_id, queue_id, application_id, visit_id, is_system, recheck, full_text::jsonb->>'kind', public_text IS NOT NULL AS pub, system_text IS NOT NULL AS sys, visit_text IS NOT NULL AS vis
+SELECT position, organization_id, branch_id, zone_id, queue_id, application_id, visit_id, is_system, recheck, full_text::jsonb->>'kind', public_text IS NOT NULL AS pub, system_text IS NOT NULL AS sys, visit_text IS NOT NULL AS vis, other_queue_id
 FROM qms_internal.gateway_events(:start);
 -- texts
 SELECT full_text FROM qms_internal.gateway_events(:start, 'first', 1000) WHERE position IN (:start + 1, :start + 13);
