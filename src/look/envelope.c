@@ -250,3 +250,29 @@ qms_feed_changes_rights(const char *kind)
 	}
 	return false;
 }
+
+/*
+ * Has something changed that displays show and their events do not tell: names
+ * and settings, or somebody who was sent on to a queue that is not everybody's?
+ */
+bool
+qms_feed_changes_what_is_shown(const QmsFeedEvent *event)
+{
+	static const char *const things[] = {"organization.", "branch.", "zone.", "queue.", "counter."};
+	static const char *const verbs[] = {"created", "updated", "deleted"};
+	const char *verb = strchr(event->kind, '.');
+	size_t		i;
+	size_t		j;
+
+	if (strncmp(event->kind, "ticket.", 7) == 0)
+		return !event->is_public && (qms_feed_from_queue(event) != 0 || qms_feed_undone_transfer(event) != 0);
+	for (i = 0; verb != NULL && i < lengthof(things); i++)
+	{
+		for (j = 0; strncmp(event->kind, things[i], strlen(things[i])) == 0 && j < lengthof(verbs); j++)
+		{
+			if (strcmp(verb + 1, verbs[j]) == 0)
+				return true;
+		}
+	}
+	return false;
+}

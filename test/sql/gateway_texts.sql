@@ -39,8 +39,9 @@ SELECT display_name FROM qms.update_staff(1, display_name => 'Ada L.');
 SELECT published() AS last \gset
 
 -- routes
-SELECT position, organization_id, branch_id, zone_id, queue_id, application_id, visit_id, is_system, recheck, full_text::jsonb->>'kind', public_text IS NOT NULL AS pub, system_text IS NOT NULL AS sys, visit_text IS NOT NULL AS vis, other_queue_id
+SELECT position, organization_id, branch_id, zone_id, queue_id, application_id, visit_id, is_system, recheck, full_text::jsonb->>'kind', public_text IS NOT NULL AS pub, system_text IS NOT NULL AS sys, visit_text IS NOT NULL AS vis, other_queue_id, resnapshot
 FROM qms_internal.gateway_events(:start);
+SELECT string_agg(DISTINCT full_text::jsonb->>'kind', ' ') FROM qms_internal.gateway_events(0) WHERE resnapshot;
 -- texts
 SELECT full_text FROM qms_internal.gateway_events(:start, 'first', 1000) WHERE position IN (:start + 1, :start + 13);
 SELECT public_text FROM qms_internal.gateway_events(:start, 'first', 1000) WHERE public_text IS NOT NULL;
@@ -74,9 +75,10 @@ SELECT count(*), bool_and(c.body = CASE WHEN channel ~ '^(display|queue)' THEN p
 FROM qms_internal.gateway_channels('{display:1,display:1:1,queue:1,visit:2,staff:1,admin:1,application:1,system:1}', 1000) c JOIN qms_internal.gateway_events(0) e USING (position) WHERE kind = 'event';
 
 -- a call that is taken back was none; opening hours close a queue whatever its status
-SELECT state FROM qms.undo(1) UNION ALL SELECT status FROM qms.close_counter(2);
+SELECT state FROM qms.undo(1) UNION ALL SELECT status FROM qms.close_counter(2) UNION ALL SELECT state FROM qms.transfer_ticket(3, 3);
 INSERT INTO qms_internal.queue_hours VALUES (1, 1, false, now());
 SELECT published() - :last;
+SELECT full_text::jsonb->>'kind', public_text IS NOT NULL, other_queue_id, resnapshot FROM qms_internal.gateway_events(:last);
 SELECT body::jsonb->'now_serving' AS serving, body::jsonb->'last_called' AS last, jsonb_path_query_array(body::jsonb, '$.queues[*].status') AS status, jsonb_path_query_array(body::jsonb, '$.counters[*].status') AS counters FROM qms_internal.gateway_channels('{display:1}', 0) WHERE kind = 'snapshot';
 SELECT body::jsonb->'status', body::jsonb->'serving' FROM qms_internal.gateway_channels('{queue:1}', 0) WHERE kind = 'snapshot';
 SELECT DISTINCT public_text::jsonb->'data'->'status' FROM qms_internal.gateway_events(:start, 'first', 1000, '{1}') WHERE queue_id = 1;
