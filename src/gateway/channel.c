@@ -230,8 +230,16 @@ qms_channel_break(QmsChannel *channel)
 	channel->snapshot = NULL;
 	channel->snapshot_position = 0;
 	channel->snapshot_asked = 0;
+	channel->renew = 0;
 	if (channel->nsubs > 0)
 		qms_fanout_channel(channel);
+}
+
+/* Is the newest snapshot enough, where others need every event? */
+bool
+qms_channel_is_state(const QmsChannel *channel)
+{
+	return channel->kind == QMS_DISPLAY || channel->kind == QMS_QUEUE;
 }
 
 /* The end of a channel without subscribers. */

@@ -134,7 +134,7 @@ qms_client_tell_id(QmsClient *client)
 	const QmsSub *sub;
 
 	for (sub = client->subs; sub != NULL; sub = sub->next_of_client)
-		if (sub->state != QMS_SUB_LIVE || sub->channel->last > sub->cursor)
+		if (sub->state != QMS_SUB_LIVE || qms_sub_is_behind(sub))
 			position = sub->cursor < position ? sub->cursor : position;
 	if (position <= client->event_id)
 		return;

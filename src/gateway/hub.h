@@ -99,6 +99,7 @@ struct QmsChannel
 	int			count;
 	int64_t		floor;			/* the ring has all after it */
 	int64_t		last;			/* position of the newest entry, or floor */
+	int64_t		renew;			/* who is before it needs a snapshot: what happened there no publication tells */
 	bool		has_history;	/* the database was asked for what was before */
 
 	int64_t		news_at;		/* doorbell of the publications being served, 0: unknown */
@@ -311,7 +312,7 @@ typedef struct QmsCounters
 	uint64_t	wakes;
 	uint64_t	direct;			/* publications' frames written at once */
 	uint64_t	late;			/* written when the client was clear again */
-	uint64_t	laggards;		/* state channels: a snapshot instead of what was missed */
+	uint64_t	snapshots;		/* sent instead of publications, on state channels */
 	uint64_t	slow;			/* clients disconnected as slow */
 	uint64_t	recovered;
 	uint64_t	not_recovered;
@@ -412,6 +413,7 @@ extern void qms_channel_free(QmsChannel *channel);
 extern void qms_channel_attach(QmsChannel *channel, QmsSub *sub);
 extern void qms_channel_detach(QmsSub *sub);
 extern void qms_channel_break(QmsChannel *channel);
+extern bool qms_channel_is_state(const QmsChannel *channel);
 extern QmsChannel *qms_channels_next(QmsDatabase *db, int *bucket, QmsChannel *channel);
 
 /* ring.c */
@@ -490,6 +492,7 @@ extern bool qms_sub_is_ready(QmsSub *sub);
 extern void qms_sub_result(QmsSub *sub, QmsText *out);
 extern void qms_sub_visit(QmsSub *sub);
 extern bool qms_sub_deliver(QmsSub *sub);
+extern bool qms_sub_is_behind(const QmsSub *sub);
 
 /* client_look.c */
 extern void qms_client_history(QmsClient *client, const QmsCommand *command);

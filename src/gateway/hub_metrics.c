@@ -47,7 +47,7 @@ static const struct
 	{"wakes_total", "counter", "Reads that brought events.", offsetof(QmsCounters, wakes)},
 	{"direct_writes_total", "counter", "Frames of publications written at once.", offsetof(QmsCounters, direct)},
 	{"late_writes_total", "counter", "Frames of publications written when the client could take more.", offsetof(QmsCounters, late)},
-	{"laggards_total", "counter", "Snapshots sent instead of publications that were missed.", offsetof(QmsCounters, laggards)},
+	{"snapshots_sent_total", "counter", "Snapshots sent instead of publications.", offsetof(QmsCounters, snapshots)},
 	{"drops_total", "counter", "Clients disconnected because they missed too much.", offsetof(QmsCounters, slow)},
 	{"recovered_total", "counter", "Subscriptions resumed without a gap.", offsetof(QmsCounters, recovered)},
 	{"not_recovered_total", "counter", "Subscriptions that could not be resumed and got a snapshot.", offsetof(QmsCounters, not_recovered)},
@@ -177,7 +177,7 @@ qms_hub_status(QmsHubStatus *status)
 	status->subscriptions = qms_hub.counters.subscriptions;
 	status->messages = (int64_t) qms_hub.counters.messages;
 	status->bytes = (int64_t) qms_hub.counters.bytes;
-	status->drops = (int64_t) (qms_hub.counters.slow + qms_hub.counters.laggards);
+	status->drops = (int64_t) (qms_hub.counters.slow);
 	status->lag_ms = qms_hub.counters.lag_ms;
 }
 

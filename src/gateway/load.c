@@ -180,9 +180,14 @@ settle(QmsDatabase *db, PGresult *result)
 			continue;
 		channel->flying = QMS_LOAD_NOTHING;
 		if (result == NULL)
+		{
 			qms_load_want(channel, load);
-		else
-			refuse(channel, fine ? QMS_ERROR_UNKNOWN_CHANNEL : QMS_ERROR_INTERNAL);
+			continue;
+		}
+		refuse(channel, fine ? QMS_ERROR_UNKNOWN_CHANNEL : QMS_ERROR_INTERNAL);
+		/* Those who have it already go on without. */
+		channel->renew = 0;
+		qms_fanout_channel(channel);
 	}
 }
 

@@ -16,7 +16,8 @@
 enum
 {
 	E_position, E_organization_id, E_branch_id, E_zone_id, E_queue_id, E_application_id,
-	E_visit_id, E_is_system, E_recheck, E_public_text, E_full_text, E_system_text, E_visit_text
+	E_visit_id, E_is_system, E_recheck, E_public_text, E_full_text, E_system_text, E_visit_text,
+	E_other_queue_id, E_resnapshot
 };
 
 #define KEY_SIZE 48
@@ -86,6 +87,40 @@ publish(QmsDatabase *db, Event *event, Form form, const char *kind, const char *
 	}
 }
 
+/*
+ * What displays and queues show has changed, and no publication tells: they
+ * get a snapshot that is not older than the event.  A branch's queues are not
+ * known here, so those of its organization get one.
+ */
+static void
+renew(QmsDatabase *db, int64_t position, int64_t organization_id, const char *branch)
+{
+	QmsChannel *channel = NULL;
+	int			bucket = 0;
+
+	while ((channel = qms_channels_next(db, &bucket, channel)) != NULL)
+	{
+		if (!qms_channel_is_state(channel) || channel->canonical == NULL ||
+			channel->organization_id != organization_id)
+			continue;
+		if (channel->kind == QMS_DISPLAY && branch != NULL &&
+			strtoll(strchr(channel->canonical, ':') + 1, NULL, 10) != strtoll(branch, NULL, 10))
+			continue;
+		channel->renew = position;
+		if (channel->nsubs > 0)
+			qms_fanout_channel(channel);
+	}
+}
+
+/* Is a boolean column true? */
+static bool
+is_true(PGresult *result, int row, int column)
+{
+	const char *value = qms_result_text(result, row, column);
+
+	return value != NULL && value[0] == 't';
+}
+
 /* Seconds from the event's commit to now, by its "at"; below 0: not known. */
 static double
 age_of(const char *text)
@@ -110,8 +145,6 @@ age_of(const char *text)
 static void
 publish_row(QmsDatabase *db, PGresult *result, int row)
 {
-	const char *is_system = qms_result_text(result, row, E_is_system);
-	const char *recheck = qms_result_text(result, row, E_recheck);
 	const char *organization = qms_result_text(result, row, E_organization_id);
 	const char *branch = qms_result_text(result, row, E_branch_id);
 	Event		event;
@@ -128,13 +161,16 @@ publish_row(QmsDatabase *db, PGresult *result, int row)
 	publish(db, &event, FULL, "admin", organization);
 	publish(db, &event, FULL, "application", qms_result_text(result, row, E_application_id));
 	publish(db, &event, PUBLIC, "display", branch);
-	if (is_system != NULL && is_system[0] == 't')
+	if (is_true(result, row, E_is_system))
 		publish(db, &event, SYSTEM, "system", organization);
 	publish(db, &event, PUBLIC, "queue", qms_result_text(result, row, E_queue_id));
+	publish(db, &event, PUBLIC, "queue", qms_result_text(result, row, E_other_queue_id));
 	publish(db, &event, VISIT, "visit", qms_result_text(result, row, E_visit_id));
 	for (form = 0; form < FORMS; form++)
 		qms_frame_unref(event.frame[form]);
-	if (recheck != NULL && recheck[0] == 't' && organization != NULL)
+	if (is_true(result, row, E_resnapshot) && organization != NULL)
+		renew(db, event.position, qms_result_int64(result, row, E_organization_id), branch);
+	if (is_true(result, row, E_recheck) && organization != NULL)
 		qms_recheck_organization(db, qms_result_int64(result, row, E_organization_id));
 }
 

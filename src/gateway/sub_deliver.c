@@ -7,14 +7,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* Is the newest snapshot enough, where others need every event? */
-static bool
-is_state(const QmsChannel *channel)
+/* Is there something that it has not got? */
+bool
+qms_sub_is_behind(const QmsSub *sub)
 {
-	return channel->kind == QMS_DISPLAY || channel->kind == QMS_QUEUE;
+	return sub->cursor < sub->channel->last || sub->cursor < sub->channel->renew;
 }
 
-/* The snapshot as a publication, for one who has missed too much; false: not yet. */
+/* The snapshot as a publication, for one whom the ring does not help; false: not yet. */
 static bool
 deliver_snapshot(QmsSub *sub)
 {
@@ -22,7 +22,8 @@ deliver_snapshot(QmsSub *sub)
 	QmsClient  *client = sub->client;
 	QmsText    *out = &qms_hub.scratch;
 
-	if (channel->snapshot == NULL || channel->snapshot_position < channel->floor)
+	if (channel->snapshot == NULL || channel->snapshot_position < channel->floor ||
+		channel->snapshot_position < channel->renew)
 	{
 		qms_load_want(channel, QMS_LOAD_SNAPSHOT);
 		qms_hub_busy();
@@ -33,7 +34,7 @@ deliver_snapshot(QmsSub *sub)
 	qms_put_publication(out, channel->snapshot, channel->snapshot_position);
 	qms_put_push_end(out, client->kind);
 	sub->cursor = channel->snapshot_position;
-	qms_hub.counters.laggards++;
+	qms_hub.counters.snapshots++;
 	qms_client_say(client, out);
 	return true;
 }
@@ -47,14 +48,14 @@ qms_sub_deliver(QmsSub *sub)
 	bool		with_id = client->kind == QMS_CONN_SSE && client->nsubs == 1;
 	bool		sent = false;
 
-	while (sub->state == QMS_SUB_LIVE && sub->cursor < channel->last && qms_client_at_ease(client))
+	while (sub->state == QMS_SUB_LIVE && qms_sub_is_behind(sub) && qms_client_at_ease(client))
 	{
 		QmsFrame   *frame;
 		int64_t		to = sub->cursor;
 
-		if (sub->cursor < channel->floor)
+		if (sub->cursor < channel->floor || sub->cursor < channel->renew)
 		{
-			if (!is_state(channel))
+			if (!qms_channel_is_state(channel))
 			{
 				qms_hub.counters.slow++;
 				qms_client_disconnect(client, QMS_DISCONNECT_SLOW);
@@ -78,7 +79,7 @@ qms_sub_deliver(QmsSub *sub)
 		return false;
 	if (sent && client->kind == QMS_CONN_SSE && !with_id)
 		qms_client_tell_id(client);
-	if (sub->cursor < channel->last && !qms_client_at_ease(client))
+	if (qms_sub_is_behind(sub) && !qms_client_at_ease(client))
 	{
 		qms_conn_want(client->conn);
 		if (client->behind_since == 0)

@@ -24,7 +24,7 @@ start_of(QmsSub *sub)
 
 	if (!db->streaming || channel->canonical == NULL)
 		return START_LATER;
-	if (sub->epoch != NULL && strcmp(sub->epoch, db->epoch) == 0)
+	if (sub->epoch != NULL && strcmp(sub->epoch, db->epoch) == 0 && sub->cursor >= channel->renew)
 	{
 		int64_t		complete = db->position;
 
@@ -45,6 +45,7 @@ start_of(QmsSub *sub)
 		}
 	}
 	if (channel->snapshot != NULL && channel->snapshot_position >= channel->floor &&
+		channel->snapshot_position >= channel->renew &&
 		channel->snapshot_asked + QMS_SNAPSHOT_AGE >= sub->began)
 		return START_SNAPSHOT;
 	qms_load_want(channel, QMS_LOAD_SNAPSHOT);

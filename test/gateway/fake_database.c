@@ -165,7 +165,7 @@ events(const FakeQuery *query)
 	fake_db.nreads++;
 	if (strcmp(query->values[1], fake_epoch()) != 0 || after < fake_db.pruned)
 		return refused();
-	result = new_result(13);
+	result = new_result(15);
 	for (i = 0; i < fake_db.nevents && row < most; i++)
 	{
 		const FakeEvent *event = &fake_db.events[i];
@@ -187,6 +187,8 @@ events(const FakeQuery *query)
 		set_text(result, row, 10, text);
 		set_text(result, row, 11, NULL);
 		set_text(result, row, 12, text);
+		set_text(result, row, 13, NULL);
+		set_text(result, row, 14, event->resnapshot ? "t" : "f");
 		row++;
 	}
 	return result;

@@ -32,6 +32,7 @@ typedef struct FakeEvent
 	int			visit;
 	bool		is_public;
 	bool		recheck;
+	bool		resnapshot;
 } FakeEvent;
 
 #define FAKE_EVENTS 200000

@@ -552,6 +552,36 @@ test_look(void)
 }
 
 static void
+test_renewal(void)
+{
+	QmsConn    *conn;
+
+	begin(10);
+	conn = person(0, NULL);
+	fake_subscribe(conn, "display:1", "");
+	fake_subscribe(conn, "display:2", "");
+	fake_settle();
+	fake_publish(1, 0, 0, 0, false);
+	fake_db.events[fake_db.nevents - 1].resnapshot = true;
+	publish(2);
+	CHECK(fake_sub(conn, "display:1")->snapshots == 1);
+	CHECK(fake_sub(conn, "display:2")->snapshots == 0);
+	publish(1);
+	fake_check_complete(conn);
+	/* One who was away then has not seen it. */
+	fake_cut(conn);
+	fake_publish(1, 0, 0, 0, false);
+	fake_db.events[fake_db.nevents - 1].resnapshot = true;
+	publish(1);
+	person(0, NULL);
+	fake_subscribe(conn, "display:1", "");
+	fake_settle();
+	CHECK(fake_sub(conn, "display:1")->is_live && qms_hub.counters.not_recovered == 1);
+	end();
+	ok("what no publication tells comes as a snapshot");
+}
+
+static void
 test_storm(void)
 {
 	int			i;
@@ -616,6 +646,8 @@ random_step(int people)
 			fake_publish(1 + fake_random(2), fake_random(3), 1 + fake_random(2), 1 + fake_random(2), fake_random(4) != 0);
 		if (fake_random(50) == 0)
 			fake_db.events[fake_db.nevents - 1].recheck = true;
+		if (fake_random(50) == 0)
+			fake_db.events[fake_db.nevents - 1].resnapshot = true;
 		fake_ring();
 	}
 	else if (what < 45)
@@ -735,6 +767,7 @@ main(int argc, char **argv)
 		test_away();
 		test_unidirectional();
 		test_look();
+		test_renewal();
 		test_storm();
 	}
 	for (seed = first; seed < first + worlds; seed++)
