@@ -104,8 +104,6 @@ qms_conn_write(QmsConn *conn, QmsFrame *frame)
 {
 	if (!is_open(conn))
 		return -1;
-	if (frame->size == 0)
-		return 0;
 	if (qms_conn_is_clear(conn))
 		return send_now(conn, frame);
 	if (!backlog_add(conn, frame))

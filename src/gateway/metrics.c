@@ -21,6 +21,7 @@ static const struct
 	{"refused_total", "{reason=\"full\"}", QMS_FULL, "Connections and requests refused, by the limit they met."},
 	{"refused_total", "{reason=\"address_full\"}", QMS_FULL_ADDRESS, NULL},
 	{"refused_total", "{reason=\"flood\"}", QMS_FLOOD, NULL},
+	{"refused_total", "{reason=\"no_request\"}", QMS_NO_REQUEST, NULL},
 	{"refused_total", "{reason=\"slow_request\"}", QMS_SLOW_REQUEST, NULL},
 	{"refused_total", "{reason=\"bad_upgrade\"}", QMS_BAD_UPGRADE, NULL},
 	{"refused_total", "{reason=\"origin\"}", QMS_BAD_ORIGIN, NULL},

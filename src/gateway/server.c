@@ -71,6 +71,8 @@ conn_free(QmsConn *conn)
 {
 	QmsConn   **link;
 
+	if (conn->stage == QMS_STAGE_REQUEST && !conn->dead)
+		qms_net.counts[QMS_NO_REQUEST]++;
 	qms_client_end(conn);
 	qms_wheel_cancel(&conn->timer);
 	qms_guard_stop(conn);
