@@ -305,7 +305,7 @@ qms_principal_is_known(void)
 	if (current_generation != qms_inval_generation() || current_rights != qms_rights_version() ||
 		current_session != GetSessionUserId() || current_role != GetOuterUserId())
 		return false;
-	claims = qms_claims_text(current_session);
+	claims = qms_claims_text();
 	if (claims == NULL || current_claims == NULL)
 		return claims == current_claims;
 	return strcmp(claims, current_claims) == 0 && qms_clock_now() < current.until;
@@ -395,7 +395,7 @@ qms_principal_current(void)
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(principal_context);
 	qms_rights_refresh();
-	claims = qms_claims_text(session);
+	claims = qms_claims_text();
 	be_nobody(&found);
 	find(&found, active, claims);
 	current = found;

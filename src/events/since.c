@@ -308,7 +308,11 @@ QMS_FUNCTION(consumer_read, QMS_ACT_SETUP, QMS_SETOF)
 	return answer_events(call, qms_spi_run(consumer.organization_id ? &own : &all, &params), false);
 }
 
-/* up_to null: to the end of the present epoch, after the state was read anew. */
+/*
+ * up_to null: to the end of the present epoch, for a consumer that cannot go on
+ * where it is, after the state was read anew.  One that can stays where it is: so
+ * the greatest position of a batch that was empty loses nothing.
+ */
 QMS_FUNCTION(consumer_advance, QMS_ACT_SETUP, 0)
 {
 	static QmsPlan plan = QMS_PLAN(
@@ -323,12 +327,13 @@ QMS_FUNCTION(consumer_advance, QMS_ACT_SETUP, 0)
 
 	find_consumer(call, name, &consumer);
 	qms_stream_needed(&state, NULL);
-	if (to_end)
+	if (to_end && (strcmp(consumer.epoch, state.epoch) != 0 || consumer.position < state.pruned_position))
 		up_to = state.last_position;
 	else
+	{
 		qms_stream_check(&state, consumer.epoch, state.last_position);
-	if (up_to < consumer.position && !to_end)
-		up_to = consumer.position;
+		up_to = Max(up_to, consumer.position);
+	}
 	if (up_to > state.last_position)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

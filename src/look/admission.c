@@ -28,7 +28,6 @@
 #include "utils/resowner.h"
 
 #define MAX_CLAIMED_CHANNELS 100
-#define UNIX_EPOCH_SECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
 
 /* Codes of the protocol: errors, and from 3000 on what ends a connection. */
 enum
@@ -384,7 +383,7 @@ answer_row(Admission *admission, int n, bool has_number, const Answer *answer)
 	values[R_temporary] = BoolGetDatum(answer->code == INTERNAL_ERROR);
 	nulls[R_expires_at] = person == NULL || person->who.until == DT_NOEND;
 	if (!nulls[R_expires_at])
-		values[R_expires_at] = Int64GetDatum(person->who.until / USECS_PER_SEC + UNIX_EPOCH_SECONDS);
+		values[R_expires_at] = Int64GetDatum(qms_unix_seconds(person->who.until));
 	nulls[R_organization_id] = person == NULL || person->who.organization_id == 0;
 	if (!nulls[R_organization_id])
 		values[R_organization_id] = Int64GetDatum(person->who.organization_id);

@@ -182,15 +182,12 @@ answer_channel(Look *look, const char *name)
 				 errmsg("channel \"%s\" is not known", name),
 				 errhint("Give names as gateway_check answers them.")));
 	CHECK_FOR_INTERRUPTS();
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not connect to SPI")));
+	qms_spi_begin();
 	initStringInfo(&out);
 	qms_snapshot_write(&out, &channel, &look->moment);
 	answer(look, name, "snapshot", look->moment.stream.last_position, &out);
 	answer_events(look, &channel, name);
-	SPI_finish();
+	qms_spi_end();
 }
 
 PG_FUNCTION_INFO_V1(qms_gateway_channels);

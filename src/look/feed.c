@@ -73,10 +73,7 @@ qms_feed_begin(QmsCall *call, FunctionCallInfo fcinfo, const QmsFunction *functi
 	call->function = function;
 	call->result_context = CurrentMemoryContext;
 	InitMaterializedSRF(fcinfo, 0);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not connect to SPI")));
+	qms_spi_begin();
 	qms_gate_refresh();
 	call->now = qms_clock_now();
 }
@@ -84,10 +81,7 @@ qms_feed_begin(QmsCall *call, FunctionCallInfo fcinfo, const QmsFunction *functi
 Datum
 qms_feed_end(QmsCall *call)
 {
-	if (SPI_finish() != SPI_OK_FINISH)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not finish SPI")));
+	qms_spi_end();
 	return qms_answer_none(call);
 }
 

@@ -16,6 +16,7 @@ SELECT application_id FROM qms.create_application(1, 'Shop') UNION ALL SELECT ap
 SELECT staff_id FROM qms.create_staff(1, 'anna', role => 'admin') UNION ALL SELECT staff_id FROM qms.create_staff(1, 'bea', role => 'admin', branch_ids => '{1}')
 	UNION ALL SELECT staff_id FROM qms.create_staff(1, 'sam', branch_ids => '{1}') UNION ALL SELECT staff_id FROM qms.create_staff(1, 'abby', role => 'app_admin', application_ids => '{1}')
 	UNION ALL SELECT staff_id FROM qms.create_staff(2, 'tom', role => 'admin') UNION ALL SELECT staff_id FROM qms.create_staff(1, 'dan', permissions => '{"deny": ["event.read"]}');
+SELECT customer_id FROM qms.create_customer(1, 'Eve') UNION ALL SELECT customer_id FROM qms.create_customer(1, 'Gone');
 SELECT device_id FROM qms.create_device(1, 'display', 'Wall') UNION ALL SELECT device_id FROM qms.create_device(1, 'kiosk', 'Door');
 SELECT api_key_id FROM qms.create_api_key(1, 'all') UNION ALL SELECT api_key_id FROM qms.create_api_key(1, 'join only', functions => '{join_queue}') UNION ALL SELECT api_key_id FROM qms.create_api_key(1, 'short', expires_in => '10 min');
 SELECT visit_id AS mine, token AS my_token FROM qms.join_queue(1) \gset
@@ -25,7 +26,7 @@ CREATE TABLE token (name text PRIMARY KEY, token text);
 -- A token as the login functions make it.
 CREATE FUNCTION sign(role text, sub text, org bigint, more jsonb DEFAULT '{}') RETURNS text LANGUAGE sql AS $$
 	SELECT qms_internal.jwt_sign('jwt', jsonb_strip_nulls(jsonb_build_object('role', role, 'sub', sub, 'organization_id', org, 'iat', 1894006000, 'exp', 1894010000)) || more) $$;
-INSERT INTO token VALUES ('nobody', NULL), ('customer', sign('qms_customer', 'customer:7', 1)), ('visitor', sign('qms_customer', NULL, 1)), ('anna', sign('qms_admin', 'staff:1', 1)), ('bea', sign('qms_admin', 'staff:2', 1)),
+INSERT INTO token VALUES ('nobody', NULL), ('customer', sign('qms_customer', 'customer:1', 1)), ('visitor', sign('qms_customer', NULL, 1)), ('anna', sign('qms_admin', 'staff:1', 1)), ('bea', sign('qms_admin', 'staff:2', 1)),
 	('sam', sign('qms_servicer', 'staff:3', 1)), ('abby', sign('qms_app_admin', 'staff:4', 1)), ('tom', sign('qms_admin', 'staff:5', 2)), ('dan', sign('qms_servicer', 'staff:6', 1)),
 	('wall', sign('qms_display', 'device:1', 1)), ('door', sign('qms_kiosk', 'device:2', 1)), ('shop', sign('qms_app', 'application:1', 1, '{"api_key_id": 1}')),
 	('key', sign('qms_app', 'application:1', 1, '{"api_key_id": 2}')), ('short', sign('qms_app', 'application:1', 1, '{"api_key_id": 3}'));
@@ -104,6 +105,9 @@ UPDATE qms.staff SET disabled_at = now() WHERE staff_id = 3;
 SELECT again('sam', 'staff:1');
 UPDATE qms.staff SET disabled_at = NULL, branch_ids = '{2}' WHERE staff_id = 3;
 SELECT again('sam', 'staff:1'), again('sam', 'staff:2');
+SELECT connect(sign('qms_customer', 'customer:2', 1)), connect(sign('qms_customer', 'customer:9', 1));
+SELECT count(qms.delete_customer(2));
+SELECT connect(sign('qms_customer', 'customer:2', 1));
 SELECT count(qms.delete_staff(1));
 SELECT again('anna', 'admin:1');
 SELECT count(qms.revoke_api_key(1));

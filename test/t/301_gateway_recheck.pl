@@ -17,7 +17,7 @@ sub ask { return $node->safe_psql('postgres', $_[0]) }
 ask(q{CREATE ROLE gw LOGIN; GRANT qms_gateway, qms_authenticator TO gw;
 	SELECT FROM qms.create_organization('City');
 	SELECT FROM qms.create_branch(1, 'North'); SELECT FROM qms.create_branch(1, 'South');
-	SELECT FROM qms.create_queue('A', 1); SELECT FROM qms.create_application(1, 'Shop');
+	SELECT FROM qms.create_queue('A', 1); SELECT FROM qms.create_application(1, 'Shop'); SELECT FROM qms.create_customer(1, 'Eve');
 	SELECT FROM qms.create_staff(1, 'ada', role => 'admin'); SELECT FROM qms.create_staff(1, 'ben', branch_ids => '{1}'); SELECT FROM qms.create_staff(1, 'cy'); SELECT FROM qms.create_staff(1, 'dee'); SELECT FROM qms.create_staff(1, 'eve');
 	SELECT qms.set_password(staff_id, 'correct horse battery ' || staff_id) FROM qms.staff});
 my $gateway = Session->new($node, 'user=gw');
@@ -140,9 +140,9 @@ is(both(ask(qq{SELECT token(jsonb_build_object('exp', extract(epoch FROM now()):
 ask('ALTER SYSTEM SET qms.refusal_window = 1');
 ask('SELECT pg_reload_conf()');
 check(map { { do => 'subscribe', token => login(ada => 1)->{access_token}, channel => 'application:1', address => '192.0.2.7' } } 1);
-my $mine = ask(q{SELECT token(jsonb_build_object('exp', extract(epoch FROM now())::bigint + 3600, 'role', 'qms_customer', 'sub', 'customer:5'))});
+my $mine = ask(q{SELECT token(jsonb_build_object('exp', extract(epoch FROM now())::bigint + 3600, 'role', 'qms_customer', 'sub', 'customer:1'))});
 check(map { { do => 'subscribe', token => $mine, channel => 'staff:1', address => '192.0.2.77' } } 1 .. 5);
-Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'access.refused' AND data->>'function' = 'events_since' AND address = '192.0.2.77' AND actor_kind = 'customer' AND actor_id = 5 AND organization_id = 1 AND (data->>'count')::int = 5}, 'who was refused is in the log');
+Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'access.refused' AND data->>'function' = 'events_since' AND address = '192.0.2.77' AND actor_kind = 'customer' AND actor_id = 1 AND organization_id = 1 AND (data->>'count')::int = 5}, 'who was refused is in the log');
 
 is($gateway->ask(q{SELECT count(*) FROM pg_settings WHERE name = 'request.jwt.claims' AND setting <> ''}), '0', 'nothing is left in the session');
 $gateway->end;
