@@ -187,7 +187,7 @@ events_done(QmsDatabase *db, PGresult *result)
 	qms_stream_go_on(db);
 }
 
-/* The branches and queues whose figures somebody looks at, as an array. */
+/* The branches and queues whose figures somebody looks at, or may come back for, as an array. */
 static void
 put_figures(QmsDatabase *db, QmsText *out)
 {
@@ -198,7 +198,7 @@ put_figures(QmsDatabase *db, QmsText *out)
 	qms_text_puts(out, "{");
 	while ((channel = qms_channels_next(db, &bucket, channel)) != NULL)
 	{
-		if (channel->canonical == NULL || channel->nsubs == 0 ||
+		if (channel->canonical == NULL ||
 			(channel->kind != QMS_DISPLAY && channel->kind != QMS_QUEUE))
 			continue;
 		qms_text_printf(out, "%s%s%" PRId64, separator, channel->kind == QMS_QUEUE ? "-" : "",
