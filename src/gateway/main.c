@@ -52,20 +52,13 @@ fatal(const char *message)
 	exit_code = 1;
 }
 
-/* The filter, then what the tests of the filter want. */
+/* What the tests of the sandbox want. */
 static void
-enter_sandbox(void)
+try_forbidden(void)
 {
 	const char *list = flags.forbidden == NULL ? "" : flags.forbidden;
 	char		word[64];
 
-	if (!qms_sandbox_enter() && flags.supervised)
-	{
-		/* As the server's own user it does not run without. */
-		fatal("could not restrict the program's system calls");
-		end();
-		return;
-	}
 	while (qms_list_next(&list, word, sizeof(word)))
 		qms_try_forbidden(word);
 }
@@ -75,24 +68,33 @@ static void
 begin(QmsConfig *config)
 {
 	QmsText		problem = {0};
+	bool		good;
 
 	qms_log_set(config->log_level, config->supervised);
-	if (!qms_server_start(&loop, config, &problem))
+	good = qms_server_start(&loop, config, &problem);
+	serving = good;
+	if (good)
+		qms_hub_init(config, &loop);
+	/* As the server's own user it does not run without. */
+	if (good && !qms_sandbox_enter() && flags.supervised)
+	{
+		good = false;
+		qms_text_puts(&problem, "could not restrict the program's system calls");
+	}
+	if (!good)
 	{
 		fatal(problem.data);
-		qms_text_free(&problem);
 		end();
-		return;
 	}
-	serving = true;
-	qms_hub_init(config, &loop);
-	if (flags.supervised)
+	else if (flags.supervised)
+	{
 		qms_supervisor_tell("ready", "listen", qms_listen_text());
+		qms_supervisor_report();
+	}
 	else
 		qms_logf(QMS_LOG_INFO, NULL, "qms_gateway %s listens on %s, %d pages", QMS_VERSION, qms_listen_text(), qms_pages_count());
-	enter_sandbox();
-	if (flags.supervised && !ended)
-		qms_supervisor_report();
+	qms_text_free(&problem);
+	try_forbidden();
 }
 
 /* Other settings for all. */
@@ -278,7 +280,7 @@ main(int argc, char **argv)
 		if (flags.help)
 			print_help();
 		else
-			printf("qms_gateway %s\n", QMS_VERSION);
+			printf("qms_gateway %s%s\n", QMS_VERSION, qms_sandbox_built ? "" : " (without sandbox)");
 		return 0;
 	}
 	qms_log_set("info", flags.supervised);

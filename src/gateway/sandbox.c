@@ -33,6 +33,12 @@
 #endif
 #endif
 
+#ifdef NO_FILTER
+const bool	qms_sandbox_built = false;
+#else
+const bool	qms_sandbox_built = true;
+#endif
+
 /* Never asked for by anybody in good faith. */
 static const int deadly[] = {
 	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace),
