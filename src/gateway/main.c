@@ -262,45 +262,52 @@ run(QmsConfig *config)
 	qms_settings_free(qms_net.config);
 }
 
-/* By hand: settings are read before anything happens. */
+/* What is said at once, without serving; -1: it is to serve. */
+static int
+answer(QmsConfig **config)
+{
+	QmsText		problem = {0};
+
+	if (flags.help)
+		print_help();
+	else if (flags.version)
+		printf("qms_gateway %s%s\n", QMS_VERSION, qms_sandbox_built ? "" : " (without sandbox)");
+	if (flags.help || flags.version)
+		return 0;
+	if (flags.supervised)
+		return -1;
+	*config = qms_settings_read(&flags, &problem);
+	if (*config == NULL)
+		fprintf(stderr, "qms_gateway: %s\n", problem.data);
+	else if (flags.check)
+		printf("the settings are good\n");
+	qms_text_free(&problem);
+	return *config == NULL ? 1 : flags.check ? 0 : -1;
+}
+
+/* By hand the settings are read before anything happens. */
 int
 main(int argc, char **argv)
 {
 	QmsText		problem = {0};
 	QmsConfig  *config = NULL;
 	pid_t		parent = getppid();
+	int			rc;
 
 	if (!qms_flags_parse(argc, argv, &flags, &problem))
 	{
 		fprintf(stderr, "qms_gateway: %s\nTry --help.\n", problem.data);
+		qms_text_free(&problem);
 		return 2;
-	}
-	if (flags.help || flags.version)
-	{
-		if (flags.help)
-			print_help();
-		else
-			printf("qms_gateway %s%s\n", QMS_VERSION, qms_sandbox_built ? "" : " (without sandbox)");
-		return 0;
 	}
 	qms_log_set("info", flags.supervised);
 	qms_sandbox_begin(flags.supervised, parent);
-	if (!flags.supervised)
+	rc = answer(&config);
+	if (rc >= 0)
 	{
-		config = qms_settings_read(&flags, &problem);
-		if (config == NULL)
-		{
-			fprintf(stderr, "qms_gateway: %s\n", problem.data);
-			return 1;
-		}
-		if (flags.check)
-		{
-			printf("the settings are good\n");
-			qms_settings_free(config);
-			return 0;
-		}
+		qms_settings_free(config);
+		return rc;
 	}
 	run(config);
-	qms_text_free(&problem);
 	return exit_code;
 }

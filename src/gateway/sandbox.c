@@ -33,11 +33,8 @@
 #endif
 #endif
 
-#ifdef NO_FILTER
-const bool	qms_sandbox_built = false;
-#else
+#ifndef NO_FILTER
 const bool	qms_sandbox_built = true;
-#endif
 
 /* Never asked for by anybody in good faith. */
 static const int deadly[] = {
@@ -85,28 +82,6 @@ static const int refused[] = {
 #define INT_BITS UINT64_C(0xffffffff)
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* Before anything is opened: only standard input, output and error are ours. */
-void
-qms_sandbox_begin(bool supervised, pid_t parent)
-{
-	int			fd;
-
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-#ifdef SYS_close_range
-	if (syscall(SYS_close_range, 3, ~0U, 0) != 0)
-#endif
-		for (fd = 3; fd < 65536; fd++)
-			close(fd);
-	if (!supervised)
-		return;
-	/* Gone with the worker that started us, also if it was gone before this call. */
-	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-	if (getppid() != parent)
-		_exit(1);
-}
-
-#ifndef NO_FILTER
 
 /* One answer for all calls of a list; a call that this machine does not have is none. */
 static int
@@ -233,6 +208,8 @@ qms_sandbox_enter(void)
 
 #else
 
+const bool	qms_sandbox_built = false;
+
 /* A build with a sanitizer: nothing is restricted. */
 bool
 qms_sandbox_enter(void)
@@ -241,3 +218,23 @@ qms_sandbox_enter(void)
 }
 
 #endif
+
+/* Before anything is opened: only standard input, output and error are ours. */
+void
+qms_sandbox_begin(bool supervised, pid_t parent)
+{
+	int			fd;
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+#ifdef SYS_close_range
+	if (syscall(SYS_close_range, 3, ~0U, 0) != 0)
+#endif
+		for (fd = 3; fd < 65536; fd++)
+			close(fd);
+	if (!supervised)
+		return;
+	/* Gone with the worker that started us, also if it was gone before this call. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(1);
+}
