@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 
 #define BACKLOG 4096
-#define ACCEPTED_AT_ONCE 200	/* then the others have their turn */
+#define ACCEPTED_AT_ONCE 64	/* then the others have their turn */
 #define SEND_BUFFER (64 * 1024) /* the kernel doubles it; unset it grows to 4 MB for who does not read */
 #define DEAD_PEER_MS 20000		/* unacknowledged for so long: gone */
 #define PAUSE_MS 500			/* without descriptors */
@@ -83,7 +83,7 @@ take(int fd, const struct sockaddr *from)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_peer, sizeof(dead_peer));
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
-		qms_conn_adopt(fd, &address);
+		qms_conn_new(fd, &address);
 	}
 }
 

@@ -52,20 +52,13 @@ fatal(const char *message)
 	exit_code = 1;
 }
 
-/* The filter, then what the tests of the filter want. */
+/* What the tests of the sandbox want. */
 static void
-enter_sandbox(void)
+try_forbidden(void)
 {
 	const char *list = flags.forbidden == NULL ? "" : flags.forbidden;
 	char		word[64];
 
-	if (!qms_sandbox_enter() && flags.supervised)
-	{
-		/* As the server's own user it does not run without. */
-		fatal("could not restrict the program's system calls");
-		end();
-		return;
-	}
 	while (qms_list_next(&list, word, sizeof(word)))
 		qms_try_forbidden(word);
 }
@@ -75,24 +68,33 @@ static void
 begin(QmsConfig *config)
 {
 	QmsText		problem = {0};
+	bool		good;
 
 	qms_log_set(config->log_level, config->supervised);
-	if (!qms_server_start(&loop, config, &problem))
+	good = qms_server_start(&loop, config, &problem);
+	serving = good;
+	if (good)
+		qms_hub_init(config, &loop);
+	/* As the server's own user it does not run without. */
+	if (good && !qms_sandbox_enter() && flags.supervised)
+	{
+		good = false;
+		qms_text_puts(&problem, "could not restrict the program's system calls");
+	}
+	if (!good)
 	{
 		fatal(problem.data);
-		qms_text_free(&problem);
 		end();
-		return;
 	}
-	serving = true;
-	qms_hub_init(config, &loop);
-	if (flags.supervised)
+	else if (flags.supervised)
+	{
 		qms_supervisor_tell("ready", "listen", qms_listen_text());
+		qms_supervisor_report();
+	}
 	else
 		qms_logf(QMS_LOG_INFO, NULL, "qms_gateway %s listens on %s, %d pages", QMS_VERSION, qms_listen_text(), qms_pages_count());
-	enter_sandbox();
-	if (flags.supervised && !ended)
-		qms_supervisor_report();
+	qms_text_free(&problem);
+	try_forbidden();
 }
 
 /* Other settings for all. */
@@ -260,45 +262,52 @@ run(QmsConfig *config)
 	qms_settings_free(qms_net.config);
 }
 
-/* By hand: settings are read before anything happens. */
+/* What is said at once, without serving; -1: it is to serve. */
+static int
+answer(QmsConfig **config)
+{
+	QmsText		problem = {0};
+
+	if (flags.help)
+		print_help();
+	else if (flags.version)
+		printf("qms_gateway %s%s\n", QMS_VERSION, qms_sandbox_built ? "" : " (without sandbox)");
+	if (flags.help || flags.version)
+		return 0;
+	if (flags.supervised)
+		return -1;
+	*config = qms_settings_read(&flags, &problem);
+	if (*config == NULL)
+		fprintf(stderr, "qms_gateway: %s\n", problem.data);
+	else if (flags.check)
+		printf("the settings are good\n");
+	qms_text_free(&problem);
+	return *config == NULL ? 1 : flags.check ? 0 : -1;
+}
+
+/* By hand the settings are read before anything happens. */
 int
 main(int argc, char **argv)
 {
 	QmsText		problem = {0};
 	QmsConfig  *config = NULL;
 	pid_t		parent = getppid();
+	int			rc;
 
 	if (!qms_flags_parse(argc, argv, &flags, &problem))
 	{
 		fprintf(stderr, "qms_gateway: %s\nTry --help.\n", problem.data);
+		qms_text_free(&problem);
 		return 2;
-	}
-	if (flags.help || flags.version)
-	{
-		if (flags.help)
-			print_help();
-		else
-			printf("qms_gateway %s\n", QMS_VERSION);
-		return 0;
 	}
 	qms_log_set("info", flags.supervised);
 	qms_sandbox_begin(flags.supervised, parent);
-	if (!flags.supervised)
+	rc = answer(&config);
+	if (rc >= 0)
 	{
-		config = qms_settings_read(&flags, &problem);
-		if (config == NULL)
-		{
-			fprintf(stderr, "qms_gateway: %s\n", problem.data);
-			return 1;
-		}
-		if (flags.check)
-		{
-			printf("the settings are good\n");
-			qms_settings_free(config);
-			return 0;
-		}
+		qms_settings_free(config);
+		return rc;
 	}
 	run(config);
-	qms_text_free(&problem);
 	return exit_code;
 }

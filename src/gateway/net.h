@@ -140,10 +140,12 @@ typedef enum QmsStage
 typedef struct QmsReply QmsReply;
 typedef struct QmsBacklog QmsBacklog;
 typedef struct QmsGuard QmsGuard;
+typedef struct QmsLobby QmsLobby;
 
 struct QmsConn
 {
-	struct lws *wsi;
+	struct lws *wsi;			/* null: nothing has arrived yet */
+	QmsLobby   *lobby;			/* until then */
 	QmsClient  *client;
 	QmsPeer    *peer;			/* null: of a trusted proxy, and no request yet */
 	QmsTimer	timer;			/* of the stage */
@@ -170,7 +172,7 @@ extern bool qms_server_start(uv_loop_t *loop, QmsConfig *config, QmsText *proble
 extern void qms_server_reload(QmsConfig *config);
 extern void qms_server_stop(void (*done) (void));
 extern void qms_server_finish(void);
-extern bool qms_conn_adopt(int fd, const QmsAddress *address);
+extern void qms_conn_new(int fd, const QmsAddress *address);
 extern void qms_conn_doom(QmsConn *conn);
 extern void qms_conn_expire(void *conn);
 extern bool qms_listen_start(const char *list, QmsText *problem);
@@ -223,6 +225,7 @@ extern void qms_metrics_write(QmsText *out);
 
 /* ---- sandbox.c, forbidden.c ---- */
 
+extern const bool qms_sandbox_built;	/* not with a sanitizer */
 extern void qms_sandbox_begin(bool supervised, pid_t parent);
 extern bool qms_sandbox_enter(void);
 extern void qms_try_forbidden(const char *what);

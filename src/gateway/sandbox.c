@@ -33,6 +33,9 @@
 #endif
 #endif
 
+#ifndef NO_FILTER
+const bool	qms_sandbox_built = true;
+
 /* Never asked for by anybody in good faith. */
 static const int deadly[] = {
 	SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace),
@@ -79,28 +82,6 @@ static const int refused[] = {
 #define INT_BITS UINT64_C(0xffffffff)
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* Before anything is opened: only standard input, output and error are ours. */
-void
-qms_sandbox_begin(bool supervised, pid_t parent)
-{
-	int			fd;
-
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-#ifdef SYS_close_range
-	if (syscall(SYS_close_range, 3, ~0U, 0) != 0)
-#endif
-		for (fd = 3; fd < 65536; fd++)
-			close(fd);
-	if (!supervised)
-		return;
-	/* Gone with the worker that started us, also if it was gone before this call. */
-	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-	if (getppid() != parent)
-		_exit(1);
-}
-
-#ifndef NO_FILTER
 
 /* One answer for all calls of a list; a call that this machine does not have is none. */
 static int
@@ -172,17 +153,17 @@ add_conditions(scmp_filter_ctx filter)
 	if (rc == 0)
 		rc = seccomp_rule_add(filter, no, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, INT_BITS, AF_UNIX));
 	if (rc == 0)
-		rc = seccomp_rule_add(filter, no, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+		rc = seccomp_rule_add(filter, no, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
 	/* Threads, no processes. */
 	if (rc == 0)
 		rc = seccomp_rule_add(filter, no, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
 	/* Signals to nobody else: abort() sends one to us. */
 	if (rc == 0)
-		rc = seccomp_rule_add(filter, no, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_NE, pid));
+		rc = seccomp_rule_add(filter, no, SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_NE, pid, 0));
 	if (rc == 0)
-		rc = seccomp_rule_add(filter, no, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, pid));
+		rc = seccomp_rule_add(filter, no, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, pid, 0));
 	if (rc == 0)
-		rc = seccomp_rule_add(filter, no, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0));
+		rc = seccomp_rule_add(filter, no, SCMP_SYS(prlimit64), 1, SCMP_A0(SCMP_CMP_NE, 0, 0));
 	/* No typing into the terminal of whoever started us. */
 	if (rc == 0)
 		rc = seccomp_rule_add(filter, no, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, INT_BITS, TIOCSTI));
@@ -227,6 +208,8 @@ qms_sandbox_enter(void)
 
 #else
 
+const bool	qms_sandbox_built = false;
+
 /* A build with a sanitizer: nothing is restricted. */
 bool
 qms_sandbox_enter(void)
@@ -235,3 +218,23 @@ qms_sandbox_enter(void)
 }
 
 #endif
+
+/* Before anything is opened: only standard input, output and error are ours. */
+void
+qms_sandbox_begin(bool supervised, pid_t parent)
+{
+	int			fd;
+
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+#ifdef SYS_close_range
+	if (syscall(SYS_close_range, 3, ~0U, 0) != 0)
+#endif
+		for (fd = 3; fd < 65536; fd++)
+			close(fd);
+	if (!supervised)
+		return;
+	/* Gone with the worker that started us, also if it was gone before this call. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+	if (getppid() != parent)
+		_exit(1);
+}

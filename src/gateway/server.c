@@ -4,7 +4,8 @@
  *
  * What is known of libwebsockets 4.1.6 (Debian 12) and why the code is as it is:
  *	- Its own listening goes on without a word when the port is busy, and stops
- *	  nobody before it has allocated.  We accept, and hand it the sockets.
+ *	  nobody before it has allocated (9 kB for each, which leave holes behind when
+ *	  10,000 come at once).  We accept, and hand it the sockets once they speak.
  *	- Its timers are one sorted list, so a connection keeps none there: request,
  *	  reply and close have their time in our wheel, and the retry policy is all zero.
  *	- The libuv plugin stops its idle handler while data is pending: see on_prepare.
@@ -21,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #define RESERVED_FDS 200
 #define LEAST_FDS 65536
@@ -30,6 +32,14 @@
 #define STOP_MS 900				/* close frames must be out by then */
 
 QmsNet		qms_net;
+
+/* A socket that has not said anything. */
+struct QmsLobby
+{
+	uv_poll_t	poll;
+	int			fd;
+	QmsConn    *conn;
+};
 
 static uv_prepare_t prepare;
 static uv_idle_t reaper;
@@ -65,6 +75,25 @@ end_if_empty(void)
 	}
 }
 
+/* The loop has let go of it. */
+static void
+on_lobby_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+/* Out of the lobby; the socket, which is the caller's now. */
+static int
+leave_lobby(QmsConn *conn)
+{
+	QmsLobby   *lobby = conn->lobby;
+
+	conn->lobby = NULL;
+	uv_poll_stop(&lobby->poll);
+	uv_close((uv_handle_t *) &lobby->poll, on_lobby_closed);
+	return lobby->fd;
+}
+
 /* The library has finished with it. */
 static void
 conn_free(QmsConn *conn)
@@ -73,6 +102,8 @@ conn_free(QmsConn *conn)
 
 	if (conn->stage == QMS_STAGE_REQUEST && !conn->dead)
 		qms_net.counts[QMS_NO_REQUEST]++;
+	if (conn->lobby != NULL)
+		close(leave_lobby(conn));
 	qms_client_end(conn);
 	qms_wheel_cancel(&conn->timer);
 	qms_guard_stop(conn);
@@ -103,7 +134,10 @@ on_reaper(uv_idle_t *handle)
 
 		doomed = conn->next_doomed;
 		conn->next_doomed = NULL;
-		lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+		if (conn->wsi == NULL)
+			conn_free(conn);
+		else
+			lws_set_timeout(conn->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
 	}
 	lws_cancel_service(qms_net.context);
 }
@@ -131,38 +165,74 @@ qms_conn_expire(void *arg)
 	qms_conn_doom(conn);
 }
 
-/* A socket that was accepted goes to the library.  False: it is closed. */
-bool
-qms_conn_adopt(int fd, const QmsAddress *address)
+/* It speaks: the socket goes to the library. */
+static void
+adopt(QmsConn *conn)
 {
-	QmsConn    *conn = calloc(1, sizeof(*conn));
 	lws_adopt_desc_t desc;
+	struct lws_pollfd first;
 
-	if (conn == NULL)
-		abort();
-	conn->address = *address;
-	if (!qms_networks_contain(&qms_net.proxies, address))
-		conn->peer = qms_peer_get(address);
-	qms_net.connections++;
 	memset(&desc, 0, sizeof(desc));
 	desc.vh = qms_net.vhost;
 	desc.type = LWS_ADOPT_SOCKET | LWS_ADOPT_HTTP | LWS_ADOPT_ALLOW_SSL;
-	desc.fd.sockfd = fd;
+	desc.fd.sockfd = leave_lobby(conn);
 	desc.opaque = conn;
 	made = false;
-	conn->wsi = lws_adopt_descriptor_vhost_via_info(&desc);
-	if (conn->wsi == NULL)
+	if (lws_adopt_descriptor_vhost_via_info(&desc) == NULL)
 	{
 		/* If it came into being, its end is told to the callback, with the connection. */
 		if (!made)
 			conn_free(conn);
-		return false;
+		return;
 	}
 	/* Out of the library's list of timers: the wheel has it. */
 	if (qms_net.config->tls_cert[0] == '\0')
 		lws_set_timeout(conn->wsi, NO_PENDING_TIMEOUT, 0);
+	/*
+	 * Read at once: libuv goes through 49,152 events before it looks at a socket
+	 * that is new, and until then the library would hold 9 kB for each.
+	 */
+	first.fd = desc.fd.sockfd;
+	first.events = first.revents = POLLIN;
+	lws_service_fd(qms_net.context, &first);
+}
+
+/* The first bytes, or the end. */
+static void
+on_lobby(uv_poll_t *handle, int status, int events)
+{
+	QmsLobby   *lobby = handle->data;
+	char		byte;
+	ssize_t		n = recv(lobby->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	(void) status;
+	(void) events;
+	if (n > 0)
+		adopt(lobby->conn);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		conn_free(lobby->conn);
+}
+
+/* A socket that was accepted. */
+void
+qms_conn_new(int fd, const QmsAddress *address)
+{
+	QmsConn    *conn = calloc(1, sizeof(*conn));
+	QmsLobby   *lobby = calloc(1, sizeof(*lobby));
+
+	if (conn == NULL || lobby == NULL)
+		abort();
+	conn->address = *address;
+	conn->lobby = lobby;
+	if (!qms_networks_contain(&qms_net.proxies, address))
+		conn->peer = qms_peer_get(address);
+	qms_net.connections++;
 	qms_wheel_add(&conn->timer, qms_net.config->request_timeout * 1000, qms_conn_expire, conn);
-	return true;
+	lobby->fd = fd;
+	lobby->conn = conn;
+	uv_poll_init(qms_net.loop, &lobby->poll, fd);
+	lobby->poll.data = lobby;
+	uv_poll_start(&lobby->poll, UV_READABLE, on_lobby);
 }
 
 /* The other side or the library has closed it; the object lives on for a moment. */
