@@ -43,7 +43,7 @@ typedef struct Feed
 {
 	QmsCall    *call;
 	QmsMoment	moment;
-	int			nwanted;		/* branches, or minus the id of a queue without one, in order */
+	int			nwanted;		/* branches, or minus the id of a queue, in order */
 	int64	   *wanted;
 	HTAB	   *figures;
 	MemoryContext context;		/* of the call */
@@ -168,12 +168,14 @@ read_wanted(Feed *feed, int n)
 static const char *
 figures_for(Feed *feed, const QmsFeedEvent *event, int64 other, const char *status)
 {
-	int64		of = event->branch_id != 0 ? event->branch_id : -event->queue_id;
+	int64		branch = event->branch_id;
+	int64		queue = -event->queue_id;
 	Figures    *figures;
 	bool		found;
 
 	if (event->queue_id == 0 || event->queue_status == NULL || feed->nwanted == 0 ||
-		bsearch(&of, feed->wanted, feed->nwanted, sizeof(int64), compare_ids) == NULL)
+		(bsearch(&branch, feed->wanted, feed->nwanted, sizeof(int64), compare_ids) == NULL &&
+		 bsearch(&queue, feed->wanted, feed->nwanted, sizeof(int64), compare_ids) == NULL))
 		return NULL;
 	if (feed->figures == NULL)
 	{
