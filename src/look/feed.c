@@ -199,6 +199,18 @@ figures_for(Feed *feed, const QmsFeedEvent *event, int64 other, const char *stat
 		qms_figures_of_event(figures->text, other, status, feed->moment.now);
 }
 
+/* ... of the other queue alone, if only that one is watched. */
+static const char *
+figures_of_other(Feed *feed, int64 other, const char *status)
+{
+	int64		queue = -other;
+
+	if (other == 0 || feed->nwanted == 0 ||
+		bsearch(&queue, feed->wanted, feed->nwanted, sizeof(int64), compare_ids) == NULL)
+		return NULL;
+	return qms_figures_of_event("{", other, status, feed->moment.now);
+}
+
 static void
 set_id(Datum *values, bool *nulls, int column, int64 id)
 {
@@ -234,8 +246,10 @@ answer_event(Feed *feed, const QmsFeedEvent *event)
 	nulls[E_public_text] = !event->is_public;
 	if (event->is_public)
 	{
+		const char *figures = figures_for(feed, event, other, status);
+
 		resetStringInfo(&out);
-		qms_feed_public(&out, event, epoch, figures_for(feed, event, other, status));
+		qms_feed_public(&out, event, epoch, figures ? figures : figures_of_other(feed, other, status));
 		values[E_public_text] = qms_write_datum(&out);
 	}
 	nulls[E_system_text] = !event->is_system;
