@@ -195,6 +195,7 @@ qms_take_ownership(PG_FUNCTION_ARGS pg_attribute_unused())
 				(errmsg("qms is not in shared_preload_libraries"),
 				 errdetail("Everything works, but nothing is remembered between sessions about the beginning of each line, and timed work and push are off."),
 				 errhint("Set shared_preload_libraries = 'qms' and restart the server.")));
+	qms_launcher_warn_of_slots();
 	SPI_finish();
 	PG_RETURN_VOID();
 }
