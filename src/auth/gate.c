@@ -108,10 +108,7 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 	call.result_context = CurrentMemoryContext;
 	if (function->flags & QMS_SETOF)
 		InitMaterializedSRF(fcinfo, 0);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not connect to SPI")));
+	qms_spi_begin();
 	qms_gate_refresh();
 	PG_TRY();
 	{
@@ -124,10 +121,7 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	if (SPI_finish() != SPI_OK_FINISH)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not finish SPI")));
+	qms_spi_end();
 	return result;
 }
 
@@ -231,6 +225,23 @@ qms_gate_object(QmsCall *call, const QmsObject *object)
 				 errhint("Ask an administrator of the organization for it.")));
 }
 
+/*
+ * May the caller administer this?  What belongs to no branch is for those who
+ * administer all of the organization: an administrator of one branch could
+ * otherwise make himself one of all.
+ */
+void
+qms_gate_administers(QmsCall *call, const QmsObject *object)
+{
+	qms_gate_object(call, object);
+	if (object->branch_id == 0 && call->who->nbranches > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for %s %lld", object->what, (long long) object->id),
+				 errdetail("The caller administers some branches of the organization; this belongs to all of it."),
+				 errhint("Ask an administrator of the whole organization.")));
+}
+
 /* The thing asked for must be of the caller's organization. */
 void
 qms_gate_organization(QmsCall *call, int64 organization_id, const char *what, int64 id)
@@ -291,4 +302,11 @@ bool
 qms_gate_is_staff(QmsCall *call)
 {
 	return (PERSONNEL & BIT(call->who->kind)) != 0;
+}
+
+/* May he know of queues that are not public?  A kiosk stands where people come in. */
+bool
+qms_gate_sees_hidden(QmsCall *call)
+{
+	return qms_gate_is_staff(call) || call->who->kind == QMS_KIOSK;
 }

@@ -305,7 +305,7 @@ qms_principal_is_known(void)
 	if (current_generation != qms_inval_generation() || current_rights != qms_rights_version() ||
 		current_session != GetSessionUserId() || current_role != GetOuterUserId())
 		return false;
-	claims = qms_claims_text(current_session);
+	claims = qms_claims_text();
 	if (claims == NULL || current_claims == NULL)
 		return claims == current_claims;
 	return strcmp(claims, current_claims) == 0 && qms_clock_now() < current.until;
@@ -358,7 +358,7 @@ qms_principal_current(void)
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(principal_context);
 	qms_rights_refresh();
-	claims = qms_claims_text(session);
+	claims = qms_claims_text();
 	found.kind_name = kind_names[QMS_NOBODY];
 	found.until = DT_NOEND;
 	find(&found, active, claims);

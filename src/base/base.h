@@ -9,6 +9,7 @@
 #include "qms.h"
 
 #include "executor/spi.h"
+#include "storage/lwlock.h"
 #include "utils/inet.h"
 #include "utils/jsonb.h"
 #include "utils/relcache.h"
@@ -56,6 +57,8 @@ extern void qms_param_text(QmsParams *p, const char *value);	/* NULL is null */
 extern void qms_param_time(QmsParams *p, TimestampTz value);	/* QMS_NO_TIME is null */
 extern void qms_param_pointer(QmsParams *p, const void *value); /* NULL is null */
 
+extern void qms_spi_begin(void);
+extern void qms_spi_end(void);
 extern void qms_spi_forget_plans(void);
 extern uint64 qms_spi_run(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_run_now(QmsPlan *plan, QmsParams *params);
@@ -144,6 +147,9 @@ extern uint64 qms_installation_number(void);
 extern TimestampTz qms_clock_now(void);
 extern bool qms_clock_is_mocked(void);
 extern void qms_clock_define_settings(void);
+extern bool qms_time_parse(const char *text, TimestampTz *value);
+extern int64 qms_unix_seconds(TimestampTz moment);
+extern TimestampTz qms_unix_moment(int64 seconds);
 extern Interval *qms_interval_make(int64 usec);
 extern int64 qms_interval_usec(const Interval *interval, const char *what);
 
@@ -177,6 +183,23 @@ extern void qms_partition_ensure(QmsPartitioned which, TimestampTz at);
 extern void qms_partition_forget(void);
 extern TimestampTz qms_partition_next(QmsPartitioned which, TimestampTz at);
 extern bool qms_partition_drop_one(QmsPartitioned which, TimestampTz before);
+
+/* ---- memory.c: parts of shared memory ---- */
+typedef struct QmsMemory
+{
+	const char *name;			/* of the part, and of its locks */
+	Size		(*size) (void);
+	Size		(*more) (void);	/* what start() takes by itself; NULL: nothing */
+	int			locks;
+	/* Under AddinShmemInitLock; found: another process has started it. */
+	void		(*start) (void *memory, bool found, LWLockPadded *locks);
+} QmsMemory;
+
+extern void qms_memory_register(const QmsMemory *part); /* while the library is preloaded, else nothing */
+
+/* ---- random.c ---- */
+extern void qms_random(void *bytes, size_t size);
+extern char *qms_random_hex(int size);
 
 /* ---- inval.c ---- */
 extern void qms_inval_watch(void);

@@ -18,6 +18,24 @@
 /* Every kept plan of this backend. */
 static QmsPlan *prepared_plans = NULL;
 
+void
+qms_spi_begin(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not connect to SPI")));
+}
+
+void
+qms_spi_end(void)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not finish SPI")));
+}
+
 static void
 add_param(QmsParams *p, Datum value, char null)
 {

@@ -55,8 +55,7 @@ extern void qms_actor_read(QmsActor *actor);
 #define QMS_WAKE_CALLS	2		/* a counter that calls by itself may have somebody to call */
 #define QMS_WAKE_ALL	(QMS_WAKE_TIMERS | QMS_WAKE_CALLS)
 
-extern Size qms_doorbell_size(void);
-extern void qms_doorbell_start(void);
+extern void qms_doorbell_init(void);
 extern bool qms_doorbell_attach(void);
 extern void qms_doorbell_detach(void);
 extern TimestampTz qms_doorbell_heard(void);

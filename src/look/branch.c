@@ -98,7 +98,7 @@ QMS_FUNCTION(branch_info, QMS_ACT_PUBLIC, 0)
 
 	qms_param_int64(&params, branch_of_slugs(call, organization, branch));
 	qms_param_time(&params, call->now);
-	qms_param_bool(&params, qms_gate_is_staff(call));
+	qms_param_bool(&params, qms_gate_sees_hidden(call));
 	qms_spi_run(&plan, &params);
 	qms_look_fetch(call, 0, &values, &nulls);
 	return qms_answer_tuple(call, values, nulls);

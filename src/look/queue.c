@@ -76,7 +76,7 @@ QMS_FUNCTION(queue_status, QMS_ACT_PUBLIC, 0)
 	if (queue == NULL)
 		qms_not_found("queue", queue_id);
 	qms_gate_queue(call, queue);
-	if (!queue->settings.is_public && !qms_gate_is_staff(call))
+	if (!queue->settings.is_public && !qms_gate_sees_hidden(call))
 		qms_not_found("queue", queue_id);
 	qms_param_int64(&params, queue_id);
 	qms_param_time(&params, call->now);

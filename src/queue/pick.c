@@ -83,13 +83,10 @@ is_open(bool staff, int64 id)
 	QmsParams	params = {0};
 	bool		open;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not connect to SPI")));
+	qms_spi_begin();
 	qms_param_int64(&params, id);
 	open = qms_spi_look_at(staff ? &by_staff : &by_counter, &params, GetActiveSnapshot()) > 0;
-	SPI_finish();
+	qms_spi_end();
 	return open;
 }
 

@@ -232,6 +232,7 @@ extern QmsTicket *qms_ticket_lock_if(QmsTicketCondition condition, int64 ticket_
 extern QmsTicket *qms_ticket_read(int64 ticket_id, bool *ended);
 extern QmsState qms_ticket_state(const QmsTicket *ticket);
 extern void qms_ticket_set_state(QmsTicket *ticket, QmsState state);
+extern void qms_ticket_set_service(QmsTicket *ticket, const QmsQueue *queue, int64 service_id, const char *hint);
 extern void qms_ticket_store(QmsTicket *ticket);
 extern void qms_ticket_end(QmsCall *call, QmsTicket *ticket, QmsState final, const char *outcome, const char *reason);
 extern void qms_ticket_write_leg(QmsCall *call, const QmsTicket *ticket, const char *note);

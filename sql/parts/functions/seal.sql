@@ -109,7 +109,7 @@ COMMENT ON FUNCTION qms.anonymize_visit IS 'Forgets who came on a visit, for som
 CREATE FUNCTION qms.personal_data(token qms.ticket_token)
 RETURNS SETOF qms.personal_ticket LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_personal_data';
-COMMENT ON FUNCTION qms.personal_data IS 'What is kept of a person, for himself: of each ticket of the visit whose token he has, open or past, what he gave. Callers: customers by their token, superusers, administrators, reception. Errors: QM501, QM802, QM803.';
+COMMENT ON FUNCTION qms.personal_data IS 'What is kept of a person, for himself: of each ticket of the visit whose token he has, open or past, what he gave. Callers: customers by their token, superusers, administrators. Errors: QM501, QM802, QM803.';
 
 CREATE FUNCTION qms.rotate_seal_key(purpose text DEFAULT 'seal')
 RETURNS int LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
