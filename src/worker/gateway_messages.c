@@ -263,8 +263,11 @@ note_ready(const Jsonb *json)
 	char	   *listen = qms_jsonb_text(json, "listen");
 
 	ready = true;
-	qms_gateway_note_listening(listen ? clean(listen) : "");
+	listen = clean(listen ? listen : pstrdup("?"));
+	qms_gateway_note_listening(listen);
 	qms_gateway_forget_complaint();
+	ereport(LOG,
+			(errmsg("qms gateway: the program (PID %d) listens on %s", (int) qms_program_pid(), listen)));
 }
 
 /* It is of another version, or not ours. */

@@ -9,6 +9,7 @@
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
+#include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/timestamp.h"
 
@@ -138,16 +139,17 @@ qms_gateway_sessions_are_there(Oid database)
 
 	if (!OidIsValid(role))
 		return false;
-	LWLockAcquire(ProcArrayLock, LW_SHARED);
 	for (i = 0; i < ProcGlobal->allProcCount; i++)
 	{
 		PGPROC	   *proc = &ProcGlobal->allProcs[i];
+		int			pid = proc->pid;
 
-		if (proc->pid == 0 || proc->databaseId != database || proc->roleId != role || proc->isBackgroundWorker)
+		/* What is left of a session that has ended looks the same, but is not in the array of processes. */
+		if (pid == 0 || proc->databaseId != database || proc->roleId != role || proc->isBackgroundWorker ||
+			BackendPidGetProc(pid) != proc)
 			continue;
-		(void) kill(proc->pid, SIGTERM);
+		(void) kill(pid, SIGTERM);
 		some = true;
 	}
-	LWLockRelease(ProcArrayLock);
 	return some;
 }

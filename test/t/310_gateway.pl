@@ -70,7 +70,7 @@ like(login($database->{conninfo} =~ s/password=\S+/password=guess/r, 'SELECT 1')
 is(ask(q{SELECT rolcanlogin, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolconnlimit BETWEEN 10 AND 100 FROM pg_roles WHERE rolname = 'qms_gateway_local'}),
 	't|f|f|f|f|f|t', 'the role may log in, and nothing else');
 like(ask(q{SELECT rolpassword FROM pg_authid WHERE rolname = 'qms_gateway_local'}), qr/^SCRAM-SHA-256\$/, 'a verifier is stored');
-is(ask(q{SELECT string_agg(g.rolname, ' ' ORDER BY 1) FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = 'qms_gateway_local'::regrole}), 'qms_authenticator qms_gateway', 'its groups');
+is(ask(q{SELECT string_agg(g.rolname, ' ' ORDER BY g.rolname) FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = 'qms_gateway_local'::regrole}), 'qms_authenticator qms_gateway', 'its groups');
 $node->restart;
 $gateway->state_is('listening', 'after a restart');
 my ($other) = $gateway->config->{databases}[0]{conninfo} =~ /password=(\S+)/;
@@ -154,9 +154,15 @@ is_deeply($gateway->config->{hosts}, { 'town.example' => 'postgres', 'shop.examp
 is(login((grep { $_->{name} eq 'shop' } @{ $gateway->config->{databases} })[0]{conninfo}, 'SELECT current_database()'), "shop\n", 'the same login');
 is(ask(q{SELECT databases FROM qms.gateway_status}), '[{"name": "shop", "position": 17, "connected": true}, {"name": "postgres", "position": 17, "connected": true}]', 'a superuser sees both');
 is(as('mayor', q{SELECT databases FROM qms.gateway_status}), '[{"name": "postgres", "position": 17, "connected": true}]', 'others their own');
-ask(q{CREATE DATABASE "it's \ a name"});
-ask('CREATE EXTENSION qms', q{it's \ a name}) if 0;
-ask(q{DROP DATABASE "it's \ a name"});
+my $strange = q{it's "a\\n" name};
+ask(q{CREATE DATABASE "it's ""a\\n"" name"});
+{
+	my $name = $strange =~ s/([\\'])/\\$1/gr;
+	IPC::Run::run([ 'psql', '-XAtq', '-d', 'host=' . $node->host . ' port=' . $node->port . " dbname='$name'", '-c', 'CREATE EXTENSION qms' ]) or die;
+}
+$gateway->becomes(sub { $gateway->served eq "shop postgres $strange" }, 'a database with a strange name');
+is(login($gateway->config->{databases}[2]{conninfo}, 'SELECT current_database()'), "$strange\n", 'the login knows it');
+ask(q{DROP DATABASE "it's ""a\\n"" name"});
 ask(q{SELECT qms.create_organization('o')}, 'shop');
 ask('CREATE DATABASE copy TEMPLATE shop');
 $gateway->becomes(sub { ask(q{SELECT DISTINCT state FROM qms.worker_status WHERE database = 'copy'}) eq 'dormant' }, 'a copy is dormant');
