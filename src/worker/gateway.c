@@ -19,11 +19,13 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
+#include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
+#include "utils/pidfile.h"
 #include "utils/timestamp.h"
 
 #define SHORTEST_PAUSE_MS 1000
@@ -33,6 +35,7 @@
 #define LAST_PATIENCE_MS 800	/* and if the server waits for it */
 #define START_PATIENCE_MS 30000 /* until it listens */
 #define LOGIN_LOOK_MS 10000		/* between looks at the login while a database is missed */
+#define SERVER_LOOK_MS 10000	/* between looks whether the server is stopping */
 
 static int	failures = 0;		/* in a row */
 static TimestampTz not_before = 0;	/* no start */
@@ -248,12 +251,36 @@ start_program(void)
 
 /* ---- turns ---- */
 
+/*
+ * A smart shutdown tells nobody: it waits for the sessions to end, and those of
+ * the program are among them.  The postmaster writes it into its lock file.
+ */
+static bool
+server_is_stopping(void)
+{
+	FILE	   *file = AllocateFile("postmaster.pid", "r");
+	char		line[MAXPGPATH];
+	bool		found = false;
+
+	if (file == NULL)
+		return false;
+	while (!found && fgets(line, sizeof(line), file) != NULL)
+		found = strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
+	FreeFile(file);
+	return found;
+}
+
 /* Should it run?  Says so in the status if not. */
 static bool
 is_wanted(void)
 {
 	if (server_stops)
 		return false;
+	if (server_is_stopping())
+	{
+		qms_gateway_note_state(QMS_GATEWAY_WAITING, "the server is stopping");
+		return false;
+	}
 	if (qms_gateway_is_on() && qms_gateway_count_databases() > 0)
 		return true;
 	failures = 0;
@@ -309,7 +336,8 @@ watch_program(bool changed)
 		(void) login_is_set();
 		send_config();
 	}
-	return Min(look_after_login(now), qms_gateway_is_ready() ? DT_NOEND : ready_by);
+	return Min(Min(look_after_login(now), TimestampTzPlusMilliseconds(now, SERVER_LOOK_MS)),
+			   qms_gateway_is_ready() ? DT_NOEND : ready_by);
 }
 
 /* Answers when to look again at the latest. */
