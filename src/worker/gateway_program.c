@@ -456,7 +456,7 @@ qms_program_wait(long timeout)
 /* ---- signals of the worker ---- */
 
 static void
-see_child_end(SIGNAL_ARGS)
+see_child_end(int signal_number pg_attribute_unused())
 {
 	int			save_errno = errno;
 

@@ -219,7 +219,7 @@ Datum
 qms_gateway_status(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *set = (ReturnSetInfo *) fcinfo->resultinfo;
-	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz now = qms_clock_now();
 	QmsGatewayShared *copy;
 	Viewer		viewer;
 	int			i;
@@ -293,7 +293,7 @@ read_report(QmsGatewayReport *report, const char *name, const Jsonb *status)
 	copy_member(report->listen, QMS_GATEWAY_LISTEN_SIZE, status, "listen");
 	copy_member(report->error, QMS_ERROR_SIZE, status, "last_error");
 	qms_gateway_read_figures(status, &report->figures);
-	report->since = report->figures.at;
+	report->since = report->figures.at = qms_clock_now();
 	if (databases == NULL || !JB_ROOT_IS_ARRAY(databases))
 		return;
 	text = JsonbToCString(NULL, &databases->root, VARSIZE(databases));

@@ -9,7 +9,7 @@ COMMENT ON FUNCTION qms_internal.gateway_status IS 'Rows of the view qms.gateway
 CREATE FUNCTION qms_internal.gateway_report(name text, status jsonb)
 RETURNS void LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_gateway_report';
-COMMENT ON FUNCTION qms_internal.gateway_report IS 'A gateway elsewhere says how it is, for qms.gateway_status; it does so every few seconds, and is forgotten after five minutes. name: at most 63 bytes, its own, such as its host and port. status: an object with pid, listen, connections, subscriptions, messages, bytes, lag_ms, drops, last_error, databases ([{"name", "connected", "position", "error"}]), each of which may be missing. Kept in shared memory, 64 gateways at most (who has been silent for longest goes); nothing is written, so it works on a standby. Callers: members of qms_gateway. Errors: 22004, 22023.';
+COMMENT ON FUNCTION qms_internal.gateway_report IS 'A gateway elsewhere says how it is, for qms.gateway_status; it does so every few seconds, and is forgotten after five minutes. name: at most 63 bytes, its own, such as its host and port. status: an object with pid, listen, connections, subscriptions, messages, bytes, lag_ms, drops, last_error, databases ([{"name", "connected", "position", "error"}]), each of which may be missing. Kept in shared memory, 64 gateways at most (who has been silent for longest goes); nothing is written, so it works on a standby. Callers: members of qms_gateway. Errors: 22003, 22004, 22023.';
 
 CREATE VIEW qms.gateway_status WITH (security_barrier) AS
 SELECT s.name, s.host, s.pid, s.state, s.reason, s.listen, s.since, s.restarts, s.last_error, s.last_error_at, s.connections, s.subscriptions, s.messages, s.bytes,
