@@ -34,7 +34,7 @@
 #define PATIENCE_MS 5000		/* for a program that is to end, */
 #define LAST_PATIENCE_MS 800	/* and if the server waits for it */
 #define START_PATIENCE_MS 30000 /* until it listens */
-#define LOGIN_LOOK_MS 10000		/* between looks at the login while a database is missed */
+#define LOGIN_LOOK_MS 2000		/* between looks at the login while a database is missed */
 #define SERVER_LOOK_MS 10000	/* between looks whether the server is stopping */
 
 static int	failures = 0;		/* in a row */

@@ -109,15 +109,20 @@ log_message(const Jsonb *json)
 	char	   *message = qms_jsonb_text(json, "message");
 	char	   *detail = qms_jsonb_text(json, "detail");
 	char	   *hint = qms_jsonb_text(json, "hint");
-	bool		is_bad = level != NULL && (strcmp(level, "warning") == 0 || strcmp(level, "error") == 0);
 
 	if (message == NULL || !may_log())
 		return;
 	/* What it says at all is a matter of qms.gateway_log_level, not of log_min_messages. */
-	ereport(is_bad ? WARNING : LOG,
-			(errmsg("qms_gateway: %s", clean(message)),
-			 detail ? errdetail("%s", clean(detail)) : 0,
-			 hint ? errhint("%s", clean(hint)) : 0));
+	if (level != NULL && (strcmp(level, "warning") == 0 || strcmp(level, "error") == 0))
+		ereport(WARNING,
+				(errmsg("qms_gateway: %s", clean(message)),
+				 detail ? errdetail("%s", clean(detail)) : 0,
+				 hint ? errhint("%s", clean(hint)) : 0));
+	else
+		ereport(LOG,
+				(errmsg("qms_gateway: %s", clean(message)),
+				 detail ? errdetail("%s", clean(detail)) : 0,
+				 hint ? errhint("%s", clean(hint)) : 0));
 }
 
 /*
