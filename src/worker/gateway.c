@@ -10,8 +10,8 @@
  */
 #include "worker/gateway.h"
 
-#include <sys/wait.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/hashfn.h"
@@ -23,10 +23,8 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
-#include "utils/json.h"
 #include "utils/memutils.h"
 #include "utils/pidfile.h"
-#include "utils/timestamp.h"
 
 #define SHORTEST_PAUSE_MS 1000
 #define LONGEST_PAUSE_MS 60000
@@ -35,18 +33,31 @@
 #define LAST_PATIENCE_MS 800	/* and if the server waits for it */
 #define START_PATIENCE_MS 30000 /* until it listens */
 #define LOGIN_LOOK_MS 2000		/* between looks at the login while a database is missed */
+#define LAST_READS 100			/* of what it has said before it ended */
 #define SERVER_LOOK_MS 10000	/* between looks whether the server is stopping */
 
+#define NEVER PG_INT64_MAX
+
+/* Moments are milliseconds of a clock that nobody sets. */
 static int	failures = 0;		/* in a row */
-static TimestampTz not_before = 0;	/* no start */
-static TimestampTz started_at = 0;
-static TimestampTz kill_at = 0; /* it was asked to end; 0: was not */
-static TimestampTz looked_at_login = 0;
+static int64 not_before = 0;	/* no start */
+static int64 started_at = 0;
+static int64 kill_at = 0;		/* it was asked to end; 0: was not */
+static int64 looked_at_login = 0;
 static uint64 restart_key = 0;	/* of the settings that it was started with */
 static uint64 sent_hash = 0;	/* of the configuration that it has */
 static bool send_again = false; /* the same one, too: files may have changed */
 static bool is_overdue = false; /* it has not begun to listen in time */
 static bool server_stops = false;
+
+static int64
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 /* ---- the end of the worker ---- */
 
@@ -76,7 +87,7 @@ fail(void)
 	int			pause = Min(SHORTEST_PAUSE_MS << Min(failures, 6), LONGEST_PAUSE_MS);
 
 	failures++;
-	not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause);
+	not_before = now_ms() + pause;
 }
 
 /* It has ended: because we wanted it to, because it said so, or without a word. */
@@ -84,7 +95,6 @@ static void
 note_end(int status, pid_t pid)
 {
 	bool		wanted = kill_at != 0;
-	TimestampTz long_run = TimestampTzPlusMilliseconds(started_at, LONG_RUN_MS);
 
 	kill_at = 0;
 	qms_gateway_note_program(0);
@@ -94,7 +104,7 @@ note_end(int status, pid_t pid)
 				(errmsg("qms gateway: the program (PID %d) has ended", (int) pid)));
 		return;
 	}
-	if (GetCurrentTimestamp() > long_run)
+	if (now_ms() > started_at + LONG_RUN_MS)
 		failures = 0;
 	if (!wanted && !qms_gateway_has_given_up())
 	{
@@ -111,11 +121,13 @@ reap(void)
 {
 	pid_t		pid = qms_program_pid();
 	int			status;
+	int			turns;
 
 	if (!qms_program_reap(&status))
 		return;
-	while (qms_gateway_read_messages())
+	for (turns = 0; turns < LAST_READS && qms_gateway_read_messages(); turns++)
 		CHECK_FOR_INTERRUPTS();
+	qms_program_forget();
 	note_end(status, pid);
 }
 
@@ -123,7 +135,7 @@ reap(void)
 static void
 stop_program(const char *why)
 {
-	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), server_stops ? LAST_PATIENCE_MS : PATIENCE_MS);
+	int64		until = now_ms() + (server_stops ? LAST_PATIENCE_MS : PATIENCE_MS);
 
 	if (kill_at == 0)
 	{
@@ -214,7 +226,7 @@ server_is_reachable(void)
 }
 
 /* Start it, or see why that cannot be; answers when to look again. */
-static TimestampTz
+static int64
 start_program(void)
 {
 	char	   *path = qms_gateway_program_path();
@@ -222,7 +234,7 @@ start_program(void)
 
 	/* It will not be another one before a restart. */
 	if (!server_is_reachable())
-		return DT_NOEND;
+		return NEVER;
 	if (!is_program(path))
 	{
 		fail();
@@ -230,7 +242,7 @@ start_program(void)
 	}
 	/* Whoever sets it wakes us. */
 	if (!login_is_set())
-		return DT_NOEND;
+		return NEVER;
 	error = qms_program_start(path);
 	if (error != 0)
 	{
@@ -238,7 +250,7 @@ start_program(void)
 		fail();
 		return not_before;
 	}
-	started_at = GetCurrentTimestamp();
+	started_at = now_ms();
 	is_overdue = false;
 	restart_key = qms_gateway_restart_key();
 	sent_hash = 0;
@@ -246,7 +258,7 @@ start_program(void)
 	qms_gateway_note_program(qms_program_pid());
 	qms_gateway_note_state(failures > 0 ? QMS_GATEWAY_FAILED : QMS_GATEWAY_STARTING, NULL);
 	send_config();
-	return TimestampTzPlusMilliseconds(started_at, START_PATIENCE_MS);
+	return started_at + START_PATIENCE_MS;
 }
 
 /* ---- turns ---- */
@@ -293,26 +305,26 @@ is_wanted(void)
 }
 
 /* One that cannot connect may have lost its login. */
-static TimestampTz
-look_after_login(TimestampTz now)
+static int64
+look_after_login(int64 now)
 {
-	TimestampTz next = TimestampTzPlusMilliseconds(looked_at_login, LOGIN_LOOK_MS);
+	int64		next = looked_at_login + LOGIN_LOOK_MS;
 
 	if (!qms_gateway_misses_database())
-		return DT_NOEND;
+		return NEVER;
 	if (next > now)
 		return next;
 	looked_at_login = now;
 	(void) login_is_set();
-	return TimestampTzPlusMilliseconds(now, LOGIN_LOOK_MS);
+	return now + LOGIN_LOOK_MS;
 }
 
 /* A running program: is it as it should be? */
-static TimestampTz
+static int64
 watch_program(bool changed)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz ready_by = TimestampTzPlusMilliseconds(started_at, START_PATIENCE_MS);
+	int64		now = now_ms();
+	int64		ready_by = started_at + START_PATIENCE_MS;
 
 	if (!is_wanted())
 		stop_program("nobody wants it");
@@ -328,7 +340,7 @@ watch_program(bool changed)
 	{
 		if (kill_at <= now)
 			qms_program_kill();
-		return kill_at <= now ? DT_NOEND : kill_at;
+		return kill_at <= now ? NEVER : kill_at;
 	}
 	if (changed)
 	{
@@ -336,12 +348,12 @@ watch_program(bool changed)
 		(void) login_is_set();
 		send_config();
 	}
-	return Min(Min(look_after_login(now), TimestampTzPlusMilliseconds(now, SERVER_LOOK_MS)),
-			   qms_gateway_is_ready() ? DT_NOEND : ready_by);
+	return Min(Min(look_after_login(now), now + SERVER_LOOK_MS),
+			   qms_gateway_is_ready() ? NEVER : ready_by);
 }
 
 /* Answers when to look again at the latest. */
-static TimestampTz
+static int64
 turn(bool changed)
 {
 	if (changed)
@@ -349,8 +361,8 @@ turn(bool changed)
 	if (qms_program_is_running())
 		return watch_program(changed);
 	if (!is_wanted())
-		return DT_NOEND;
-	if (not_before > GetCurrentTimestamp())
+		return NEVER;
+	if (not_before > now_ms())
 		return not_before;
 	return start_program();
 }
@@ -379,13 +391,13 @@ reload(void)
 
 /* True if somebody has woken us. */
 static bool
-sleep_until(TimestampTz until)
+sleep_until(int64 until)
 {
 	bool		woken;
 	long		timeout = -1;
 
-	if (until != DT_NOEND)
-		timeout = Max(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until), 10);
+	if (until != NEVER)
+		timeout = (long) Max(until - now_ms(), 0);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	woken = qms_program_wait(timeout);
 	CHECK_FOR_INTERRUPTS();
@@ -401,7 +413,7 @@ work(void)
 
 	while (!server_stops || qms_program_is_running())
 	{
-		TimestampTz next;
+		int64		next;
 		bool		more;
 
 		MemoryContextSwitchTo(context);
@@ -413,8 +425,11 @@ work(void)
 		reap();
 		next = turn(changed);
 		changed = false;
-		if (!more && (!server_stops || qms_program_is_running()))
-			changed = sleep_until(next);
+		/* One that says very much is read slowly, and does not keep us from all else. */
+		if (more)
+			pg_usleep(5000L);
+		if (!server_stops || qms_program_is_running())
+			changed = sleep_until(more ? 0 : next);
 	}
 }
 
@@ -433,6 +448,7 @@ qms_gateway_main(Datum arg pg_attribute_unused())
 	qms_gateway_shared->pid = MyProcPid;
 	qms_gateway_shared->procno = MyProc->pgprocno + 1;
 	LWLockRelease(qms_gateway_shared->lock);
+	qms_gateway_note_program(0);
 	work();
 	/* Not 0: somebody who terminates it by hand gets it back. */
 	proc_exit(1);

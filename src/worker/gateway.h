@@ -139,6 +139,7 @@ extern void qms_program_send(char *text, int size);
 extern void qms_program_stop(void);
 extern void qms_program_kill(void);
 extern bool qms_program_reap(int *status);
+extern void qms_program_forget(void);
 extern char *qms_program_line(bool *is_error);
 extern bool qms_program_wait(long timeout);
 extern void qms_program_set_signals(void);

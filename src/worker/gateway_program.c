@@ -306,6 +306,16 @@ qms_program_reap(int *status)
 	return true;
 }
 
+/* It has ended, and what it said has been read. */
+void
+qms_program_forget(void)
+{
+	int			i;
+
+	for (i = 0; i < PIPES; i++)
+		close_end(i);
+}
+
 /* ---- talk ---- */
 
 static void
