@@ -35,7 +35,7 @@ typedef struct Number
 
 enum
 {
-	LISTEN, PAGES, ORIGINS, PROXIES, CERT, KEY, TEXTS
+	LISTEN, PAGES, ORIGINS, PROXIES, METRICS, CERT, KEY, TEXTS
 };
 
 static Text texts[TEXTS] = {
@@ -51,6 +51,9 @@ static Text texts[TEXTS] = {
 	{"trusted_proxies", "", qms_gateway_check_proxies, false,
 		"Networks of proxies that the gateway believes where a client is (x-forwarded-for).",
 		"A list of addresses and networks, separated by commas. Empty: nobody is believed.", NULL},
+	{"metrics_from", "127.0.0.0/8, ::1", qms_gateway_check_proxies, false,
+		"Networks that may read the figures of the gateway at /metrics.",
+		"A list of addresses and networks, separated by commas. Empty: nobody may.", NULL},
 	{"tls_cert", "", qms_gateway_check_path, true,
 		"File with the certificate chain of the gateway.",
 		"An absolute path; empty: no TLS.", NULL},
@@ -68,13 +71,17 @@ static Number numbers[] = {
 		"Size of a message that the gateway takes from a client.", NULL, 0},
 	{"max_commands_per_second", 50, 1, 100000, 0, false,
 		"Commands that the gateway takes from one client in a second.", NULL, 0},
-	{"max_subscriptions", 100, 1, 100000, 0, false,
+	{"max_subscriptions", 100, 1, 10000, 0, false,
 		"Channels that one client may be subscribed to.", NULL, 0},
+	{"max_requests_per_second", 200, 1, 1000000, 0, false,
+		"HTTP requests that the gateway takes from one address in a second, besides new connections of clients.", NULL, 0},
 	{"ping_interval", 25, 0, 3600, GUC_UNIT_S, false,
 		"Time between two pings of the gateway to a client; 0: no pings.", NULL, 0},
 	{"pong_timeout", 10, 1, 3600, GUC_UNIT_S, false,
 		"Time within which a client must answer a ping.", NULL, 0},
-	{"history_size", 1000, 1, 1000000, 0, false,
+	{"request_timeout", 10, 1, 3600, GUC_UNIT_S, false,
+		"Time within which a connection must have sent its request.", NULL, 0},
+	{"history_size", 1000, 10, 1000000, 0, false,
 		"Publications of each channel that the gateway keeps for clients that come back.", NULL, 0}
 };
 
@@ -174,7 +181,7 @@ default_pages(void)
 	return psprintf("%s/extension/qms-web", share);
 }
 
-/* The settings as members of an object; what is empty is left out. */
+/* The settings as members of an object: all of them, an empty one means nothing of that kind. */
 void
 qms_gateway_write_settings(StringInfo json)
 {
@@ -184,8 +191,7 @@ qms_gateway_write_settings(StringInfo json)
 	{
 		char	   *value = i == PAGES && *texts[i].value == '\0' ? default_pages() : texts[i].value;
 
-		if (*value != '\0')
-			qms_gateway_write_member(json, texts[i].name, value);
+		qms_gateway_write_member(json, texts[i].name, value);
 	}
 	for (i = 0; i < lengthof(numbers); i++)
 		appendStringInfo(json, ",\"%s\":%d", numbers[i].name, numbers[i].value);
