@@ -5,7 +5,7 @@ use strict;
 use warnings;
 
 use lib 'test/lib';
-use Gateway;
+use Supervised;
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Qms;
@@ -14,7 +14,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 $ENV{QMS_TEST_SECRET} = 'of the environment';
-my $gateway = Gateway->new('gateway', { extension => 0 }, 'log_statement = all', 'log_min_messages = debug2', "log_line_prefix = '%b %Q '");
+my $gateway = Supervised->new('gateway', { extension => 0 }, 'log_statement = all', 'log_min_messages = debug2', "log_line_prefix = '%b %Q '");
 my $node = $gateway->node;
 sub ask { return $gateway->ask(@_) }
 
@@ -116,7 +116,7 @@ $gateway->becomes(sub { $gateway->last_start->{pid} != $pid && $gateway->status(
 is($gateway->config->{listen}, '127.0.0.1:8081, [::1]:8081', 'which is told the address');
 is(scalar($gateway->told), $n + 1, 'a reload without changes is not passed on');
 is($gateway->status('restarts'), '1', 'and counts as a restart');
-ok(Gateway::is_gone($pid), 'the old one is gone');
+ok(Supervised::is_gone($pid), 'the old one is gone');
 unlike($gateway->log, qr/ended by itself/, 'no failure');
 
 my %bad = (
@@ -211,7 +211,7 @@ my $watch = q{SELECT state || ' ' || coalesce(reason, '') FROM qms.gateway_statu
 ask('CREATE DATABASE quiet; ');
 ask(q{ALTER SYSTEM SET qms.excluded_databases = 'shop'}, 'shop');
 $node->reload;
-$gateway->becomes(sub { Gateway::is_gone($pid) }, 'no database left: the program ends');
+$gateway->becomes(sub { Supervised::is_gone($pid) }, 'no database left: the program ends');
 is($gateway->becomes(sub { ask($watch, 'shop') eq 'waiting no database has the extension' }, 'and it waits') && $gateway->status('pid'), '', 'without a process');
 ask(q{ALTER SYSTEM RESET qms.excluded_databases}, 'shop');
 $node->reload;
@@ -219,13 +219,13 @@ $gateway->state_is('listening', 'there is one again');
 ask(q{ALTER SYSTEM SET qms.gateway = off}, 'shop');
 $node->reload;
 $gateway->becomes(sub { ask($watch, 'shop') eq 'off qms.gateway is off' }, 'switched off');
-ok(Gateway::is_gone($gateway->last_start->{pid}), 'no process');
+ok(Supervised::is_gone($gateway->last_start->{pid}), 'no process');
 ask(q{ALTER SYSTEM SET qms.gateway = on}, 'shop');
 $node->reload;
 $gateway->state_is('listening', 'and on');
 $pid = $gateway->last_start->{pid};
 ask('DROP EXTENSION qms', 'shop');
-$gateway->becomes(sub { Gateway::is_gone($pid) }, 'the last DROP EXTENSION ends it');
+$gateway->becomes(sub { Supervised::is_gone($pid) }, 'the last DROP EXTENSION ends it');
 $node->stop;
 unlike($gateway->log, qr/PANIC|TRAP:|terminated by signal|ended by itself/, 'a quiet log');
 done_testing();

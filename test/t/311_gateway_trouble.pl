@@ -4,14 +4,14 @@ use strict;
 use warnings;
 
 use lib 'test/lib';
-use Gateway;
+use Supervised;
 use PostgreSQL::Test::Utils;
 use Qms;
 use Session;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $gateway = Gateway->new('trouble', "log_line_prefix = '%b '");
+my $gateway = Supervised->new('trouble', "log_line_prefix = '%b '");
 my $node = $gateway->node;
 sub ask { return $gateway->ask(@_) }
 sub reload { $node->reload; return }
@@ -49,7 +49,7 @@ like($gateway->status('last_error'), qr/^the program \(PID \d+\) has ended by it
 my $pid = $gateway->last_start->{pid};
 ask(q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'qms gateway'});
 $gateway->becomes(sub { $gateway->last_start->{pid} != $pid && $gateway->status('state') eq 'listening' }, 'a worker that is terminated comes back');
-ok(Gateway::is_gone($pid), 'its program went with it');
+ok(Supervised::is_gone($pid), 'its program went with it');
 
 # ---- it ends at once, again and again: later each time
 
@@ -92,7 +92,7 @@ $gateway->mode('');
 $begin = time;
 ask(q{ALTER SYSTEM SET qms.gateway_max_connections = 100});
 reload();
-$gateway->becomes(sub { Gateway::is_gone($pid) }, 'is killed');
+$gateway->becomes(sub { Supervised::is_gone($pid) }, 'is killed');
 my $took = time - $begin;
 ok($took >= 4.5 && $took < 30, "after five seconds ($took)");
 $gateway->becomes(sub { $gateway->last_start->{pid} != $pid && $gateway->status('state') eq 'listening' }, 'and replaced');

@@ -4,14 +4,14 @@ use strict;
 use warnings;
 
 use lib 'test/lib';
-use Gateway;
+use Supervised;
 use PostgreSQL::Test::Utils;
 use Qms;
 use Session;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $gateway = Gateway->new('primary', { init => [ allows_streaming => 1 ] }, 'restart_after_crash = on');
+my $gateway = Supervised->new('primary', { init => [ allows_streaming => 1 ] }, 'restart_after_crash = on');
 my $node = $gateway->node;
 sub ask { return $gateway->ask(@_) }
 $gateway->state_is('listening', 'it runs on the primary');
@@ -23,7 +23,7 @@ sub ends
 {
 	my ($pid, $begin, $test) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $gone = Qms::poll(sub { Gateway::is_gone($pid) }, 30);
+	my $gone = Qms::poll(sub { Supervised::is_gone($pid) }, 30);
 	my $took = time - $begin;
 	ok($gone, "$test: the program ends");
 	cmp_ok($took, '<', 4, sprintf('... %.1f s after', $took));
@@ -40,7 +40,7 @@ foreach my $mode (qw(fast immediate smart))
 	$node->stop($mode);
 	if ($mode eq 'smart')
 	{
-		ok(Gateway::is_gone($pid), 'a smart shutdown does not wait for it for ever');
+		ok(Supervised::is_gone($pid), 'a smart shutdown does not wait for it for ever');
 	}
 	else
 	{
@@ -121,7 +121,7 @@ $gateway->state_is('listening', 'it runs again');
 
 # ---- a standby
 
-my $there = Gateway->new('standby', { start => 0 });
+my $there = Supervised->new('standby', { start => 0 });
 $node->backup('backup');
 my $standby = PostgreSQL::Test::Cluster->new('promoted');
 $standby->init_from_backup($node, 'backup', has_streaming => 1);

@@ -1,10 +1,10 @@
-# Gateway.pm: servers whose worker "qms gateway" runs test/fixtures/qms_gateway instead of the real program.
+# Supervised.pm: servers whose worker "qms gateway" runs test/fixtures/qms_gateway instead of the real program.
 #
-#   my $gateway = Gateway->new('gateway', { mode => 'busy' }, 'qms.gateway_ping_interval = 5');
+#   my $gateway = Supervised->new('gateway', { mode => 'busy' }, 'qms.gateway_ping_interval = 5');
 #   $gateway->state_is('listening', 'it listens');
 #   my $start = $gateway->last_start;   # what it was started with
 #   my $config = $gateway->config;      # what it was told last
-package Gateway;
+package Supervised;
 
 use strict;
 use warnings;
