@@ -255,6 +255,23 @@ search(Picker *picker, const QmsSource *source, bool take, Found *found)
 		qms_bound_lower(source->queue_id, &bound, found->first_key);
 }
 
+/* Wait, within reason, until nobody else holds a lock. */
+static bool
+wait_until_free(QmsLockClass class, int64 id)
+{
+	int			waited;
+
+	for (waited = 0; waited < HEAD_WAIT_MS; waited += 2)
+	{
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 2, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (!qms_lock_is_held_by_other(class, id))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Is the ticket that stands before ours locked by a change of its own, which is
  * short, rather than being called?  Then wait for it, within reason.  True if
@@ -263,20 +280,8 @@ search(Picker *picker, const QmsSource *source, bool take, Found *found)
 static bool
 wait_for_head(int64 ticket_id, bool *changing)
 {
-	int			waited;
-
 	*changing = qms_lock_is_held_by_other(QMS_LOCK_TICKET, ticket_id);
-	if (!*changing)
-		return false;
-	for (waited = 0; waited < HEAD_WAIT_MS; waited += 2)
-	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 2, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-		if (!qms_lock_is_held_by_other(QMS_LOCK_TICKET, ticket_id))
-			return true;
-	}
-	return false;
+	return *changing && wait_until_free(QMS_LOCK_TICKET, ticket_id);
 }
 
 /*
@@ -358,19 +363,49 @@ skip_visit(Picker *picker, const QmsTicket *ticket)
 	picker->skipped[picker->nskipped++] = qms_row_int64(ticket, T_visit_id);
 }
 
-/* Take from one source until somebody is found who can be claimed, or nobody. */
+/*
+ * Claim the person of a ticket that is locked for us.  While another ticket of
+ * his is being changed, which is short, he is waited for, within reason, as the
+ * head of a line is.
+ */
+static bool
+claim(QmsTicket *ticket, bool *changing)
+{
+	*changing = false;
+	if (qms_visit_claim(ticket))
+		return true;
+	*changing = qms_visit_is_changing(ticket);
+	return *changing && wait_until_free(QMS_LOCK_VISIT, qms_row_int64(ticket, T_visit_id)) && qms_visit_claim(ticket);
+}
+
+/*
+ * Take from one source until somebody is found who can be claimed, or nobody.
+ * The first one who could not be is said to have been passed over.
+ */
 static QmsTicket *
 take_claimed(Picker *picker, const QmsSource *source, QmsPick *pick)
 {
 	Found		found;
+	QmsTicket  *first = NULL;
+	bool		first_changing = false;
+	bool		changing;
 
 	for (;;)
 	{
 		take_from(picker, source, &found, pick);
-		if (found.ticket == NULL || qms_visit_claim(found.ticket))
-			return found.ticket;
+		if (found.ticket == NULL || claim(found.ticket, &changing))
+			break;
+		if (first == NULL)
+			first_changing = changing;
+		first = first ? first : found.ticket;
 		skip_visit(picker, found.ticket);
 	}
+	if (first != NULL && (pick->passed == 0 || qms_row_int64(first, T_sort_key) < found.head.sort_key))
+	{
+		pick->passed = qms_row_int64(first, T_ticket_id);
+		pick->passed_in_change = first_changing;
+	}
+	return found.ticket;
 }
 
 /* The passes of the session, if they fit the profile as it is now. */

@@ -354,7 +354,7 @@ typedef struct QmsPick
 	const QmsHead *chosen;
 	QmsHead    *heads;			/* what was compared; NULL for a single source */
 	int			nheads;
-	int64		passed;			/* a ticket that was passed over because it was locked, or 0 */
+	int64		passed;			/* a ticket that was passed over because it, or its visit, was locked, or 0 */
 	bool		passed_in_change;	/* by its customer or a desk, not by another call */
 	float8	   *passes;			/* of the ratio policy, charged; else NULL */
 	int			npasses;
@@ -376,6 +376,7 @@ extern int64 qms_served_usec(const QmsTicket *ticket, QmsState final, TimestampT
 extern void qms_visit_lock_of(int64 ticket_id);
 extern bool qms_visit_is_shared(int64 visit_id);
 extern bool qms_visit_claim(QmsTicket *ticket);
+extern bool qms_visit_is_changing(const QmsTicket *ticket);
 extern void qms_visit_lock_others(const QmsTicket *ticket);
 extern void qms_visit_pause_others(QmsCall *call, const QmsTicket *ticket);
 extern void qms_visit_resume_others(QmsCall *call, const QmsTicket *ticket);

@@ -99,7 +99,7 @@ COMMENT ON FUNCTION qms.find_customers IS 'Customers of an organization in the o
 CREATE FUNCTION qms.anonymize_customer(customer_id bigint, request_id uuid DEFAULT NULL)
 RETURNS qms.anonymization LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_anonymize_customer';
-COMMENT ON FUNCTION qms.anonymize_customer IS 'Forgets a customer: his name, contact, language, external_subject and metadata, and of all his tickets, open and past (linked with him, or of his external_subject), and their visits: contact, subject, customer, notes, metadata, and reasons and notes of people in their own words; also in stored answers of repeated requests. All that counts stays: queues, numbers, classes, states, moments, counters, outcomes. There is no way back. Callers: superusers, administrators. Errors: QM101.';
+COMMENT ON FUNCTION qms.anonymize_customer IS 'Forgets a customer: his name, contact, language, external_subject and metadata, and of all his tickets, open and past (linked with him, or of his external_subject), and their visits: contact, subject, customer, notes, metadata, and reasons and notes of people in their own words; also in stored answers of repeated requests. All that counts stays: queues, numbers, classes, states, moments, counters, outcomes. There is no way back. Callers: superusers, administrators of the whole organization. Errors: QM101, 42501.';
 
 CREATE FUNCTION qms.anonymize_visit(visit_id bigint, request_id uuid DEFAULT NULL)
 RETURNS qms.anonymization LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
