@@ -14,15 +14,20 @@ use PostgreSQL::Test::Utils;
 use Qms;
 use Test::More;
 
-# new(NAME, [\%option,] SETTING...): options of Qms::node, and mode => what the stand-in is to be.
+# new(NAME, [\%option,] SETTING...): options of Qms::node, and mode => what the stand-in is to be, or
+# program => another program.
 sub new
 {
 	my ($class, $name, @settings) = @_;
 	my %option = ref $settings[0] ? %{ shift @settings } : ();
-	my $self = bless { folder => PostgreSQL::Test::Utils::tempdir(), name => $name }, $class;
+	my $self = bless { folder => PostgreSQL::Test::Utils::tempdir(), name => $name, program => delete $option{program} }, $class;
 
-	system('cp', 'test/fixtures/qms_gateway', $self->program) == 0 or die "cp: $!";
-	chmod 0755, $self->program;
+	if (!$self->{program})
+	{
+		$self->{program} = "$self->{folder}/qms_gateway";
+		system('cp', 'test/fixtures/qms_gateway', $self->program) == 0 or die "cp: $!";
+		chmod 0755, $self->program;
+	}
 	$self->mode(delete $option{mode} // '');
 	my $start = delete $option{start} // 1;
 	my $extension = delete $option{extension} // 1;
@@ -46,7 +51,7 @@ sub hba
 }
 
 sub node { return $_[0]{node} }
-sub program { return "$_[0]{folder}/qms_gateway" }
+sub program { return $_[0]{program} }
 sub ask { my ($self, $sql, $database) = @_; return $self->{node}->safe_psql($database // 'postgres', $sql) }
 sub log { my ($self, $from) = @_; return substr(slurp_file($self->{node}->logfile), $from // 0) }
 
