@@ -162,18 +162,6 @@ check_role(void)
 		refuse(psprintf("It is a member of other roles, or others are members of it: %s.", qms_spi_text(0, 0)), hint);
 }
 
-static void
-run_utility(const char *sql)
-{
-	int			rc = SPI_execute(sql, false, 0);
-
-	if (rc != SPI_OK_UTILITY)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not run \"%s\"", sql),
-				 errdetail("%s", SPI_result_code_string(rc))));
-}
-
 /* Not by a statement: what is logged of those, and by whom, is not ours to say. */
 static void
 set_verifier(const char *verifier, int limit)
@@ -202,8 +190,8 @@ qms_gateway_set_login(void)
 	check_role();
 	make_password();
 	if (!SearchSysCacheExists1(AUTHNAME, CStringGetDatum(QMS_GATEWAY_LOGIN)))
-		run_utility("CREATE ROLE qms_gateway_local LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS");
-	run_utility("GRANT qms_gateway, qms_authenticator TO qms_gateway_local");
+		qms_spi_utility("CREATE ROLE qms_gateway_local LOGIN NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS");
+	qms_spi_utility("GRANT qms_gateway, qms_authenticator TO qms_gateway_local");
 	CommandCounterIncrement();
 	set_verifier(qms_gateway_shared->verifier, qms_gateway_shared->login_limit);
 	qms_worker_commit();
