@@ -5,7 +5,7 @@
 
 /* Columns and rows for the calls below the newest one, from few and large to many and small. */
 const GRIDS = {
-  wide: [[1, 3], [1, 4], [1, 5], [2, 4], [2, 5], [2, 6], [3, 6]],
+  wide: [[1, 3], [1, 4], [1, 5], [2, 4], [2, 5], [2, 6], [3, 5], [3, 6]],
   tall: [[1, 4], [1, 5], [1, 6], [2, 5], [2, 6], [2, 8]],
 };
 

@@ -14,7 +14,7 @@ const REST_MS = 600000;
 /* One step of the picture against burn-in. */
 const DRIFT_MS = 60000;
 /* Sizes tried until a text fits, as shares of the full size. */
-const SIZES = [1, 0.88, 0.78, 0.68, 0.6, 0.52, 0.45, 0.38, 0.32];
+const SIZES = [1, 0.88, 0.78, 0.68, 0.6, 0.52, 0.45, 0.38, 0.32, 0.26, 0.2];
 
 function element(name, className, text) {
   const node = document.createElement(name);
@@ -168,12 +168,13 @@ export class View {
     for (const node of document.querySelectorAll('[data-word]')) setText(node, word(this.language, node.dataset.word));
     document.body.classList.toggle('stale', this.status.phase === 'lost');
     document.body.classList.toggle('empty', !state.ready);
+    /* What decides how much room there is, first. */
     this.drawTop(state);
-    this.drawCalls(state);
-    this.drawBlank(state);
+    this.drawNotice(state);
     this.drawQueues(state);
     this.drawLast(state);
-    this.drawNotice(state);
+    this.drawCalls(state);
+    this.drawBlank(state);
     this.drawLost();
     this.clock();
     const closed = isClosed(state);
@@ -192,15 +193,17 @@ export class View {
     this.fit(this.at.branch, this.at.branch);
   }
 
-  /* Makes a text smaller until it is inside of its box. */
-  fit(node, box, key) {
-    const now = `${node.textContent} ${box.clientWidth} ${key || ''}`;
+  /* Makes a text smaller until it is inside of its box, and breaks words only then. */
+  fit(node, box, key, least) {
+    const now = `${node.textContent} ${box.clientWidth} ${box.clientHeight} ${key || ''}`;
     if (this.fitted.get(node) === now) return;
     this.fitted.set(node, now);
-    for (const size of SIZES) {
+    node.classList.remove('broken');
+    for (const size of SIZES.filter((one) => one >= (least || 0))) {
       node.style.setProperty('--fit', String(size));
       if (node.scrollWidth <= box.clientWidth + 1 && node.scrollHeight <= box.clientHeight + 1) return;
     }
+    node.classList.add('broken');
   }
 
   /* The row of a ticket: made once, kept while it is shown. */
@@ -211,7 +214,8 @@ export class View {
     row.numberBox = element('span', 'number');
     row.number = element('bdi', 'fit', number);
     row.arrow = element('span', 'arrow');
-    row.counterBox = element('span', 'counter');
+    const counter = element('span', 'counter');
+    row.counterBox = element('span', 'counter-box');
     row.counter = element('span', 'fit counter-name');
     row.where = element('span', 'where');
     row.arrow.setAttribute('aria-hidden', 'true');
@@ -219,8 +223,9 @@ export class View {
     row.counterBox.appendChild(row.counter);
     row.appendChild(row.numberBox);
     row.appendChild(row.arrow);
-    row.appendChild(row.counterBox);
-    row.appendChild(row.where);
+    counter.appendChild(row.counterBox);
+    counter.appendChild(row.where);
+    row.appendChild(counter);
     this.rows.set(number, row);
     return row;
   }
@@ -230,7 +235,10 @@ export class View {
     const again = one.state === 'called' && one.recalls > 0 ? word(this.language, 'again') : '';
     row.className = `row ${one.state}${isFirst ? ' first' : ''}${this.fresh.has(one.number) && one.state === 'called' ? ' fresh' : ''}`;
     setText(row.counter, this.counterName(one));
-    setText(row.where, [zone, again || (one.state === 'serving' ? word(this.language, 'serving') : '')].filter((part) => part !== '').join(' · '));
+    const more = again || (one.state === 'serving' ? word(this.language, 'serving') : '');
+    /* In a narrow row one of them: the way to go. */
+    const parts = [zone, more].filter((part) => part !== '');
+    setText(row.where, (isFirst || this.grid.columns === 1 ? parts : parts.slice(0, 1)).join(' · '));
   }
 
   drawCalls(state) {
@@ -255,7 +263,7 @@ export class View {
     const kept = new Set(calls.map((one) => one.number));
     for (const number of Array.from(this.rows.keys())) if (!kept.has(number)) this.rows.delete(number);
     rows.forEach((row, i) => {
-      const key = `${i === 0} ${this.grid.level} ${row.where.textContent === ''}`;
+      const key = `${i === 0} ${this.grid.level}`;
       this.fit(row.number, row.numberBox, key);
       this.fit(row.counter, row.counterBox, key);
     });
@@ -270,10 +278,11 @@ export class View {
   /* Sizes of the rows follow from how many there are. */
   setGrid() {
     const style = this.at.rows.style;
-    const first = this.shape === 'tall' ? 30 : 25;
+    const first = this.shape === 'tall' ? 38 : 25;
     const room = this.at.rows.clientHeight / this.unit;
     const width = this.at.rows.clientWidth / this.unit / this.grid.columns;
     const height = (room - first) / Math.max(this.grid.rows, 1) - 1.4;
+    this.at.rows.dataset.columns = String(this.grid.columns);
     style.setProperty('--columns', String(this.grid.columns));
     style.setProperty('--rows', String(this.grid.rows));
     style.setProperty('--first', `${first}rem`);
@@ -323,7 +332,7 @@ export class View {
 
   number(n) {
     try {
-      return new Intl.NumberFormat(`${this.language}-u-nu-latn`).format(n);
+      return new Intl.NumberFormat(`${this.language}-u-nu-latn`, n >= 10000 ? { notation: 'compact', maximumFractionDigits: 1 } : {}).format(n);
     } catch (error) {
       return String(n);
     }
@@ -335,12 +344,12 @@ export class View {
     const name = element('span', 'item-name fit', nameIn(queue, this.language));
     const status = queue.status === 'closed' || queue.status === 'paused' ? word(this.language, queue.status) : '';
     const wait = this.waitText(queue);
-    row.appendChild(element('bdi', 'badge', queue.prefix));
+    row.appendChild(element('bdi', queue.prefix.length > 3 ? 'badge long' : 'badge', queue.prefix));
     middle.appendChild(name);
     middle.appendChild(element('span', 'item-more', status || (wait && `${word(this.language, 'wait')} ${wait}`)));
     row.appendChild(middle);
     const figure = element('span', 'figure', queue.waiting === null || (queue.status === 'closed' && queue.waiting === 0) ? '–'
-      : queue.exact ? this.number(queue.waiting) : `≈ ${this.number(queue.waiting)}`);
+      : queue.exact ? this.number(queue.waiting) : `≈${this.number(queue.waiting)}`);
     figure.appendChild(element('span', 'aside-text', ` ${word(this.language, 'waiting')}`));
     row.appendChild(figure);
     return row;
@@ -362,14 +371,14 @@ export class View {
     if (said === this.saidQueues) return;
     this.saidQueues = said;
     setChildren(this.at.queues, page.items.map((queue) => this.queueRow(queue)));
-    for (const name of this.at.queues.querySelectorAll('.item-name')) this.fit(name, name);
+    for (const name of this.at.queues.querySelectorAll('.item-name')) this.fit(name, name, '', 0.6);
   }
 
   drawLast(state) {
     const here = new Set(state.calls.map((one) => one.number));
     const zone = state.branch ? state.branch.time_zone : '';
     const last = state.last.filter((one) => !here.has(one.number));
-    this.at['last-panel'].hidden = this.settings.hidden.includes('last') || !state.ready;
+    this.at['last-panel'].hidden = this.settings.hidden.includes('last') || last.length === 0;
     const items = last.slice(0, this.roomIn(this.at.last, 6.2));
     const said = JSON.stringify([items, this.language, this.shape, zone]);
     if (said === this.saidLast) return;

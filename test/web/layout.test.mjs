@@ -1,8 +1,10 @@
 // What goes where on a screen.  node --test test/web/
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { branchOf, gridFor, idsOf, inOrder, isClosed, nameIn, pageOf, settingsOf, shapeOf, shown, steadyGrid, waitOf } from '../../src/web/display-layout.js';
-import { directionOf, languagesFor, word, WORDS } from '../../src/web/display-words.js';
+import { page } from './page.mjs';
+
+const { branchOf, gridFor, idsOf, inOrder, isClosed, nameIn, pageOf, settingsOf, shapeOf, shown, steadyGrid, waitOf } = await page('display-layout.js');
+const { directionOf, languagesFor, word, WORDS } = await page('display-words.js');
 
 test('shapes', () => {
   assert.equal(shapeOf(1920, 1080), 'wide');

@@ -1,7 +1,9 @@
 // What a display knows, from a snapshot and events.  node --test test/web/
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { apply, nothing, seconds } from '../../src/web/display-state.js';
+import { page } from './page.mjs';
+
+const { apply, nothing, seconds } = await page('display-state.js');
 
 const epoch = 'e1';
 const snapshot = (more = {}) => ({
