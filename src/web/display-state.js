@@ -140,14 +140,16 @@ function newsOfSnapshot(before, after) {
     .map((one) => ({ ...one, kind: one.recalls > 0 ? 'recall' : 'call' }));
 }
 
-/* The queue of an event with its figures as they are after it. */
+/* The queue of an event with its figures as they are after it, and others that it has changed. */
 function withFigures(queues, event) {
   const data = isObject(event.data) ? event.data : {};
   const about = id(event.queue_id);
+  const others = list(data.queues);
   return queues.map((queue) => {
-    if (queue.id !== about) return queue;
-    const status = /^queue\./.test(event.kind) && text(event.state) ? event.state : text(data.status) || queue.status;
-    return { ...queue, status, ...(count(data.waiting) === null ? {} : figures(data)) };
+    const said = queue.id === about ? data : others.find((other) => id(other.queue_id) === queue.id);
+    if (!said) return queue;
+    const status = queue.id === about && /^queue\./.test(event.kind) && text(event.state) ? event.state : text(said.status) || queue.status;
+    return { ...queue, status, ...(count(said.waiting) === null ? {} : figures(said)) };
   });
 }
 
@@ -160,17 +162,17 @@ function withTicket(state, event) {
   const isCall = isAtCounter && (event.kind === 'ticket.called' || event.kind === 'ticket.recalled');
 
   if (!isAtCounter) {
-    const takenBack = before && (event.kind === 'ticket.requeued' || event.kind === 'ticket.undone');
-    if (!before && !takenBack) return { calls: state.calls, last: state.last, news: [] };
+    const isTakenBack = event.state === 'waiting' && (event.kind === 'ticket.requeued' || event.kind === 'ticket.undone');
     return {
-      calls: state.calls.filter((one) => one !== before),
-      last: takenBack ? state.last.filter((one) => one.number !== number) : state.last,
+      calls: before ? state.calls.filter((one) => one !== before) : state.calls,
+      last: isTakenBack ? state.last.filter((one) => one.number !== number) : state.last,
       news: [],
     };
   }
   const isSame = before && before.counter_id === counterId;
   const now = {
-    ...call({ ...event, called_at: isSame && !isCall ? before.at : event.at }),
+    /* Who was never called has no moment of a call. */
+    ...call({ ...event, called_at: isCall ? event.at : isSame ? before.at : '' }),
     recalls: event.kind === 'ticket.recalled' ? (isSame ? before.recalls : 0) + 1 : isSame && !isCall ? before.recalls : 0,
   };
   return {

@@ -19,6 +19,9 @@ const REFUSED_MS = 20000;
 /* Between looks at the server's clock and at its version of this page. */
 const LOOK_MS = 3600000;
 
+/* What the page is made of, itself first: others than these tell of a new version. */
+const FILES = ['', 'display.css', 'display.js', 'display-state.js', 'display-layout.js', 'display-view.js', 'display-words.js', 'display-sound.js', 'centrifuge.js'];
+
 /* Codes of the protocol. */
 const UNKNOWN_CHANNEL = 102;
 const PERMISSION_DENIED = 103;
@@ -165,22 +168,29 @@ function follow(name) {
   own.subscribe();
 }
 
+/* The header has whole seconds; what is less than two is not worth a correction. */
+function setClock(date, asked, answered) {
+  const skew = Date.parse(date || '') + 500 - (asked + answered) / 2;
+  if (!Number.isNaN(skew) && answered - asked < 2000) status.skew = Math.abs(skew) < 2000 ? 0 : skew;
+}
+
 /* The server's clock, which the wall clock follows, and whether it has another version of this page. */
-function look() {
-  const asked = Date.now();
+async function look() {
   lookedAt = performance.now();
-  fetch(location.pathname, { method: 'HEAD', cache: 'no-store' }).then((answer) => {
-    const date = Date.parse(answer.headers.get('date') || '');
-    const tag = answer.headers.get('etag');
-    const took = Date.now() - asked;
-    /* The header has whole seconds; what is less than two is not worth a correction. */
-    if (!Number.isNaN(date) && took < 2000) {
-      const skew = date + 500 - (asked + took / 2);
-      status.skew = Math.abs(skew) < 2000 ? 0 : skew;
+  let tags = '';
+  try {
+    for (const file of FILES) {
+      const asked = Date.now();
+      const answer = await fetch(file ? `${prefix}/${file}` : location.pathname, { method: 'HEAD', cache: 'no-store' });
+      if (!answer.ok) return;
+      setClock(answer.headers.get('date'), asked, Date.now());
+      tags += `${answer.headers.get('etag') || ''} `;
     }
-    if (answer.ok && tag && version && tag !== version) setTimeout(() => location.reload(), Math.random() * 5000);
-    if (answer.ok && tag) version = tag;
-  }).catch(() => undefined);
+  } catch (error) {
+    return;
+  }
+  if (version !== null && tags !== version) setTimeout(() => location.reload(), Math.random() * 5000);
+  version = tags;
 }
 
 centrifuge.on('connected', look);

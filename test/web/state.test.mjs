@@ -129,6 +129,12 @@ test('queues: figures, status, opening hours', () => {
   assert.deepEqual([state.queues[0].waiting, state.queues[0].exact], [1234, false]);
 });
 
+test('an event may change the line of another queue as well', () => {
+  const two = snapshot({ queues: [{ queue_id: 1, name: 'Q', status: 'open', waiting: 3, wait_p50: 60 }, { queue_id: 2, name: 'R', status: 'open', waiting: 5, wait_p50: 60 }] });
+  const { state } = fold([two, event(11, 'ticket.transferred', { number: 'A001', state: 'waiting', data: { waiting: 4, waiting_exact: true, wait_p50: 120, status: 'open', queues: [{ queue_id: 2, waiting: 6, waiting_exact: true, wait_p50: 90, status: 'paused' }, { queue_id: 99, waiting: 1 }, 7] } })]);
+  assert.deepEqual(state.queues.map((queue) => [queue.waiting, queue.wait, queue.status]), [[4, 120, 'open'], [6, 90, 'paused']]);
+});
+
 test('changed configuration asks for a new snapshot', () => {
   for (const [kind, more] of [['queue.created', { queue_id: 2 }], ['queue.updated', {}], ['counter.updated', at(1)], ['branch.updated', {}], ['zone.deleted', {}], ['ticket.joined', { queue_id: 77, number: 'Z001', state: 'waiting' }]]) {
     assert.equal(apply(fold([snapshot()]).state, event(11, kind, more)).resync, true, kind);
