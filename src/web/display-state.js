@@ -136,7 +136,8 @@ function newsOfSnapshot(before, after) {
   const known = new Map(before.calls.map((one) => [one.number, one]));
   return after.calls
     .filter((one) => one.state === 'called')
-    .filter((one) => !known.has(one.number) || known.get(one.number).counter_id !== one.counter_id || known.get(one.number).at < one.at)
+    .filter((one) => !known.has(one.number) || known.get(one.number).counter_id !== one.counter_id || known.get(one.number).at < one.at ||
+      known.get(one.number).recalls < one.recalls)
     .map((one) => ({ ...one, kind: one.recalls > 0 ? 'recall' : 'call' }));
 }
 
