@@ -18,5 +18,5 @@ if [ ! -e "$cache/done" ]; then
 	touch "$cache/done"
 fi
 for folder in . "$@"; do
-	[ -d "$folder/node_modules" ] && [ ! -L "$folder/node_modules" ] || ln -sfn "$cache/node_modules" "$folder/node_modules"
+	[ "$(readlink "$folder/node_modules")" = "$cache/node_modules" ] || ln -sfn "$cache/node_modules" "$folder/node_modules" || exit 1
 done
