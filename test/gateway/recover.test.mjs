@@ -36,11 +36,12 @@ async function through(what, event, { seconds = 3 } = {}) {
   const channels = [`staff:${office.id}`, `display:${office.id}`, `queue:${office.queues[0]}`, `admin:${all.town.organization}`];
   const truths = new Map(channels.map((channel) => [channel, new Truth(() => primary, channel)]));
   const followers = Array.from({ length: 12 }, (_, i) => new Follower(client(proxy.socket, { token }), channels[i % 4]));
+  const writers = [];
+  const reader = { stopped: false };
   try {
     await Promise.all(followers.map((one) => one.ready()));
     for (const truth of truths.values()) await truth.read();
-    const writers = [0, 1].map((i) => new Writer(() => primary, office, office.counters.slice(2 * i, 2 * i + 2), 10).start());
-    const reader = { stopped: false };
+    writers.push(...[0, 1].map((i) => new Writer(() => primary, office, office.counters.slice(2 * i, 2 * i + 2), 10).start()));
     reader.running = (async () => {
       while (!reader.stopped) {
         for (const truth of truths.values()) await truth.read().catch(() => undefined);
@@ -74,6 +75,8 @@ async function through(what, event, { seconds = 3 } = {}) {
     failed.push(what);
     throw error;
   } finally {
+    reader.stopped = true;
+    writers.forEach((one) => { one.stopped = true; });
     followers.forEach((one) => one.centrifuge.disconnect());
   }
 }

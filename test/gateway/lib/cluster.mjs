@@ -78,14 +78,21 @@ export class Cluster {
     return Number(fs.readFileSync(path.join(this.data, 'postmaster.pid'), 'utf8').split('\n')[0]);
   }
 
-  /* As when the power goes: the postmaster and whoever is left. */
+  /* As when the power goes: the postmaster first, and whoever is left, those too that it made meanwhile. */
   async crash() {
     const { postmaster } = this;
     await this.letGo();
-    const children = (await run('ps', ['-o', 'pid=', '--ppid', String(postmaster)]).catch(() => ({ stdout: '' }))).stdout.split(/\s+/).filter(Boolean).map(Number);
+    const ours = () => fs.readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name)).map(Number).filter((pid) => {
+      try {
+        return alive(pid) && fs.readlinkSync(`/proc/${pid}/cwd`) === this.data;
+      } catch (error) {
+        return false;
+      }
+    });
     process.kill(postmaster, 'SIGKILL');
-    await until('the processes of the server end', () => [postmaster, ...children].every((pid) => !alive(pid)), 30);
-    fs.rmSync(path.join(this.data, 'postmaster.pid'), { force: true });
+    await until('the processes of the server end', () => ours().length === 0, 30);
+    /* Where nobody waits for orphans, a postmaster that is dead still counts as there. */
+    for (const file of [path.join(this.data, 'postmaster.pid'), path.join(this.folder, `.s.PGSQL.${this.port}`), path.join(this.folder, `.s.PGSQL.${this.port}.lock`)]) fs.rmSync(file, { force: true });
   }
 
   async standby(name) {
