@@ -124,7 +124,7 @@ static bool
 is_display(const char *path)
 {
 	return strncmp(path, "/display/", 9) == 0 &&
-		path[9 + strspn(path + 9, "abcdefghijklmnopqrstuvwxyz0123456789-_/")] == '\0' && path[9] != '\0';
+		path[9 + strspn(path + 9, "abcdefghijklmnopqrstuvwxyz0123456789-_:/")] == '\0' && path[9] != '\0';
 }
 
 /* A file of the page folder, or nothing. */

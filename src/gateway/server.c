@@ -29,7 +29,7 @@
 #define HEADER_BYTES 8192		/* of one request */
 #define RX_BYTES 512			/* read at once; each WebSocket holds so many */
 #define TX_BYTES (1024 * 1024)	/* written at once: a frame is never cut by the library */
-#define STOP_MS 900				/* close frames must be out by then */
+#define STOP_MS 700				/* close frames must be out by then: the server waits 0.8 s for us */
 
 QmsNet		qms_net;
 
@@ -392,7 +392,8 @@ make_context(QmsText *problem)
 	if (qms_net.context != NULL)
 		qms_net.vhost = lws_create_vhost(qms_net.context, &info);
 	if (qms_net.vhost == NULL)
-		qms_text_printf(problem, "could not start libwebsockets: %s", trouble.size > 0 ? trouble.data : "no reason given");
+		qms_text_printf(problem, "could not start libwebsockets: %s", trouble.size > 0 ? trouble.data :
+						"no reason given (on Debian it needs the package libwebsockets-evlib-uv, too)");
 	return qms_net.vhost != NULL;
 }
 

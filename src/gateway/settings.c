@@ -168,13 +168,36 @@ set_integer(const Setting *setting, int *field, const char *value, QmsText *prob
 	return true;
 }
 
+/* The value of an option of a connection string, or null. */
+static const char *
+option_of(const PQconninfoOption *options, const char *keyword)
+{
+	for (; options->keyword != NULL; options++)
+		if (strcmp(options->keyword, keyword) == 0 && options->val != NULL && options->val[0] != '\0')
+			return options->val;
+	return NULL;
+}
+
+/* Whether it leads over TCP: the sandbox allows no Unix socket. */
+static bool
+is_remote(const PQconninfoOption *options)
+{
+	const char *host = option_of(options, "host");
+
+	if (host == NULL)
+		host = getenv("PGHOST");
+	if (option_of(options, "hostaddr") != NULL || option_of(options, "service") != NULL)
+		return true;
+	return host != NULL && host[0] != '/' && host[0] != '@' && strstr(host, ",/") == NULL && strstr(host, ",@") == NULL;
+}
+
 /* The dbname of a connection string, or null; false if it is none. */
 static bool
 name_of_conninfo(const char *conninfo, char **name, QmsText *problem)
 {
 	char	   *error = NULL;
-	PQconninfoOption *options = PQconninfoParse(conninfo, &error),
-			   *option;
+	PQconninfoOption *options = PQconninfoParse(conninfo, &error);
+	bool		good;
 
 	*name = NULL;
 	if (options == NULL)
@@ -186,11 +209,13 @@ name_of_conninfo(const char *conninfo, char **name, QmsText *problem)
 		PQfreemem(error);
 		return false;
 	}
-	for (option = options; option->keyword != NULL; option++)
-		if (strcmp(option->keyword, "dbname") == 0 && option->val != NULL)
-			*name = qms_copy(option->val);
+	if (option_of(options, "dbname") != NULL)
+		*name = qms_copy(option_of(options, "dbname"));
+	good = is_remote(options);
 	PQconninfoFree(options);
-	return true;
+	if (!good)
+		qms_text_puts(problem, "must name a host to connect to by TCP, such as host=127.0.0.1: the program may not use Unix sockets");
+	return good;
 }
 
 /* One database more; its name is given, or the dbname of the connection string. */
@@ -202,7 +227,10 @@ qms_settings_add_database(QmsConfig *config, const char *name, const char *conni
 	int			i;
 
 	if (!name_of_conninfo(conninfo, &own_name, problem))
+	{
+		free(own_name);
 		return false;
+	}
 	if (name != NULL || own_name == NULL)
 	{
 		free(own_name);

@@ -69,8 +69,8 @@ my @values = (
 	[ 'log-level', 'warning', '' ], [ 'log-level', 'loud', 'log-level: must be debug, info, warning or error, not "loud"' ],
 	[ 'pages', '/nonexistent', 'pages: there is no folder "/nonexistent"' ], [ 'pages', '', '' ], [ 'pages', $dir, '' ],
 	[ 'tls-cert', '/nonexistent', 'tls-cert and tls-key must be given both or not at all' ],
-	[ 'database', 'dbname=other', 'name: ' x 0 ], [ 'database', 'postgresql://127.0.0.1/other', '' ], [ 'database', 'hst=x', 'database: is not a connection string such as "host=127.0.0.1 dbname=shop user=gateway": invalid connection option "hst"' ],
-	[ 'database', 'dbname=shop', 'there are two databases with the name "shop": write "name: connection string"' ], [ 'database', 'two: dbname=shop', '' ],
+	[ 'database', 'host=db1,db2 dbname=other', '' ], [ 'database', 'dbname=other', 'database: must name a host to connect to by TCP' ], [ 'database', 'host=/tmp dbname=other', 'must name a host' ], [ 'database', 'postgresql://127.0.0.1/other', '' ], [ 'database', 'hst=x', 'database: is not a connection string such as "host=127.0.0.1 dbname=shop user=gateway": invalid connection option "hst"' ],
+	[ 'database', 'host=db1 dbname=shop', 'there are two databases with the name "shop": write "name: connection string"' ], [ 'database', 'two: host=db1 dbname=shop', '' ],
 	[ 'host-map', 'tenant.example=shop, b.example = shop', 'b.example' ], [ 'host-map', 'tenant.example=shop,b.example=shop', '' ],
 	[ 'host-map', 'tenant.example=mall', 'host-map: there is no database "mall" for the host "tenant.example"' ], [ 'host-map', 'tenant.example', 'is not a host name and a database' ],
 );
