@@ -203,7 +203,8 @@ qms_channel_index(QmsChannel *channel, const char *canonical, int64_t organizati
 	QmsDatabase *db = channel->db;
 	QmsChannel **slot;
 
-	channel->organization_id = organization_id;
+	if (organization_id != 0)
+		channel->organization_id = organization_id;
 	if (channel->canonical != NULL && strcmp(channel->canonical, canonical) == 0)
 		return;
 	if (channel->canonical != NULL)
@@ -213,6 +214,7 @@ qms_channel_index(QmsChannel *channel, const char *canonical, int64_t organizati
 		qms_channel_break(channel);
 	}
 	channel->canonical = qms_hub_copy(canonical);
+	channel->branch_id = channel->kind != QMS_DISPLAY ? 0 : strtoll(strchr(canonical, ':') + 1, NULL, 10);
 	slot = canonical_slot(db, canonical);
 	channel->next_by_canonical = *slot;
 	*slot = channel;

@@ -115,7 +115,8 @@ struct QmsChannel
 	QmsKnown	known;
 	int64_t		known_at;
 	QmsCheck   *check;
-	int64_t		organization_id;
+	int64_t		organization_id;	/* 0: not known; learnt from its events */
+	int64_t		branch_id;		/* of displays and queues, likewise */
 
 	int64_t		stats_at;		/* presence_stats, remembered a second */
 	int			stats_users;

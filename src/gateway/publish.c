@@ -31,7 +31,10 @@ typedef enum Form
 typedef struct Event
 {
 	int64_t		position;
+	int64_t		organization_id;
+	int64_t		branch_id;		/* 0: none */
 	const char *zone_id;		/* null: of every zone */
+	const char *queue_id;
 	const char *text[FORMS];	/* null: nothing */
 	QmsFrame   *frame[FORMS];	/* made when the first channel wants it */
 } Event;
@@ -77,6 +80,9 @@ publish(QmsDatabase *db, Event *event, Form form, const char *kind, const char *
 			continue;
 		if (event->frame[form] == NULL)
 			event->frame[form] = qms_publish_text(event->text[form]);
+		channel->organization_id = event->organization_id;
+		if (channel->kind == QMS_QUEUE && event->branch_id != 0 && id == event->queue_id)
+			channel->branch_id = event->branch_id;
 		qms_ring_append(channel, event->position, event->frame[form]);
 		qms_hub.counters.publications++;
 		if (channel->nsubs == 0)
@@ -89,11 +95,11 @@ publish(QmsDatabase *db, Event *event, Form form, const char *kind, const char *
 
 /*
  * What displays and queues show has changed, and no publication tells: they
- * get a snapshot that is not older than the event.  A branch's queues are not
- * known here, so those of its organization get one.
+ * get a snapshot that is not older than the event.  Those of which it is not
+ * known yet where they belong get one as well.
  */
 static void
-renew(QmsDatabase *db, int64_t position, int64_t organization_id, const char *branch)
+renew(QmsDatabase *db, const Event *event)
 {
 	QmsChannel *channel = NULL;
 	int			bucket = 0;
@@ -101,12 +107,10 @@ renew(QmsDatabase *db, int64_t position, int64_t organization_id, const char *br
 	while ((channel = qms_channels_next(db, &bucket, channel)) != NULL)
 	{
 		if (!qms_channel_is_state(channel) || channel->canonical == NULL ||
-			channel->organization_id != organization_id)
+			(channel->organization_id != 0 && channel->organization_id != event->organization_id) ||
+			(channel->branch_id != 0 && event->branch_id != 0 && channel->branch_id != event->branch_id))
 			continue;
-		if (channel->kind == QMS_DISPLAY && branch != NULL &&
-			strtoll(strchr(channel->canonical, ':') + 1, NULL, 10) != strtoll(branch, NULL, 10))
-			continue;
-		channel->renew = position;
+		channel->renew = event->position;
 		if (channel->nsubs > 0)
 			qms_fanout_channel(channel);
 	}
@@ -152,7 +156,10 @@ publish_row(QmsDatabase *db, PGresult *result, int row)
 
 	memset(&event, 0, sizeof(event));
 	event.position = qms_result_int64(result, row, E_position);
+	event.organization_id = qms_result_int64(result, row, E_organization_id);
+	event.branch_id = qms_result_int64(result, row, E_branch_id);
 	event.zone_id = qms_result_text(result, row, E_zone_id);
+	event.queue_id = qms_result_text(result, row, E_queue_id);
 	event.text[FULL] = qms_result_text(result, row, E_full_text);
 	event.text[PUBLIC] = qms_result_text(result, row, E_public_text);
 	event.text[SYSTEM] = qms_result_text(result, row, E_system_text);
@@ -163,15 +170,15 @@ publish_row(QmsDatabase *db, PGresult *result, int row)
 	publish(db, &event, PUBLIC, "display", branch);
 	if (is_true(result, row, E_is_system))
 		publish(db, &event, SYSTEM, "system", organization);
-	publish(db, &event, PUBLIC, "queue", qms_result_text(result, row, E_queue_id));
+	publish(db, &event, PUBLIC, "queue", event.queue_id);
 	publish(db, &event, PUBLIC, "queue", qms_result_text(result, row, E_other_queue_id));
 	publish(db, &event, VISIT, "visit", qms_result_text(result, row, E_visit_id));
 	for (form = 0; form < FORMS; form++)
 		qms_frame_unref(event.frame[form]);
-	if (is_true(result, row, E_resnapshot) && organization != NULL)
-		renew(db, event.position, qms_result_int64(result, row, E_organization_id), branch);
-	if (is_true(result, row, E_recheck) && organization != NULL)
-		qms_recheck_organization(db, qms_result_int64(result, row, E_organization_id));
+	if (is_true(result, row, E_resnapshot))
+		renew(db, &event);
+	if (is_true(result, row, E_recheck))
+		qms_recheck_organization(db, event.organization_id);
 }
 
 /* What one look at the stream brought, in order. */

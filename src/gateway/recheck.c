@@ -57,12 +57,14 @@ qms_recheck_client(QmsClient *client, bool all)
 	}
 }
 
-/* Is the organization among those gathered? */
+/* Is the organization among those gathered?  0, not known, may be. */
 static bool
 is_gathered(const QmsDatabase *db, int64_t organization_id)
 {
 	int			i;
 
+	if (organization_id == 0)
+		return true;
 	for (i = 0; i < db->nrecheck; i++)
 		if (db->recheck_organizations[i] == organization_id)
 			return true;
@@ -108,7 +110,7 @@ qms_recheck_organization(QmsDatabase *db, int64_t organization_id)
 {
 	int			most = sizeof(db->recheck_organizations) / sizeof(db->recheck_organizations[0]);
 
-	if (is_gathered(db, organization_id))
+	if (organization_id == 0 || is_gathered(db, organization_id))
 		return;
 	if (db->nrecheck == 0)
 		qms_wheel_add(&db->recheck, QMS_RECHECK_GATHER, on_gathered, db);

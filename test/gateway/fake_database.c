@@ -223,7 +223,8 @@ check_one(PGresult *result, int row, json_t *request)
 	set_number(result, row, 0, json_integer_value(json_object_get(request, "n")));
 	set_number(result, row, 1, code);
 	set_id(result, row, 2, token == NULL ? 0 : (int) fake_db.token_expires);
-	set_number(result, row, 3, 1);
+	/* Of somebody without a token it is not said. */
+	set_id(result, row, 3, token != NULL || visit != NULL ? 1 : 0);
 	set_text(result, row, 4, token);
 	set_text(result, row, 5, channel == NULL && token != NULL && strcmp(token, "server-side") == 0 ?
 			 "staff:1\nvisit:3" : "");
