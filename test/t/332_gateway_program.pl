@@ -379,6 +379,10 @@ SKIP:
 	like($out, qr/subject=CN = one/, 'the certificate');
 	unlike($ask->($get, '-tls1_1', '-cipher', 'ALL:\@SECLEVEL=0'), qr/HTTP\/1\.1 200/, 'no TLS 1.1');
 	like($ask->(Gateway::handshake($gateway) . Gateway::WebSocket::frame(1, 'sealed letter')), qr/101 Switching.*sealed letter/s, 'a WebSocket over TLS');
+	# More than one TLS record: the library holds decrypted bytes that no socket tells of.
+	my $long = 'y' x 60000;
+	my $count = () = $ask->(Gateway::handshake($gateway) . join '', map { Gateway::WebSocket::frame(1, $long) } 1 .. 3) =~ /y/g;
+	cmp_ok($count, '>=', 180_000, 'long messages over TLS');
 	system("cp $dir/two.crt $dir/cert; cp $dir/two.key $dir/key");
 	kill 'HUP', $gateway->{pid};
 	ok(Gateway::poll(sub { $ask->($get) =~ /subject=CN = two/ }), 'a renewed certificate, without a restart');
