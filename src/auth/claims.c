@@ -143,7 +143,7 @@ static void
 read_application(QmsPrincipal *who, int64 application_id, int64 organization_id, Oid active)
 {
 	static QmsPlan key = QMS_PLAN(
-								  "SELECT queue_ids, functions FROM qms.api_key WHERE api_key_id = $1 AND application_id = $2 "
+								  "SELECT queue_ids, functions, expires_at FROM qms.api_key WHERE api_key_id = $1 AND application_id = $2 "
 								  "AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)",
 								  INT8OID, INT8OID, TIMESTAMPTZOID);
 	QmsParams	params = {0};
@@ -167,6 +167,9 @@ read_application(QmsPrincipal *who, int64 application_id, int64 organization_id,
 		who->reach = NULL;
 		return;
 	}
+	/* The key may end before its token does. */
+	if (!qms_spi_isnull(0, 2))
+		who->until = Min(who->until, qms_spi_time(0, 2));
 	qms_principal_read_ids(&who->queue_ids, &who->nqueues, 0);
 	functions = qms_spi_datum(0, 1, &isnull);
 	if (!isnull)
@@ -256,20 +259,18 @@ claimed_number(const Jsonb *claims, const char *key, int64 *number)
 	return !qms_jsonb_has(claims, key) || (qms_jsonb_int64(claims, key, number) && *number > 0);
 }
 
-/* Who do the claims, a JSON object or nothing, say is calling? */
+/* Who do the claims, a JSON object or NULL, say is calling? */
 void
-qms_claims_read(QmsPrincipal *who, const char *text, Oid active)
+qms_claims_apply(QmsPrincipal *who, const Jsonb *claims, Oid active)
 {
-	Jsonb	   *claims = NULL;
 	char	   *subject = NULL;
 	int64		organization_id = 0;
 	int64		expires = 0;
 	int64		id;
 
 	who->via = "claims";
-	if (*text != '\0')
+	if (claims != NULL)
 	{
-		claims = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 		if (!JB_ROOT_IS_OBJECT(claims) || !claimed_number(claims, "organization_id", &organization_id) ||
 			!claimed_number(claims, "exp", &expires) || !claimed_number(claims, "session_id", &who->session_id) ||
 			!claimed_number(claims, "api_key_id", &who->api_key_id))
@@ -297,4 +298,11 @@ qms_claims_read(QmsPrincipal *who, const char *text, Oid active)
 		read_customer(who, id, organization_id, active);
 	else
 		who->refusal = "The subject of the token is not one that qms knows.";
+}
+
+/* ... as the text of a setting, which may be empty. */
+void
+qms_claims_read(QmsPrincipal *who, const char *text, Oid active)
+{
+	qms_claims_apply(who, *text == '\0' ? NULL : DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text))), active);
 }

@@ -194,30 +194,40 @@ outside_of(const QmsCall *call, const QmsObject *object)
 
 /* Somebody without an organization, who sees what is public of each. */
 bool
-qms_gate_is_anonymous(QmsCall *call)
+qms_gate_is_anonymous(const QmsCall *call)
 {
 	return call->who->organization_id == 0 && call->reach == QMS_REACH_PUBLIC;
 }
 
 /*
  * May the caller do this with that object?  Of another organization: it is as if
- * it were not there.
+ * it were not there.  Where it is denied, "outside" says why.
  */
+QmsVerdict
+qms_gate_verdict(const QmsCall *call, const QmsObject *object, const char **outside)
+{
+	const QmsPrincipal *who = call->who;
+
+	*outside = NULL;
+	if (who->kind == QMS_SUPERUSER || qms_gate_is_anonymous(call))
+		return QMS_ALLOWED;
+	if (who->organization_id == 0 || who->organization_id != object->organization_id)
+		return QMS_UNKNOWN;
+	*outside = outside_of(call, object);
+	return *outside == NULL ? QMS_ALLOWED : QMS_DENIED;
+}
+
+/* ... as an error. */
 void
 qms_gate_object(QmsCall *call, const QmsObject *object)
 {
-	const QmsPrincipal *who = call->who;
 	const char *outside;
+	QmsVerdict	verdict = qms_gate_verdict(call, object, &outside);
 
 	call->answer_organization = object->organization_id;
-	if (who->kind == QMS_SUPERUSER)
-		return;
-	if (qms_gate_is_anonymous(call))
-		return;
-	if (who->organization_id == 0 || who->organization_id != object->organization_id)
+	if (verdict == QMS_UNKNOWN)
 		qms_not_found(object->what, object->id);
-	outside = outside_of(call, object);
-	if (outside != NULL)
+	if (verdict == QMS_DENIED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for %s %lld", object->what, (long long) object->id),
@@ -299,14 +309,14 @@ qms_gate_sees_branch(QmsCall *call, int64 organization_id, int64 branch_id)
 
 /* Somebody who acts for others: may give classes and priorities. */
 bool
-qms_gate_is_staff(QmsCall *call)
+qms_gate_is_staff(const QmsCall *call)
 {
 	return (PERSONNEL & BIT(call->who->kind)) != 0;
 }
 
 /* May he know of queues that are not public?  A kiosk stands where people come in. */
 bool
-qms_gate_sees_hidden(QmsCall *call)
+qms_gate_sees_hidden(const QmsCall *call)
 {
 	return qms_gate_is_staff(call) || call->who->kind == QMS_KIOSK;
 }

@@ -21,6 +21,8 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+const char	qms_jwt_expired[] = "it has expired";
+
 #define LEEWAY 30				/* seconds between two clocks */
 #define COORDINATE_SIZE 32
 #define MAX_SIGNATURE_SIZE 1024 /* RSA of 8192 bits */
@@ -281,7 +283,7 @@ fault_of_claims(const Jsonb *claims)
 	if (qms_jsonb_has(claims, "aud"))
 		return "it is for another audience";
 	if (exp <= now - LEEWAY)
-		return "it has expired";
+		return qms_jwt_expired;
 	if (nbf > now + LEEWAY || iat > now + LEEWAY)
 		return "it is not valid yet";
 	return NULL;

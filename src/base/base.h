@@ -9,6 +9,7 @@
 #include "qms.h"
 
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
 #include "storage/lwlock.h"
 #include "utils/inet.h"
 #include "utils/jsonb.h"
@@ -60,6 +61,8 @@ extern void qms_param_pointer(QmsParams *p, const void *value); /* NULL is null 
 extern void qms_spi_begin(void);
 extern void qms_spi_end(void);
 extern void qms_spi_forget_plans(void);
+extern SPITupleTable *qms_spi_result(void);
+extern void qms_spi_return_to(SPITupleTable *result);
 extern uint64 qms_spi_run(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_run_now(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look(QmsPlan *plan, QmsParams *params);
@@ -77,6 +80,7 @@ extern int64 qms_spi_int64(int r, int c);
 extern int32 qms_spi_int32(int r, int c);
 extern bool qms_spi_bool(int r, int c);
 extern TimestampTz qms_spi_time(int r, int c);
+extern Jsonb *qms_spi_jsonb(int r, int c);	/* points into the result */
 extern char *qms_spi_text(int r, int c);	/* copied to CurrentMemoryContext */
 
 /* ---- row.c: a row of one of our tables as arrays of values ---- */
@@ -253,5 +257,18 @@ extern char *qms_jsonb_text(const Jsonb *json, const char *key);
 extern bool qms_jsonb_int64(const Jsonb *json, const char *key, int64 *value);
 extern bool qms_jsonb_bool(const Jsonb *json, const char *key, bool *value);
 extern TimestampTz qms_jsonb_time(const Jsonb *json, const char *key);
+
+/* ---- write.c: JSON as text, to be sent on; keys in the order of writing ---- */
+extern void qms_write_begin(StringInfo out, const char *key, char bracket);
+extern void qms_write_end(StringInfo out, char bracket);
+extern void qms_write_text(StringInfo out, const char *key, const char *value); /* NULL: left out */
+extern void qms_write_int64(StringInfo out, const char *key, int64 value);
+extern void qms_write_id(StringInfo out, const char *key, int64 id);	/* 0: left out */
+extern void qms_write_bool(StringInfo out, const char *key, bool value);
+extern void qms_write_time(StringInfo out, const char *key, TimestampTz value); /* QMS_NO_TIME: left out */
+extern void qms_write_duration(StringInfo out, const char *key, int64 usec);
+extern void qms_write_jsonb(StringInfo out, const char *key, Jsonb *value); /* NULL: left out */
+extern void qms_write_raw(StringInfo out, const char *key, const char *json);	/* NULL: left out */
+extern Datum qms_write_datum(StringInfo out);
 
 #endif							/* QMS_BASE_H */

@@ -347,6 +347,28 @@ qms_spi_time(int r, int c)
 	return isnull ? QMS_NO_TIME : DatumGetTimestampTz(value);
 }
 
+Jsonb *
+qms_spi_jsonb(int r, int c)
+{
+	bool		isnull;
+	Datum		value = qms_spi_datum(r, c, &isnull);
+
+	return isnull ? NULL : DatumGetJsonbP(value);
+}
+
+/* The last result, for whoever runs other statements and returns to it: results stay until SPI is finished. */
+SPITupleTable *
+qms_spi_result(void)
+{
+	return SPI_tuptable;
+}
+
+void
+qms_spi_return_to(SPITupleTable *result)
+{
+	SPI_tuptable = result;
+}
+
 char *
 qms_spi_text(int r, int c)
 {

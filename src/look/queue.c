@@ -22,7 +22,7 @@ enum
 	"c.zone_id, t.called_at, t.ticket_id FROM qms.counter c " \
 	"JOIN qms.staff_session s ON s.counter_id = c.counter_id AND s.closed_at IS NULL " \
 	"JOIN qms.ticket t ON t.ticket_id = s.current_ticket_id AND t.state IN ('called', 'serving') " \
-	"WHERE c.branch_id = q.branch_id AND t.queue_id = q.queue_id ORDER BY t.called_at DESC, t.ticket_id DESC LIMIT 20) n)"
+	"WHERE c.branch_id = q.branch_id AND c.deleted_at IS NULL AND t.queue_id = q.queue_id ORDER BY t.called_at DESC, t.ticket_id DESC LIMIT 20) n)"
 
 static void
 set_wait(Datum *values, bool *nulls, int column, Interval *wait)
