@@ -43,7 +43,7 @@ typedef struct Feed
 {
 	QmsCall    *call;
 	QmsMoment	moment;
-	int			nwanted;		/* branches, or minus the id of a queue without one, in order */
+	int			nwanted;		/* branches, or minus the id of a queue, in order */
 	int64	   *wanted;
 	HTAB	   *figures;
 	MemoryContext context;		/* of the call */
@@ -168,12 +168,14 @@ read_wanted(Feed *feed, int n)
 static const char *
 figures_for(Feed *feed, const QmsFeedEvent *event, int64 other, const char *status)
 {
-	int64		of = event->branch_id != 0 ? event->branch_id : -event->queue_id;
+	int64		branch = event->branch_id;
+	int64		queue = -event->queue_id;
 	Figures    *figures;
 	bool		found;
 
 	if (event->queue_id == 0 || event->queue_status == NULL || feed->nwanted == 0 ||
-		bsearch(&of, feed->wanted, feed->nwanted, sizeof(int64), compare_ids) == NULL)
+		(bsearch(&branch, feed->wanted, feed->nwanted, sizeof(int64), compare_ids) == NULL &&
+		 bsearch(&queue, feed->wanted, feed->nwanted, sizeof(int64), compare_ids) == NULL))
 		return NULL;
 	if (feed->figures == NULL)
 	{
@@ -195,6 +197,18 @@ figures_for(Feed *feed, const QmsFeedEvent *event, int64 other, const char *stat
 	}
 	return figures->text[1] == '\0' ? NULL :
 		qms_figures_of_event(figures->text, other, status, feed->moment.now);
+}
+
+/* ... of the other queue alone, if only that one is watched. */
+static const char *
+figures_of_other(Feed *feed, int64 other, const char *status)
+{
+	int64		queue = -other;
+
+	if (other == 0 || feed->nwanted == 0 ||
+		bsearch(&queue, feed->wanted, feed->nwanted, sizeof(int64), compare_ids) == NULL)
+		return NULL;
+	return qms_figures_of_event("{", other, status, feed->moment.now);
 }
 
 static void
@@ -232,8 +246,10 @@ answer_event(Feed *feed, const QmsFeedEvent *event)
 	nulls[E_public_text] = !event->is_public;
 	if (event->is_public)
 	{
+		const char *figures = figures_for(feed, event, other, status);
+
 		resetStringInfo(&out);
-		qms_feed_public(&out, event, epoch, figures_for(feed, event, other, status));
+		qms_feed_public(&out, event, epoch, figures ? figures : figures_of_other(feed, other, status));
 		values[E_public_text] = qms_write_datum(&out);
 	}
 	nulls[E_system_text] = !event->is_system;

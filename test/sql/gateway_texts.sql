@@ -55,7 +55,8 @@ SELECT DISTINCT k FROM qms_internal.gateway_events(0, max_rows => 10000), jsonb_
 -- figures for those that are watched: a branch, a waiting room; of both queues for a transfer
 SELECT public_text::jsonb->>'kind', public_text::jsonb->>'queue_id', public_text::jsonb->'data' FROM qms_internal.gateway_events(:start, 'first', 1000, '{7,1}') WHERE public_text IS NOT NULL;
 SELECT public_text::jsonb->>'queue_id', public_text::jsonb->'data' FROM qms_internal.gateway_events(:start, 'first', 1000, '{-4,NULL}') WHERE public_text::jsonb ? 'data';
-SELECT count(*) FROM qms_internal.gateway_events(0, NULL, 1000, '{-1,-2,-3,2,-9}') WHERE public_text::jsonb ? 'data';
+SELECT DISTINCT public_text::jsonb->>'queue_id' FROM qms_internal.gateway_events(0, NULL, 1000, '{-1,-3,2,-9}') WHERE public_text::jsonb ? 'data';
+SELECT public_text::jsonb->>'kind', public_text::jsonb->'data' FROM qms_internal.gateway_events(:start, 'first', 1000, '{-1}') WHERE other_queue_id = 1;
 -- snapshots
 SELECT channel, kind, position - :last, body FROM qms_internal.gateway_channels(ARRAY['display:1', 'display:1:1', 'display:1:2', 'queue:1', 'queue:2', 'queue:3', 'queue:4', 'visit:' || :personal, 'visit:2', 'visit:6', 'admin:1', 'application:1', 'system:1'], 0) WHERE kind = 'snapshot';
 SELECT jsonb_pretty(body::jsonb) FROM qms_internal.gateway_channels('{staff:1}', 0) WHERE kind = 'snapshot';
