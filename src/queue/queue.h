@@ -360,6 +360,28 @@ typedef struct QmsPick
 	int			npasses;
 } QmsPick;
 
+/* scan.c: a counter that looks for somebody */
+typedef struct QmsPicker
+{
+	QmsCall    *call;
+	const QmsSession *session;
+	const QmsProfile *profile;
+	int64	   *skipped;		/* people who are being called elsewhere */
+	int			nskipped;
+} QmsPicker;
+
+/* What a look at one source found. */
+typedef struct QmsFound
+{
+	bool		waiting;		/* somebody waits there, whoever may call him */
+	int64		first_key;		/* of the first one that waits */
+	int64		first_id;
+	QmsHead		head;			/* the first one that this counter may call, locked or not; ticket_id 0: none */
+	QmsTicket  *ticket;			/* the one that was taken, locked; or NULL */
+} QmsFound;
+
+extern void qms_scan_source(QmsPicker *picker, const QmsSource *source, bool take, QmsFound *found);
+
 extern void qms_pick(QmsCall *call, const QmsSession *session, const QmsProfile *profile, QmsPick *pick);
 extern int	qms_policy_choose(QmsPolicy policy, QmsHead *heads, int nheads, TimestampTz now,
 							  const float8 *passes);

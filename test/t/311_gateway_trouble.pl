@@ -139,6 +139,15 @@ my $floods = () = $log =~ /qms_gateway: flood/g;
 ok($floods > 50 && $floods < 400, "not more than a log can bear ($floods of 3000)");
 is($gateway->status('state'), 'listening', 'it is listened to nevertheless');
 
+# Thousands of lines that are nearly right: the worker, which a crash would take the whole server with, bears it.
+$gateway->mode('noise');
+$pid = $gateway->last_start->{pid};
+my $worker = ask(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'qms gateway'});
+kill 'TERM', $pid;
+$gateway->becomes(sub { $gateway->last_start->{pid} != $pid && $gateway->status(q{state || connections || messages}) eq 'listening38' }, 'one that makes noise is listened to nevertheless');
+is(ask(q{SELECT pid FROM pg_stat_activity WHERE backend_type = 'qms gateway'}), $worker, 'by the same worker');
+is($gateway->status('databases'), '[{"name": "postgres", "position": 17, "connected": true}]', 'what it says last counts');
+
 # ---- its login is taken away
 
 $gateway->mode('lost');
