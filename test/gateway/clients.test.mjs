@@ -11,23 +11,15 @@ let all;
 let cluster;
 let office;
 let other;
-const clients = [];
 
 before(async () => {
   all = await setup({ people: { branches: 2 } });
   cluster = all.cluster;
   [office, other] = all.town.branches;
 });
-after(async () => {
-  clients.forEach((one) => one.disconnect());
-  await teardown(all);
-});
+after(() => teardown(all));
 
-function connect(options) {
-  const one = client(all.gateway.socket, options);
-  clients.push(one);
-  return one;
-}
+const connect = (options) => client(all.gateway.socket, options);
 const follow = (channel, options, subOptions) => new Follower(connect(options), channel, subOptions);
 const join = async (queue = office.queues[0]) => (await cluster.ask('SELECT ticket_id, visit_id, number::text, token FROM qms.join_queue($1)', [queue]))[0];
 const call = async (counter = office.counters[0]) => (await cluster.ask('SELECT number::text FROM qms.call_next($1, finish_current => \'completed\')', [counter]))[0];
