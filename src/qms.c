@@ -30,7 +30,7 @@ _PG_init(void)
 	qms_slot_init();
 	qms_heartbeat_init();
 	qms_seal_define_settings();
-	qms_refusal_define_settings();
+	qms_refusal_init();
 	qms_session_hint_init();
 	qms_worker_init();
 	MarkGUCPrefixReserved("qms");

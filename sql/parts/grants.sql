@@ -37,6 +37,8 @@ LANGUAGE c AS 'MODULE_PATHNAME', 'qms_grant_permissions';
 SELECT qms_internal.grant_permissions();
 DROP FUNCTION qms_internal.grant_permissions();
 GRANT EXECUTE ON FUNCTION qms.events_since, qms.stream_position TO qms_gateway;
+GRANT USAGE ON SCHEMA qms_internal TO qms_gateway;
+GRANT EXECUTE ON FUNCTION qms_internal.gateway_hello, qms_internal.gateway_events, qms_internal.gateway_check, qms_internal.gateway_channels TO qms_gateway;
 GRANT SELECT ON qms.permission TO qms_super_admin, qms_admin;
 
 /* Tables, within row-level security.  What identifies or opens something stays with the functions. */

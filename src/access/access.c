@@ -7,46 +7,8 @@
 #include <openssl/crypto.h>
 
 #include "access/htup_details.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-
-#define MAX_NAME 200
-
-/*
- * May the caller administer this?  What belongs to no branch and no application
- * is for those who administer all of the organization.
- */
-void
-qms_access_gate(QmsCall *call, const QmsObject *object)
-{
-	qms_gate_object(call, object);
-	if (object->branch_id == 0 && call->who->nbranches > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for %s %lld", object->what, (long long) object->id),
-				 errdetail("The caller administers some branches of the organization; this belongs to all of it."),
-				 errhint("Ask an administrator of the whole organization.")));
-}
-
-/* A name that people read: 1 to 200 characters, no spaces around it, no control characters. */
-char *
-qms_access_name(QmsCall *call, int n)
-{
-	char	   *name = qms_arg_text(call, n, "name");
-	int			length = pg_mbstrlen(name);
-	const char *p;
-
-	for (p = name; *p && (unsigned char) *p >= ' ' && *p != 0x7f; p++)
-		;
-	if (*p || length > MAX_NAME || *name == ' ' || name[strlen(name) - 1] == ' ')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("name must be one line of 1 to %d characters without spaces around it", MAX_NAME),
-				 errdetail("It has %d characters.", length),
-				 errhint("Give a short text such as \"web shop\".")));
-	return name;
-}
 
 /* The answer: the first columns of the present result, with a secret that is shown once in its place. */
 Datum

@@ -30,6 +30,7 @@ extern int	qms_refresh_token_life(void);
 extern int64 qms_sign_in_organization(QmsCall *call, const char *slug);
 extern bool qms_sign_in_limited(QmsSignInKind kind, int64 organization_id, const bytea *who, int32 *retry_after);
 extern void qms_sign_in_status(const char *error, int32 retry_after);
+extern Datum qms_sign_in_answer(QmsCall *call, Datum value, const char *error, int32 retry_after);
 extern const char *qms_sign_in_address(void);
 extern int32 qms_seconds_until(TimestampTz until, TimestampTz now);
 extern char *qms_opaque_new(void);
@@ -97,8 +98,6 @@ typedef struct QmsLogin
 
 extern const char *qms_password_try(QmsCall *call, int64 organization_id, const char *username,
 									const char *password, QmsPerson *person, int32 *retry_after);
-extern char *qms_access_token(QmsCall *call, const char *role, const char *subject, int64 organization_id,
-							  int64 login_session_id, TimestampTz *expires_at);
 extern void qms_login_tokens(QmsCall *call, const QmsPerson *person, int64 login_session_id, QmsLogin *login);
 extern Datum qms_login_answer(QmsCall *call, const QmsLogin *login);
 
@@ -113,8 +112,6 @@ extern void qms_otp_forget_customer(int64 organization_id, int64 customer_id);
 /* ---- keys and devices ---- */
 
 /* ---- access.c: what its functions share ---- */
-extern void qms_access_gate(QmsCall *call, const QmsObject *object);
-extern char *qms_access_name(QmsCall *call, int n);
 extern Datum qms_access_answer(QmsCall *call, const char *secret_column, const char *secret);
 extern bytea *qms_access_bytes(const uint8 *hash);
 extern bool qms_access_same(Datum stored, const uint8 *hash);
@@ -141,19 +138,24 @@ typedef struct QmsDevice
 extern void qms_api_key_authenticate(const char *text, TimestampTz now, QmsApiKey *key);
 extern void qms_device_authenticate(const char *text, TimestampTz now, QmsDevice *device);
 
-/* ---- exchange.c: tokens for keys ---- */
+/* ---- token.c: access tokens ---- */
 typedef struct QmsToken
 {
 	const char *role;			/* database group */
 	char	   *subject;		/* "application:5" */
 	int64		organization_id;
+	int64		session_id;		/* of a login, or 0 */
 	int64		api_key_id;		/* or 0 */
 	TimestampTz issued_at;
 	TimestampTz expires_at;
 } QmsToken;
 
-extern void qms_token_of_api_key(const QmsApiKey *key, TimestampTz now, QmsToken *token);
 extern Jsonb *qms_token_claims(const QmsToken *token);
+extern char *qms_token_sign(const QmsToken *token);
+extern char *qms_token_of_login(QmsCall *call, QmsToken *token);
+
+/* exchange.c: for keys */
+extern void qms_token_of_api_key(const QmsApiKey *key, TimestampTz now, QmsToken *token);
 
 /* ---- seen.c: when a key or device was seen last ---- */
 typedef enum QmsSeenKind
@@ -183,6 +185,7 @@ typedef QmsRow QmsCustomer;
 extern QmsTable qms_customer_table;
 extern QmsCustomer *qms_customer_new(int64 organization_id, TimestampTz now);
 extern QmsCustomer *qms_customer_lock(QmsCall *call, int64 customer_id);
+extern QmsCustomer *qms_customer_lock_any(QmsCall *call, int64 customer_id);
 extern char *qms_customer_name(const QmsCustomer *customer, bool raise);
 extern Jsonb *qms_customer_contact(const QmsCustomer *customer, bool raise);
 extern void qms_customer_seal(QmsCustomer *customer, const char *name, const Jsonb *contact);

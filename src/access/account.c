@@ -94,21 +94,7 @@ QMS_FUNCTION(enable_staff, QMS_ACT_SETUP, QMS_MUTATES)
 static Datum
 answer_password(QmsCall *call, int64 staff_id, const char *error, int32 retry_after)
 {
-	Datum		values[3] = {0};
-	bool		nulls[3];
-
-	nulls[0] = error != NULL;
-	nulls[1] = error == NULL;
-	nulls[2] = error == NULL || retry_after == 0;
-	if (error != NULL)
-	{
-		qms_sign_in_status(error, retry_after);
-		values[1] = CStringGetTextDatum(error);
-		values[2] = Int32GetDatum(retry_after);
-	}
-	else
-		values[0] = Int64GetDatum(staff_id);
-	return qms_answer_tuple(call, values, nulls);
+	return qms_sign_in_answer(call, Int64GetDatum(staff_id), error, retry_after);
 }
 
 QMS_FUNCTION(change_password, QMS_ACT_SIGN_IN, 0)

@@ -82,20 +82,14 @@ count_json(QmsJson *json, const QmsWiped *wiped)
 	qms_json_int64(json, "answers", wiped->answers);
 }
 
-/* Deleted ones too: deleting only hides. */
+/* Customers are of the whole organization: whoever looks after a part of it may not take them from the others. */
 static QmsCustomer *
 lock_customer(QmsCall *call, int64 customer_id)
 {
-	static QmsPlan plan = QMS_PLAN(NULL, INT8OID);
-	QmsParams	params = {0};
-	QmsCustomer *customer;
+	QmsCustomer *customer = qms_customer_lock_any(call, customer_id);
+	QmsObject	object = {.what = "customer", .id = customer_id, .organization_id = qms_row_int64(customer, C_organization_id)};
 
-	qms_param_int64(&params, customer_id);
-	if (qms_spi_run(qms_table_plan(&qms_customer_table, &plan, "SELECT %s FROM qms.customer t WHERE t.customer_id = $1 "
-								   "FOR NO KEY UPDATE"), &params) == 0)
-		qms_not_found("customer", customer_id);
-	customer = qms_row_fetch(&qms_customer_table, 0, 0);
-	qms_gate_organization(call, qms_row_int64(customer, C_organization_id), "customer", customer_id);
+	qms_gate_administers(call, &object);
 	return customer;
 }
 

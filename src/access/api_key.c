@@ -236,8 +236,8 @@ QMS_FUNCTION(create_api_key, QMS_ACT_SETUP, QMS_MUTATES)
 	Datum		answer;
 	Jsonb	   *values;
 
-	qms_access_gate(call, &object);
-	name = qms_access_name(call, A_name);
+	qms_gate_administers(call, &object);
+	name = qms_arg_clean_name(qms_arg_text(call, A_name, "name"), "name");
 	qms_lock(QMS_LOCK_SETUP, organization_id, true);
 	(void) organization_of(application_id);
 	check_name(name, application_id);
@@ -279,7 +279,7 @@ lock_key(QmsCall *call, int64 api_key_id, bool *revoked, TimestampTz *expires_at
 	if (qms_spi_look(&peek, &params) == 0)
 		qms_not_found("API key", api_key_id);
 	object = object_of("API key", api_key_id, qms_spi_int64(0, 0), qms_spi_int64(0, 1));
-	qms_access_gate(call, &object);
+	qms_gate_administers(call, &object);
 	qms_lock(QMS_LOCK_SETUP, object.organization_id, true);
 	if (qms_spi_run(&lock, &params) == 0)
 		qms_not_found("API key", api_key_id);

@@ -83,6 +83,7 @@ qms_customer_wipe(QmsCustomer *customer, TimestampTz now)
 	if (qms_row_isnull(customer, C_deleted_at))
 		qms_row_set_time(customer, C_deleted_at, now);
 	qms_otp_forget_customer(qms_row_int64(customer, C_organization_id), qms_row_int64(customer, C_customer_id));
+	qms_inval_sessions();
 }
 
 /* ---- arguments ---- */
@@ -180,16 +181,40 @@ fetch(QmsPlan *plan, const char *format, int64 customer_id)
 	return qms_row_fetch(&qms_customer_table, 0, 0);
 }
 
-/* A customer for a change; his row is locked to the end of the transaction. */
+static void
+gate(QmsCall *call, int64 customer_id)
+{
+	static QmsPlan plan = QMS_PLAN("SELECT organization_id FROM qms.customer WHERE customer_id = $1", INT8OID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, customer_id);
+	if (qms_spi_look(&plan, &params) == 0)
+		qms_not_found("customer", customer_id);
+	qms_gate_organization(call, qms_spi_int64(0, 0), "customer", customer_id);
+}
+
+/*
+ * A customer for a change; his row is locked to the end of the transaction.
+ * Whoever may not is refused before he waits for anything.
+ */
 QmsCustomer *
 qms_customer_lock(QmsCall *call, int64 customer_id)
 {
 	static QmsPlan plan = QMS_PLAN(NULL, INT8OID);
-	QmsCustomer *customer = fetch(&plan, "SELECT %s FROM qms.customer t WHERE t.customer_id = $1 AND t.deleted_at IS NULL FOR NO KEY UPDATE",
-								  customer_id);
 
-	qms_gate_organization(call, qms_row_int64(customer, C_organization_id), "customer", customer_id);
-	return customer;
+	gate(call, customer_id);
+	return fetch(&plan, "SELECT %s FROM qms.customer t WHERE t.customer_id = $1 AND t.deleted_at IS NULL FOR NO KEY UPDATE",
+				 customer_id);
+}
+
+/* ... deleted ones too: deleting only hides. */
+QmsCustomer *
+qms_customer_lock_any(QmsCall *call, int64 customer_id)
+{
+	static QmsPlan plan = QMS_PLAN(NULL, INT8OID);
+
+	gate(call, customer_id);
+	return fetch(&plan, "SELECT %s FROM qms.customer t WHERE t.customer_id = $1 FOR NO KEY UPDATE", customer_id);
 }
 
 /* What happened to a customer, without anything personal; "data" is begun. */
@@ -298,6 +323,8 @@ QMS_FUNCTION(delete_customer, QMS_ACT_PERSONAL, QMS_MUTATES | QMS_PERSONAL)
 	qms_row_set_time(customer, C_updated_at, call->now);
 	qms_row_set_time(customer, C_deleted_at, call->now);
 	qms_row_update(customer);
+	/* A token of his is worth nothing from now on. */
+	qms_inval_sessions();
 	qms_json_begin(&json);
 	qms_customer_event(call, "deleted", customer, &json);
 	return qms_customer_answer(call, customer, false);
@@ -307,9 +334,8 @@ QMS_FUNCTION(get_customer, QMS_ACT_PERSONAL, QMS_PERSONAL)
 {
 	static QmsPlan plan = QMS_PLAN(NULL, INT8OID);
 	int64		customer_id = qms_arg_id(call, 0, "customer_id");
-	QmsCustomer *customer = fetch(&plan, "SELECT %s FROM qms.customer t WHERE t.customer_id = $1 AND t.deleted_at IS NULL",
-								  customer_id);
 
-	qms_gate_organization(call, qms_row_int64(customer, C_organization_id), "customer", customer_id);
-	return qms_customer_answer(call, customer, true);
+	gate(call, customer_id);
+	return qms_customer_answer(call, fetch(&plan, "SELECT %s FROM qms.customer t WHERE t.customer_id = $1 AND t.deleted_at IS NULL",
+										   customer_id), true);
 }

@@ -67,21 +67,7 @@ qms_secret_deliver(QmsCall *call, int64 organization_id, const char *kind, const
 Datum
 qms_requested_answer(QmsCall *call, TimestampTz expires_at, const char *error, int32 retry_after)
 {
-	Datum		values[3] = {0};
-	bool		nulls[3];
-
-	nulls[0] = error != NULL;
-	nulls[1] = error == NULL;
-	nulls[2] = error == NULL || retry_after == 0;
-	if (error != NULL)
-	{
-		qms_sign_in_status(error, retry_after);
-		values[1] = CStringGetTextDatum(error);
-		values[2] = Int32GetDatum(retry_after);
-	}
-	else
-		values[0] = TimestampTzGetDatum(expires_at);
-	return qms_answer_tuple(call, values, nulls);
+	return qms_sign_in_answer(call, TimestampTzGetDatum(expires_at), error, retry_after);
 }
 
 /* Read once, and gone: with the transaction, so that one who fails to deliver may try again. */

@@ -72,7 +72,7 @@ gate_branch(QmsCall *call, int64 organization_id, int64 branch_id, const char *w
 {
 	QmsObject	object = {.what = what, .id = id, .organization_id = organization_id, .branch_id = branch_id};
 
-	qms_access_gate(call, &object);
+	qms_gate_administers(call, &object);
 }
 
 static void
@@ -130,7 +130,7 @@ QMS_FUNCTION(create_device, QMS_ACT_SETUP, QMS_MUTATES)
 	gate_branch(call, organization_id, branch_id, "branch", branch_id);
 	kind = qms_arg_text(call, 1, "kind");
 	check_kind(kind);
-	name = qms_access_name(call, 2);
+	name = qms_arg_clean_name(qms_arg_text(call, 2, "name"), "name");
 	qms_lock(QMS_LOCK_SETUP, organization_id, true);
 	(void) organization_of_branch(branch_id);
 	check_name(name, branch_id);

@@ -7,48 +7,6 @@
 
 #include "utils/builtins.h"
 
-#define JTI_SIZE 16
-
-/* Seconds since 1970, as tokens count. */
-static int64
-epoch_seconds(TimestampTz moment)
-{
-	return (moment - SetEpochTimestamp()) / USECS_PER_SEC;
-}
-
-/* A number of its own for each token. */
-static char *
-new_jti(void)
-{
-	uint8		random[JTI_SIZE];
-	char	   *hex = palloc0(2 * JTI_SIZE + 1);
-
-	if (!pg_strong_random(random, sizeof(random)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate a random number")));
-	hex_encode((const char *) random, sizeof(random), hex);
-	return hex;
-}
-
-/* What a token says. */
-Jsonb *
-qms_token_claims(const QmsToken *token)
-{
-	QmsJson		json;
-
-	qms_json_begin(&json);
-	qms_json_text(&json, "role", token->role);
-	qms_json_text(&json, "sub", token->subject);
-	qms_json_int64(&json, "organization_id", token->organization_id);
-	qms_json_id(&json, "api_key_id", token->api_key_id);
-	qms_json_int64(&json, "iat", epoch_seconds(token->issued_at));
-	qms_json_int64(&json, "exp", epoch_seconds(token->expires_at));
-	qms_json_text(&json, "jti", new_jti());
-	qms_json_text(&json, "iss", "qms");
-	return qms_json_end(&json);
-}
-
 /* For an API key: not longer than the key itself. */
 void
 qms_token_of_api_key(const QmsApiKey *key, TimestampTz now, QmsToken *token)
@@ -72,9 +30,9 @@ answer(QmsCall *call, const QmsToken *token)
 	Datum		values[7];
 	bool		nulls[7] = {false};
 
-	values[0] = CStringGetTextDatum(qms_jwt_sign("jwt", qms_token_claims(token)));
+	values[0] = CStringGetTextDatum(qms_token_sign(token));
 	values[1] = CStringGetTextDatum("Bearer");
-	values[2] = Int32GetDatum((int32) (epoch_seconds(token->expires_at) - epoch_seconds(token->issued_at)));
+	values[2] = Int32GetDatum((int32) (qms_unix_seconds(token->expires_at) - qms_unix_seconds(token->issued_at)));
 	values[3] = TimestampTzGetDatum(token->expires_at);
 	values[4] = CStringGetTextDatum(token->role);
 	values[5] = CStringGetTextDatum(token->subject);

@@ -20,10 +20,7 @@ begin(QmsCall *call, FunctionCallInfo fcinfo)
 	call->fcinfo = fcinfo;
 	call->result_context = CurrentMemoryContext;
 	call->now = qms_clock_now();
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not connect to SPI")));
+	qms_spi_begin();
 }
 
 /* The purpose, a text; an unknown one has no keys. */
@@ -50,7 +47,7 @@ qms_internal_jwt_sign(PG_FUNCTION_ARGS)
 	old = MemoryContextSwitchTo(call.result_context);
 	result = CStringGetTextDatum(token);
 	MemoryContextSwitchTo(old);
-	SPI_finish();
+	qms_spi_end();
 	return result;
 }
 
@@ -77,7 +74,7 @@ qms_internal_jwt_check(PG_FUNCTION_ARGS)
 	else
 		values[1] = CStringGetTextDatum(why);
 	result = qms_answer_tuple(&call, values, nulls);
-	SPI_finish();
+	qms_spi_end();
 	return result;
 }
 

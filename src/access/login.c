@@ -11,48 +11,21 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
-#define UNIX_EPOCH_SECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
-#define JTI_SIZE 16
-
 /* ---- tokens ---- */
-
-/*
- * An access token: who (subject) may act as which database role, for how long.
- * It says nothing that the tables say; the gate reads those.
- */
-char *
-qms_access_token(QmsCall *call, const char *role, const char *subject, int64 organization_id,
-				 int64 login_session_id, TimestampTz *expires_at)
-{
-	int64		now = call->now / USECS_PER_SEC + UNIX_EPOCH_SECONDS;
-	int64		until = now + qms_access_token_life();
-	uint8		jti[JTI_SIZE];
-	QmsJson		json;
-
-	if (!pg_strong_random(jti, sizeof(jti)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate a random token id")));
-	qms_json_begin(&json);
-	qms_json_text(&json, "iss", "qms");
-	qms_json_text(&json, "sub", subject);
-	qms_json_text(&json, "role", role);
-	qms_json_int64(&json, "organization_id", organization_id);
-	qms_json_id(&json, "session_id", login_session_id);
-	qms_json_int64(&json, "iat", now);
-	qms_json_int64(&json, "exp", until);
-	qms_json_text(&json, "jti", qms_base64url_encode(jti, sizeof(jti)));
-	*expires_at = (until - UNIX_EPOCH_SECONDS) * USECS_PER_SEC;
-	return qms_jwt_sign("jwt", qms_json_end(&json));
-}
 
 /* The access token of a login. */
 static void
 make_access_token(QmsCall *call, const QmsPerson *person, int64 login_session_id, QmsLogin *login)
 {
-	login->access_token = qms_access_token(call, psprintf("qms_%s", person->role),
-										   psprintf("staff:%lld", (long long) person->staff_id),
-										   person->organization_id, login_session_id, &login->expires_at);
+	QmsToken	token = {
+		.role = psprintf("qms_%s", person->role),
+		.subject = psprintf("staff:%lld", (long long) person->staff_id),
+		.organization_id = person->organization_id,
+		.session_id = login_session_id
+	};
+
+	login->access_token = qms_token_of_login(call, &token);
+	login->expires_at = token.expires_at;
 	login->staff_id = person->staff_id;
 	login->organization_id = person->organization_id;
 	login->role = person->role;

@@ -207,10 +207,7 @@ new_code(void)
 
 	do
 	{
-		if (!pg_strong_random(&number, sizeof(number)))
-			ereport(ERROR,
-					(errcode(ERRCODE_INTERNAL_ERROR),
-					 errmsg("could not generate a random code")));
+		qms_random(&number, sizeof(number));
 	} while (number >= PG_UINT32_MAX / CODE_RANGE * CODE_RANGE);
 	return psprintf("%06u", number % CODE_RANGE);
 }
@@ -382,7 +379,7 @@ answer_customer(QmsCall *call, int64 organization_id, int64 customer_id, const c
 {
 	Datum		values[6] = {0};
 	bool		nulls[6];
-	TimestampTz expires_at;
+	QmsToken	token = {.role = "qms_customer", .organization_id = organization_id};
 	int			i;
 
 	for (i = 0; i < 6; i++)
@@ -395,9 +392,9 @@ answer_customer(QmsCall *call, int64 organization_id, int64 customer_id, const c
 		nulls[5] = retry_after == 0;
 		return qms_answer_tuple(call, values, nulls);
 	}
-	values[0] = CStringGetTextDatum(qms_access_token(call, "qms_customer", psprintf("customer:%lld", (long long) customer_id),
-													 organization_id, 0, &expires_at));
-	values[1] = TimestampTzGetDatum(expires_at);
+	token.subject = psprintf("customer:%lld", (long long) customer_id);
+	values[0] = CStringGetTextDatum(qms_token_of_login(call, &token));
+	values[1] = TimestampTzGetDatum(token.expires_at);
 	values[2] = Int64GetDatum(customer_id);
 	values[3] = Int64GetDatum(organization_id);
 	return qms_answer_tuple(call, values, nulls);

@@ -90,5 +90,5 @@ qms_person_gate(QmsCall *call, int64 staff_id, QmsPerson *person)
 	if (!qms_person_find(staff_id, person))
 		qms_not_found("staff member", staff_id);
 	object.organization_id = person->organization_id;
-	qms_access_gate(call, &object);
+	qms_gate_administers(call, &object);
 }

@@ -99,6 +99,7 @@ qms_pre_request(PG_FUNCTION_ARGS pg_attribute_unused())
 	char	   *key;
 	Jsonb	   *claims;
 
+	(void) qms_installation_check();
 	if (!qms_session_speaks_for_others())
 		PG_RETURN_VOID();
 	key = qms_request_header("x-api-key");
@@ -126,10 +127,7 @@ qms_api_key_claims(PG_FUNCTION_ARGS)
 	Jsonb	   *claims;
 	Jsonb	   *copy;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not connect to SPI")));
+	qms_spi_begin();
 	qms_gate_refresh();
 	qms_api_key_authenticate(text_to_cstring(PG_GETARG_TEXT_PP(0)), now, &key);
 	qms_seen_note(QMS_SEEN_API_KEY, key.api_key_id, key.organization_id, now);
@@ -137,9 +135,6 @@ qms_api_key_claims(PG_FUNCTION_ARGS)
 	claims = qms_token_claims(&token);
 	copy = MemoryContextAlloc(context, VARSIZE(claims));
 	memcpy(copy, claims, VARSIZE(claims));
-	if (SPI_finish() != SPI_OK_FINISH)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not finish SPI")));
+	qms_spi_end();
 	PG_RETURN_JSONB_P(copy);
 }

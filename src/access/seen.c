@@ -15,9 +15,6 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "storage/spin.h"
 #include "utils/hsearch.h"
 
@@ -53,43 +50,30 @@ typedef struct NotedEntry
 } NotedEntry;
 
 static SeenShared *shared = NULL;
-static shmem_request_hook_type prev_request_hook = NULL;
-static shmem_startup_hook_type prev_startup_hook = NULL;
 
-static void
-request_memory(void)
+static Size
+memory_size(void)
 {
-	if (prev_request_hook)
-		prev_request_hook();
-	RequestAddinShmemSpace(sizeof(SeenShared));
+	return sizeof(SeenShared);
 }
 
 static void
-start_memory(void)
+start_memory(void *memory, bool found, LWLockPadded *locks pg_attribute_unused())
 {
-	bool		found;
-
-	if (prev_startup_hook)
-		prev_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("qms last seen", sizeof(SeenShared), &found);
+	shared = memory;
 	if (!found)
 	{
 		SpinLockInit(&shared->mutex);
 		shared->n = 0;
 	}
-	LWLockRelease(AddinShmemInitLock);
 }
 
 void
 qms_seen_init(void)
 {
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	prev_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	prev_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_memory;
+	static const QmsMemory part = {"qms last seen", memory_size, NULL, 0, start_memory};
+
+	qms_memory_register(&part);
 }
 
 /* When this backend said so last; QMS_NO_TIME: not yet. */

@@ -134,6 +134,27 @@ qms_sign_in_limited(QmsSignInKind kind, int64 organization_id, const bytea *who,
 	return true;
 }
 
+/* A row of a value, or why there is none, and when to come again. */
+Datum
+qms_sign_in_answer(QmsCall *call, Datum value, const char *error, int32 retry_after)
+{
+	Datum		values[3] = {0};
+	bool		nulls[3];
+
+	nulls[0] = error != NULL;
+	nulls[1] = error == NULL;
+	nulls[2] = error == NULL || retry_after == 0;
+	if (error != NULL)
+	{
+		qms_sign_in_status(error, retry_after);
+		values[1] = CStringGetTextDatum(error);
+		values[2] = Int32GetDatum(retry_after);
+	}
+	else
+		values[0] = value;
+	return qms_answer_tuple(call, values, nulls);
+}
+
 /* The address of who signs in; NULL: not known. */
 const char *
 qms_sign_in_address(void)
@@ -158,10 +179,7 @@ qms_opaque_new(void)
 {
 	uint8		bytes[OPAQUE_SIZE];
 
-	if (!pg_strong_random(bytes, sizeof(bytes)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate a random token")));
+	qms_random(bytes, sizeof(bytes));
 	return qms_base64url_encode(bytes, sizeof(bytes));
 }
 

@@ -21,7 +21,6 @@
 #include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -97,15 +96,6 @@ qms_address_define_settings(void)
 							   "Counts only in sessions of members of qms_authenticator.",
 							   &client_address_text, "", PGC_USERSET,
 							   GUC_NOT_IN_SAMPLE | GUC_NO_SHOW_ALL, NULL, NULL, NULL);
-}
-
-/* Does this session act for whom it names, as PostgREST's login and the gateway do? */
-bool
-qms_session_speaks_for_others(void)
-{
-	Oid			marker = get_role_oid("qms_authenticator", true);
-
-	return OidIsValid(marker) && is_member_of_role_nosuper(GetSessionUserId(), marker);
 }
 
 static bool

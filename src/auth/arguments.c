@@ -4,11 +4,13 @@
  */
 #include "auth/auth.h"
 
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
 /* Larger values in a ticket would make every call that reads it slow. */
 #define MAX_JSON_SIZE	16384
 #define MAX_TEXT_SIZE	4096
+#define MAX_NAME		200
 
 static pg_attribute_noreturn() void
 null_argument(QmsCall *call, const char *name)
@@ -156,4 +158,35 @@ qms_arg_choice_error(const char *name, const char *value, const char *choices)
 			 errmsg("unknown %s \"%s\"", name, value),
 			 errdetail("Known are %s.", choices),
 			 errhint("Use one of them.")));
+}
+
+/* A name that people read: trimmed, 1 to 200 characters, none of them a control character. */
+char *
+qms_arg_clean_name(const char *value, const char *what)
+{
+	const char *end = value + strlen(value);
+	const char *p;
+	int			length;
+
+	while (*value == ' ' || *value == '\t' || *value == '\n' || *value == '\r')
+		value++;
+	while (end > value && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\n' || end[-1] == '\r'))
+		end--;
+	length = pg_mbstrlen_with_len(value, end - value);
+	if (length < 1 || length > MAX_NAME)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must have 1 to %d characters", what, MAX_NAME),
+				 errdetail("It has %d, without spaces around it.", length),
+				 errhint("Give a shorter text, or one that is not empty.")));
+	for (p = value; p < end; p++)
+	{
+		if ((unsigned char) *p < ' ' || *p == 0x7f)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must not contain control characters", what),
+					 errdetail("It is shown on one line."),
+					 errhint("Give a text of one line.")));
+	}
+	return pnstrdup(value, end - value);
 }

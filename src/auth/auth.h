@@ -144,6 +144,7 @@ typedef struct QmsCall
 extern const QmsPrincipal *qms_principal_current(void);
 extern bool qms_principal_is_known(void);	/* then qms_principal_current needs no SPI */
 extern const QmsPrincipal *qms_principal_himself(void);
+extern void qms_principal_of_claims(QmsPrincipal *who, const Jsonb *claims, Oid active);
 extern void qms_principal_act_as(QmsPrincipalKind kind, int64 id);
 extern const char *qms_principal_kind_name(QmsPrincipalKind kind);
 extern QmsPrincipalKind qms_principal_kind_by_name(const char *name);
@@ -153,8 +154,10 @@ extern bool qms_principal_read_staff(QmsPrincipal *who, int64 staff_id, int64 or
 extern bool qms_principal_read_application(QmsPrincipal *who, int64 application_id, int64 organization_id);
 
 /* claims.c */
-extern const char *qms_claims_text(Oid session);	/* NULL: they do not count in this session */
+extern bool qms_session_speaks_for_others(void);
+extern const char *qms_claims_text(void);	/* NULL: they do not count in this session */
 extern void qms_claims_read(QmsPrincipal *who, const char *text, Oid active);
+extern void qms_claims_apply(QmsPrincipal *who, const Jsonb *claims, Oid active);
 
 /* rights.c */
 extern void qms_rights_refresh(void);
@@ -178,18 +181,28 @@ typedef struct QmsObject
 	int64		staff_id;		/* whose it is */
 } QmsObject;
 
+typedef enum QmsVerdict
+{
+	QMS_ALLOWED,
+	QMS_UNKNOWN,				/* not there, or of another organization */
+	QMS_DENIED
+} QmsVerdict;
+
 /* gate.c */
 extern Datum qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function);
+extern QmsVerdict qms_gate_verdict(const QmsCall *call, const QmsObject *object, const char **outside);
 extern void qms_gate_object(QmsCall *call, const QmsObject *object);
+extern void qms_gate_administers(QmsCall *call, const QmsObject *object);
 extern bool qms_gate_sees_object(const QmsCall *call, const QmsObject *object);
 extern void qms_gate_organization(QmsCall *call, int64 organization_id, const char *what, int64 id);
 extern void qms_gate_branch(QmsCall *call, int64 organization_id, int64 branch_id, const char *what, int64 id);
 struct QmsQueue;
 extern void qms_gate_queue(QmsCall *call, const struct QmsQueue *queue);
-extern bool qms_gate_is_anonymous(QmsCall *call);
+extern bool qms_gate_is_anonymous(const QmsCall *call);
 extern bool qms_gate_sees_branch(QmsCall *call, int64 organization_id, int64 branch_id);
 extern void qms_gate_refresh(void); /* remembered things are as new as this call */
-extern bool qms_gate_is_staff(QmsCall *call);	/* superuser, admin, staff or application */
+extern bool qms_gate_sees_hidden(const QmsCall *call);
+extern bool qms_gate_is_staff(const QmsCall *call);	/* superuser, admin, staff or application */
 extern pg_attribute_noreturn() void qms_not_found(const char *what, int64 id);
 
 /* arguments.c: of the call, by number from 0; "needed" ones raise when null */
@@ -202,6 +215,7 @@ extern int32 qms_arg_int32(QmsCall *call, int n, int32 if_null);
 extern bool qms_arg_bool(QmsCall *call, int n, bool if_null);
 extern TimestampTz qms_arg_time(QmsCall *call, int n);	/* QMS_NO_TIME if null */
 extern Jsonb *qms_arg_jsonb(QmsCall *call, int n, const char *name);	/* NULL if null; limited size */
+extern char *qms_arg_clean_name(const char *value, const char *what);
 extern pg_attribute_noreturn() void qms_arg_choice_error(const char *name, const char *value, const char *choices);
 
 /* answer.c: results */
@@ -288,6 +302,8 @@ extern bool qms_session_revoke(int64 login_session_id, TimestampTz now, const ch
 /* jwt.c */
 #define QMS_JWT_MAX_SIZE 8192
 
+extern const char qms_jwt_expired[];	/* "why" of a token of ours that is too old */
+
 extern char *qms_jwt_sign(const char *purpose, Jsonb *claims);
 extern Jsonb *qms_jwt_verify(const char *purpose, const char *token, const char **why);
 
@@ -324,10 +340,7 @@ typedef struct QmsRefusal
 } QmsRefusal;
 
 extern void (*qms_refusal_hook) (TimestampTz due);	/* somebody has to come for it then */
-extern void qms_refusal_define_settings(void);
-extern Size qms_refusal_size(void);
-extern void qms_refusal_request(void);
-extern void qms_refusal_start(void);
+extern void qms_refusal_init(void);
 extern void qms_refusal_note(const char *function, const QmsPrincipal *who, int sqlstate);
 extern bool qms_refusal_next(TimestampTz now, QmsRefusal *refusal, TimestampTz *due);
 extern void qms_refusal_written(const QmsRefusal *refusal);
@@ -430,7 +443,6 @@ extern bool qms_code_hash(int *kid, const char *code, int64 device_id, uint8 *ha
 
 /* address.c: where the caller is */
 extern void qms_address_define_settings(void);
-extern bool qms_session_speaks_for_others(void);
 extern bool qms_client_network(QmsNetwork *address);
 extern const char *qms_client_address(void);	/* NULL: nobody knows */
 extern char *qms_client_key(const QmsNetwork *address);

@@ -20,26 +20,38 @@
 #include "utils/syscache.h"
 
 /*
- * The claims of this moment; NULL in sessions where they do not count.  An empty
- * text: they would count, and there are none.
+ * Does this session act for whom it names, as PostgREST's login and the gateway
+ * do?  Only then do claims and headers count.  A superuser acts for himself.
  */
-const char *
-qms_claims_text(Oid session)
+bool
+qms_session_speaks_for_others(void)
 {
 	static Oid	known = InvalidOid;
 	static uint64 generation = 0;
-	static bool counts = false;
-	const char *text;
+	static bool speaks = false;
+	Oid			session = GetSessionUserId();
 
 	if (known != session || generation != qms_inval_generation())
 	{
 		Oid			group = get_role_oid("qms_authenticator", true);
 
-		counts = OidIsValid(group) && !superuser_arg(session) && is_member_of_role_nosuper(session, group);
+		speaks = OidIsValid(group) && !superuser_arg(session) && is_member_of_role_nosuper(session, group);
 		known = session;
 		generation = qms_inval_generation();
 	}
-	if (!counts)
+	return speaks;
+}
+
+/*
+ * The claims of this moment; NULL in sessions where they do not count.  An empty
+ * text: they would count, and there are none.
+ */
+const char *
+qms_claims_text(void)
+{
+	const char *text;
+
+	if (!qms_session_speaks_for_others())
 		return NULL;
 	text = GetConfigOption("request.jwt.claims", true, false);
 	return text == NULL ? "" : text;
@@ -131,7 +143,7 @@ static void
 read_application(QmsPrincipal *who, int64 application_id, int64 organization_id, Oid active)
 {
 	static QmsPlan key = QMS_PLAN(
-								  "SELECT queue_ids, functions FROM qms.api_key WHERE api_key_id = $1 AND application_id = $2 "
+								  "SELECT queue_ids, functions, expires_at FROM qms.api_key WHERE api_key_id = $1 AND application_id = $2 "
 								  "AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)",
 								  INT8OID, INT8OID, TIMESTAMPTZOID);
 	QmsParams	params = {0};
@@ -155,6 +167,9 @@ read_application(QmsPrincipal *who, int64 application_id, int64 organization_id,
 		who->reach = NULL;
 		return;
 	}
+	/* The key may end before its token does. */
+	if (!qms_spi_isnull(0, 2))
+		who->until = Min(who->until, qms_spi_time(0, 2));
 	qms_principal_read_ids(&who->queue_ids, &who->nqueues, 0);
 	functions = qms_spi_datum(0, 1, &isnull);
 	if (!isnull)
@@ -207,6 +222,23 @@ read_device(QmsPrincipal *who, int64 device_id, int64 organization_id, Oid activ
 			 organization_id, active);
 }
 
+/* A customer who has proved who he is. */
+static void
+read_customer(QmsPrincipal *who, int64 customer_id, int64 organization_id, Oid active)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT 1 FROM qms.customer WHERE customer_id = $1 AND organization_id = $2 AND deleted_at IS NULL",
+								   INT8OID, INT8OID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, customer_id);
+	qms_param_int64(&params, organization_id);
+	if (qms_spi_look(&plan, &params) == 0)
+		who->refusal = "The customer of the token does not exist.";
+	else
+		be_plain(who, QMS_CUSTOMER, QMS_ROLE_CUSTOMER, customer_id, organization_id, active);
+}
+
 /* Somebody without a name: a customer, or a display that shows what is public. */
 static void
 read_anonymous(QmsPrincipal *who, int64 organization_id, Oid active)
@@ -227,20 +259,18 @@ claimed_number(const Jsonb *claims, const char *key, int64 *number)
 	return !qms_jsonb_has(claims, key) || (qms_jsonb_int64(claims, key, number) && *number > 0);
 }
 
-/* Who do the claims, a JSON object or nothing, say is calling? */
+/* Who do the claims, a JSON object or NULL, say is calling? */
 void
-qms_claims_read(QmsPrincipal *who, const char *text, Oid active)
+qms_claims_apply(QmsPrincipal *who, const Jsonb *claims, Oid active)
 {
-	Jsonb	   *claims = NULL;
 	char	   *subject = NULL;
 	int64		organization_id = 0;
 	int64		expires = 0;
 	int64		id;
 
 	who->via = "claims";
-	if (*text != '\0')
+	if (claims != NULL)
 	{
-		claims = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
 		if (!JB_ROOT_IS_OBJECT(claims) || !claimed_number(claims, "organization_id", &organization_id) ||
 			!claimed_number(claims, "exp", &expires) || !claimed_number(claims, "session_id", &who->session_id) ||
 			!claimed_number(claims, "api_key_id", &who->api_key_id))
@@ -251,7 +281,7 @@ qms_claims_read(QmsPrincipal *who, const char *text, Oid active)
 		subject = qms_jsonb_text(claims, "sub");
 	}
 	if (expires != 0)
-		who->until = (expires - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY) * USECS_PER_SEC;
+		who->until = qms_unix_moment(expires);
 	if (who->until <= qms_clock_now())
 		who->refusal = "The token of the request has expired.";
 	else if (subject == NULL)
@@ -265,7 +295,14 @@ qms_claims_read(QmsPrincipal *who, const char *text, Oid active)
 	else if (split_subject(subject, "device:", &id))
 		read_device(who, id, organization_id, active);
 	else if (split_subject(subject, "customer:", &id))
-		be_plain(who, QMS_CUSTOMER, QMS_ROLE_CUSTOMER, id, organization_id, active);
+		read_customer(who, id, organization_id, active);
 	else
 		who->refusal = "The subject of the token is not one that qms knows.";
+}
+
+/* ... as the text of a setting, which may be empty. */
+void
+qms_claims_read(QmsPrincipal *who, const char *text, Oid active)
+{
+	qms_claims_apply(who, *text == '\0' ? NULL : DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text))), active);
 }

@@ -108,10 +108,7 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 	call.result_context = CurrentMemoryContext;
 	if (function->flags & QMS_SETOF)
 		InitMaterializedSRF(fcinfo, 0);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not connect to SPI")));
+	qms_spi_begin();
 	qms_gate_refresh();
 	PG_TRY();
 	{
@@ -124,10 +121,7 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	if (SPI_finish() != SPI_OK_FINISH)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not finish SPI")));
+	qms_spi_end();
 	return result;
 }
 
@@ -200,35 +194,62 @@ outside_of(const QmsCall *call, const QmsObject *object)
 
 /* Somebody without an organization, who sees what is public of each. */
 bool
-qms_gate_is_anonymous(QmsCall *call)
+qms_gate_is_anonymous(const QmsCall *call)
 {
 	return call->who->organization_id == 0 && call->reach == QMS_REACH_PUBLIC;
 }
 
 /*
  * May the caller do this with that object?  Of another organization: it is as if
- * it were not there.
+ * it were not there.  Where it is denied, "outside" says why.
  */
+QmsVerdict
+qms_gate_verdict(const QmsCall *call, const QmsObject *object, const char **outside)
+{
+	const QmsPrincipal *who = call->who;
+
+	*outside = NULL;
+	if (who->kind == QMS_SUPERUSER || qms_gate_is_anonymous(call))
+		return QMS_ALLOWED;
+	if (who->organization_id == 0 || who->organization_id != object->organization_id)
+		return QMS_UNKNOWN;
+	*outside = outside_of(call, object);
+	return *outside == NULL ? QMS_ALLOWED : QMS_DENIED;
+}
+
+/* ... as an error. */
 void
 qms_gate_object(QmsCall *call, const QmsObject *object)
 {
-	const QmsPrincipal *who = call->who;
 	const char *outside;
+	QmsVerdict	verdict = qms_gate_verdict(call, object, &outside);
 
 	call->answer_organization = object->organization_id;
-	if (who->kind == QMS_SUPERUSER)
-		return;
-	if (qms_gate_is_anonymous(call))
-		return;
-	if (who->organization_id == 0 || who->organization_id != object->organization_id)
+	if (verdict == QMS_UNKNOWN)
 		qms_not_found(object->what, object->id);
-	outside = outside_of(call, object);
-	if (outside != NULL)
+	if (verdict == QMS_DENIED)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for %s %lld", object->what, (long long) object->id),
 				 errdetail("It belongs to %s of the caller.", outside),
 				 errhint("Ask an administrator of the organization for it.")));
+}
+
+/*
+ * May the caller administer this?  What belongs to no branch is for those who
+ * administer all of the organization: an administrator of one branch could
+ * otherwise make himself one of all.
+ */
+void
+qms_gate_administers(QmsCall *call, const QmsObject *object)
+{
+	qms_gate_object(call, object);
+	if (object->branch_id == 0 && call->who->nbranches > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for %s %lld", object->what, (long long) object->id),
+				 errdetail("The caller administers some branches of the organization; this belongs to all of it."),
+				 errhint("Ask an administrator of the whole organization.")));
 }
 
 /* The thing asked for must be of the caller's organization. */
@@ -288,7 +309,14 @@ qms_gate_sees_branch(QmsCall *call, int64 organization_id, int64 branch_id)
 
 /* Somebody who acts for others: may give classes and priorities. */
 bool
-qms_gate_is_staff(QmsCall *call)
+qms_gate_is_staff(const QmsCall *call)
 {
 	return (PERSONNEL & BIT(call->who->kind)) != 0;
+}
+
+/* May he know of queues that are not public?  A kiosk stands where people come in. */
+bool
+qms_gate_sees_hidden(const QmsCall *call)
+{
+	return qms_gate_is_staff(call) || call->who->kind == QMS_KIOSK;
 }

@@ -21,10 +21,11 @@
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
+const char	qms_jwt_expired[] = "it has expired";
+
 #define LEEWAY 30				/* seconds between two clocks */
 #define COORDINATE_SIZE 32
 #define MAX_SIGNATURE_SIZE 1024 /* RSA of 8192 bits */
-#define UNIX_EPOCH_SECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
 
 /* ---- signatures ---- */
 
@@ -269,7 +270,7 @@ read_moment(const Jsonb *claims, const char *name, int64 if_missing, int64 *seco
 static const char *
 fault_of_claims(const Jsonb *claims)
 {
-	int64		now = qms_clock_now() / USECS_PER_SEC + UNIX_EPOCH_SECONDS;
+	int64		now = qms_unix_seconds(qms_clock_now());
 	int64		exp;
 	int64		nbf;
 	int64		iat;
@@ -282,7 +283,7 @@ fault_of_claims(const Jsonb *claims)
 	if (qms_jsonb_has(claims, "aud"))
 		return "it is for another audience";
 	if (exp <= now - LEEWAY)
-		return "it has expired";
+		return qms_jwt_expired;
 	if (nbf > now + LEEWAY || iat > now + LEEWAY)
 		return "it is not valid yet";
 	return NULL;

@@ -180,9 +180,9 @@ qms_key_new_secret(QmsKeyAlgorithm algorithm)
 	}
 	secret = palloc(VARHDRSZ + size);
 	SET_VARSIZE(secret, VARHDRSZ + size);
-	if (der == NULL && !pg_strong_random(VARDATA(secret), size))
-		no_random();
-	if (der != NULL)
+	if (der == NULL)
+		qms_random(VARDATA(secret), size);
+	else
 	{
 		memcpy(VARDATA(secret), der, size);
 		OPENSSL_clear_free(der, size);

@@ -35,9 +35,6 @@
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "storage/spin.h"
 #include "utils/guc.h"
 
@@ -64,8 +61,6 @@ typedef struct LimitShared
 
 static int	buckets = 65536;
 static LimitShared *shared = NULL;
-static shmem_request_hook_type prev_request_hook = NULL;
-static shmem_startup_hook_type prev_startup_hook = NULL;
 
 static int
 number_of_sets(void)
@@ -80,49 +75,31 @@ shared_size(void)
 }
 
 static void
-request_memory(void)
+start_memory(void *memory, bool found, LWLockPadded *locks pg_attribute_unused())
 {
-	if (prev_request_hook)
-		prev_request_hook();
-	RequestAddinShmemSpace(shared_size());
-}
-
-static void
-start_memory(void)
-{
-	bool		found;
 	int			i;
 
-	if (prev_startup_hook)
-		prev_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("qms limits", shared_size(), &found);
-	if (!found)
-	{
-		memset(shared, 0, shared_size());
-		if (!pg_strong_random(&shared->seed, sizeof(shared->seed)))
-			ereport(ERROR,
-					(errcode(ERRCODE_INTERNAL_ERROR),
-					 errmsg("could not generate a random number")));
-		for (i = 0; i < number_of_sets(); i++)
-			SpinLockInit(&shared->sets[i].mutex);
-	}
-	LWLockRelease(AddinShmemInitLock);
+	shared = memory;
+	if (found)
+		return;
+	memset(shared, 0, shared_size());
+	qms_random(&shared->seed, sizeof(shared->seed));
+	for (i = 0; i < number_of_sets(); i++)
+		SpinLockInit(&shared->sets[i].mutex);
 }
 
 void
 qms_limit_init(void)
 {
+	static const QmsMemory part = {"qms limits", shared_size, NULL, 0, start_memory};
+
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	DefineCustomIntVariable("qms.limit_buckets",
 							"Number of callers of the server whose rate is remembered at a time.",
 							"17 bytes each. Beyond that the least busy ones are forgotten.",
 							&buckets, 65536, 1024, 16777216, PGC_POSTMASTER, 0, NULL, NULL, NULL);
-	prev_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	prev_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_memory;
+	qms_memory_register(&part);
 }
 
 /* Take one from a bucket, if there is one. */

@@ -305,10 +305,49 @@ qms_principal_is_known(void)
 	if (current_generation != qms_inval_generation() || current_rights != qms_rights_version() ||
 		current_session != GetSessionUserId() || current_role != GetOuterUserId())
 		return false;
-	claims = qms_claims_text(current_session);
+	claims = qms_claims_text();
 	if (claims == NULL || current_claims == NULL)
 		return claims == current_claims;
 	return strcmp(claims, current_claims) == 0 && qms_clock_now() < current.until;
+}
+
+/* Half of somebody is nobody. */
+static void
+settle(QmsPrincipal *who)
+{
+	if (who->reach == NULL)
+		who->organization_id = who->id = 0;
+}
+
+static void
+be_nobody(QmsPrincipal *who)
+{
+	memset(who, 0, sizeof(*who));
+	who->kind_name = kind_names[QMS_NOBODY];
+	who->until = DT_NOEND;
+}
+
+/*
+ * Whom claims (NULL: none) name when they come with this role.  The session is
+ * and stays whom it was; what the answer points to is in the present context.
+ */
+void
+qms_principal_of_claims(QmsPrincipal *who, const Jsonb *claims, Oid active)
+{
+	MemoryContext kept = principal_context;
+
+	be_nobody(who);
+	principal_context = CurrentMemoryContext;
+	PG_TRY();
+	{
+		qms_claims_apply(who, claims, active);
+	}
+	PG_FINALLY();
+	{
+		principal_context = kept;
+	}
+	PG_END_TRY();
+	settle(who);
 }
 
 /* The principal of a session, who is not remembered. */
@@ -334,9 +373,7 @@ find(QmsPrincipal *found, Oid active, const char *claims)
 		qms_claims_read(found, claims, active);
 	else
 		read_binding(found, role);
-	/* Half of somebody is nobody. */
-	if (found->reach == NULL)
-		found->organization_id = found->id = 0;
+	settle(found);
 }
 
 /* The principal of the running call; needs SPI unless it is known. */
@@ -346,7 +383,7 @@ qms_principal_current(void)
 	Oid			session = GetSessionUserId();
 	Oid			active = GetOuterUserId();
 	const char *claims;
-	QmsPrincipal found = {0};
+	QmsPrincipal found;
 
 	if (qms_principal_is_known())
 		return &current;
@@ -358,9 +395,8 @@ qms_principal_current(void)
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContextReset(principal_context);
 	qms_rights_refresh();
-	claims = qms_claims_text(session);
-	found.kind_name = kind_names[QMS_NOBODY];
-	found.until = DT_NOEND;
+	claims = qms_claims_text();
+	be_nobody(&found);
 	find(&found, active, claims);
 	current = found;
 	current_session = session;

@@ -11,9 +11,7 @@
 #include "auth/auth.h"
 
 #include "miscadmin.h"
-#include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 #include "utils/guc.h"
 
 #define PLACES		256
@@ -30,37 +28,30 @@ void		(*qms_refusal_hook) (TimestampTz due) = NULL;
 static RefusalShared *shared = NULL;
 static int	window = 60;
 
-void
-qms_refusal_define_settings(void)
-{
-	DefineCustomIntVariable("qms.refusal_window",
-							"How long refusals of the same kind are counted as one, before they are written to the event log.",
-							NULL, &window, 60, 1, 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
-}
-
-Size
-qms_refusal_size(void)
+static Size
+memory_size(void)
 {
 	return sizeof(RefusalShared);
 }
 
-void
-qms_refusal_request(void)
+static void
+start_memory(void *memory, bool found, LWLockPadded *locks)
 {
-	RequestNamedLWLockTranche("qms refusals", 1);
+	shared = memory;
+	if (!found)
+		memset(shared, 0, sizeof(RefusalShared));
+	shared->lock = &locks->lock;
 }
 
 void
-qms_refusal_start(void)
+qms_refusal_init(void)
 {
-	bool		found;
+	static const QmsMemory part = {"qms refusals", memory_size, NULL, 1, start_memory};
 
-	shared = ShmemInitStruct("qms refusals", qms_refusal_size(), &found);
-	if (!found)
-	{
-		memset(shared, 0, sizeof(RefusalShared));
-		shared->lock = &GetNamedLWLockTranche("qms refusals")->lock;
-	}
+	DefineCustomIntVariable("qms.refusal_window",
+							"How long refusals of the same kind are counted as one, before they are written to the event log.",
+							NULL, &window, 60, 1, 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	qms_memory_register(&part);
 }
 
 static void

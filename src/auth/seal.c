@@ -67,8 +67,7 @@ seal_bytes(const QmsSealKey *key, const char *aad, const char *clear, int n, uin
 	EVP_CIPHER_CTX *context = cipher(true);
 	int			done;
 
-	if (!pg_strong_random(out, NONCE_SIZE))
-		cipher_failed();
+	qms_random(out, NONCE_SIZE);
 	if (EVP_EncryptInit_ex(context, NULL, NULL, key->secret, out) != 1 ||
 		EVP_EncryptUpdate(context, NULL, &done, (const uint8 *) aad, strlen(aad)) != 1 ||
 		EVP_EncryptUpdate(context, out + NONCE_SIZE, &done, (const uint8 *) clear, n) != 1 || done != n ||

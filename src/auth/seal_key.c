@@ -311,10 +311,7 @@ qms_seal_key_make(QmsSealPurpose purpose, TimestampTz active_from)
 	int			kid;
 
 	SET_VARSIZE(secret, VARHDRSZ + QMS_SEAL_KEY_SIZE);
-	if (!pg_strong_random(VARDATA(secret), QMS_SEAL_KEY_SIZE))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate a random key")));
+	qms_random(VARDATA(secret), QMS_SEAL_KEY_SIZE);
 	qms_param_text(&params, purposes[purpose]);
 	qms_param_text(&params, purpose == QMS_SEAL_DATA ? "AES-256-GCM" : "HMAC-SHA256");
 	qms_param_pointer(&params, secret);

@@ -81,21 +81,13 @@ derive(QmsSecret *secret, QmsSecretKind kind, int kid)
 void
 qms_secret_make(QmsCall *call, QmsSecretKind kind, QmsSecret *secret)
 {
-	uint8		random[SEED_SIZE];
-	char		hex[2 * SEED_SIZE + 1];
 	uint8		digest[QMS_HMAC_SIZE];
 	int			kid = 0;
 
-	if (!pg_strong_random(random, sizeof(random)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate a random number")));
-	hex_encode((const char *) random, sizeof(random), hex);
-	hex[2 * SEED_SIZE] = '\0';
 	/* Which key of the server signs now?  It is made if there is none. */
 	(void) qms_signing_key_current("ticket_token");
 	hmac(&kid, "", "", digest);
-	secret->seed = psprintf("%d:%d:%s", kind, kid, hex);
+	secret->seed = psprintf("%d:%d:%s", kind, kid, qms_random_hex(SEED_SIZE));
 	derive(secret, kind, kid);
 	call->secret_seed = secret->seed;
 }

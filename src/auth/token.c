@@ -67,10 +67,7 @@ qms_token_new_nonce(void)
 {
 	int64		nonce;
 
-	if (!pg_strong_random(&nonce, sizeof(nonce)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate a random number")));
+	qms_random(&nonce, sizeof(nonce));
 	return nonce;
 }
 

@@ -9,6 +9,8 @@
 #include "qms.h"
 
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "storage/lwlock.h"
 #include "utils/inet.h"
 #include "utils/jsonb.h"
 #include "utils/relcache.h"
@@ -56,7 +58,11 @@ extern void qms_param_text(QmsParams *p, const char *value);	/* NULL is null */
 extern void qms_param_time(QmsParams *p, TimestampTz value);	/* QMS_NO_TIME is null */
 extern void qms_param_pointer(QmsParams *p, const void *value); /* NULL is null */
 
+extern void qms_spi_begin(void);
+extern void qms_spi_end(void);
 extern void qms_spi_forget_plans(void);
+extern SPITupleTable *qms_spi_result(void);
+extern void qms_spi_return_to(SPITupleTable *result);
 extern uint64 qms_spi_run(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_run_now(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look(QmsPlan *plan, QmsParams *params);
@@ -74,6 +80,7 @@ extern int64 qms_spi_int64(int r, int c);
 extern int32 qms_spi_int32(int r, int c);
 extern bool qms_spi_bool(int r, int c);
 extern TimestampTz qms_spi_time(int r, int c);
+extern Jsonb *qms_spi_jsonb(int r, int c);	/* points into the result */
 extern char *qms_spi_text(int r, int c);	/* copied to CurrentMemoryContext */
 
 /* ---- row.c: a row of one of our tables as arrays of values ---- */
@@ -144,6 +151,9 @@ extern uint64 qms_installation_number(void);
 extern TimestampTz qms_clock_now(void);
 extern bool qms_clock_is_mocked(void);
 extern void qms_clock_define_settings(void);
+extern bool qms_time_parse(const char *text, TimestampTz *value);
+extern int64 qms_unix_seconds(TimestampTz moment);
+extern TimestampTz qms_unix_moment(int64 seconds);
 extern Interval *qms_interval_make(int64 usec);
 extern int64 qms_interval_usec(const Interval *interval, const char *what);
 
@@ -177,6 +187,23 @@ extern void qms_partition_ensure(QmsPartitioned which, TimestampTz at);
 extern void qms_partition_forget(void);
 extern TimestampTz qms_partition_next(QmsPartitioned which, TimestampTz at);
 extern bool qms_partition_drop_one(QmsPartitioned which, TimestampTz before);
+
+/* ---- memory.c: parts of shared memory ---- */
+typedef struct QmsMemory
+{
+	const char *name;			/* of the part, and of its locks */
+	Size		(*size) (void);
+	Size		(*more) (void);	/* what start() takes by itself; NULL: nothing */
+	int			locks;
+	/* Under AddinShmemInitLock; found: another process has started it. */
+	void		(*start) (void *memory, bool found, LWLockPadded *locks);
+} QmsMemory;
+
+extern void qms_memory_register(const QmsMemory *part); /* while the library is preloaded, else nothing */
+
+/* ---- random.c ---- */
+extern void qms_random(void *bytes, size_t size);
+extern char *qms_random_hex(int size);
 
 /* ---- inval.c ---- */
 extern void qms_inval_watch(void);
@@ -230,5 +257,18 @@ extern char *qms_jsonb_text(const Jsonb *json, const char *key);
 extern bool qms_jsonb_int64(const Jsonb *json, const char *key, int64 *value);
 extern bool qms_jsonb_bool(const Jsonb *json, const char *key, bool *value);
 extern TimestampTz qms_jsonb_time(const Jsonb *json, const char *key);
+
+/* ---- write.c: JSON as text, to be sent on; keys in the order of writing ---- */
+extern void qms_write_begin(StringInfo out, const char *key, char bracket);
+extern void qms_write_end(StringInfo out, char bracket);
+extern void qms_write_text(StringInfo out, const char *key, const char *value); /* NULL: left out */
+extern void qms_write_int64(StringInfo out, const char *key, int64 value);
+extern void qms_write_id(StringInfo out, const char *key, int64 id);	/* 0: left out */
+extern void qms_write_bool(StringInfo out, const char *key, bool value);
+extern void qms_write_time(StringInfo out, const char *key, TimestampTz value); /* QMS_NO_TIME: left out */
+extern void qms_write_duration(StringInfo out, const char *key, int64 usec);
+extern void qms_write_jsonb(StringInfo out, const char *key, Jsonb *value); /* NULL: left out */
+extern void qms_write_raw(StringInfo out, const char *key, const char *json);	/* NULL: left out */
+extern Datum qms_write_datum(StringInfo out);
 
 #endif							/* QMS_BASE_H */

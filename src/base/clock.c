@@ -15,6 +15,24 @@
 static char *mock_now_text = NULL;
 static TimestampTz mock_now = QMS_NO_TIME;
 
+/* A moment as text, without an error for what is none; in the session's time zone if it names none. */
+bool
+qms_time_parse(const char *text, TimestampTz *value)
+{
+	char	   *field[MAXDATEFIELDS];
+	int			ftype[MAXDATEFIELDS];
+	char		work[MAXDATELEN + MAXDATEFIELDS];
+	struct pg_tm tm;
+	fsec_t		fsec;
+	int			nf;
+	int			dtype;
+	int			tz;
+
+	return ParseDateTime(text, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) == 0 &&
+		DecodeDateTime(field, ftype, nf, &dtype, &tm, &fsec, &tz) == 0 && dtype == DTK_DATE &&
+		tm2timestamp(&tm, fsec, &tz, value) == 0;
+}
+
 /* An empty string is the real clock. */
 static bool
 check_mock_now(char **newval, void **extra, GucSource source pg_attribute_unused())
@@ -22,24 +40,10 @@ check_mock_now(char **newval, void **extra, GucSource source pg_attribute_unused
 	TimestampTz *parsed;
 	TimestampTz value = QMS_NO_TIME;
 
-	if (*newval != NULL && **newval != '\0')
+	if (*newval != NULL && **newval != '\0' && !qms_time_parse(*newval, &value))
 	{
-		char	   *field[MAXDATEFIELDS];
-		int			ftype[MAXDATEFIELDS];
-		char		work[MAXDATELEN + MAXDATEFIELDS];
-		struct pg_tm tm;
-		fsec_t		fsec;
-		int			nf;
-		int			dtype;
-		int			tz;
-
-		if (ParseDateTime(*newval, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0 ||
-			DecodeDateTime(field, ftype, nf, &dtype, &tm, &fsec, &tz) != 0 || dtype != DTK_DATE ||
-			tm2timestamp(&tm, fsec, &tz, &value) != 0)
-		{
-			GUC_check_errdetail("The value must be a timestamp with time zone, or empty for the real clock.");
-			return false;
-		}
+		GUC_check_errdetail("The value must be a timestamp with time zone, or empty for the real clock.");
+		return false;
 	}
 	parsed = malloc(sizeof(TimestampTz));
 	if (parsed == NULL)
@@ -76,6 +80,24 @@ bool
 qms_clock_is_mocked(void)
 {
 	return mock_now != QMS_NO_TIME;
+}
+
+#define UNIX_EPOCH_SECONDS ((int64) (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * SECS_PER_DAY)
+
+/* Whole seconds since 1970, as tokens count; after 2000. */
+int64
+qms_unix_seconds(TimestampTz moment)
+{
+	return moment / USECS_PER_SEC + UNIX_EPOCH_SECONDS;
+}
+
+/* ... and back; what is too far away is never. */
+TimestampTz
+qms_unix_moment(int64 seconds)
+{
+	if (seconds > PG_INT64_MAX / USECS_PER_SEC)
+		return DT_NOEND;
+	return (seconds - UNIX_EPOCH_SECONDS) * USECS_PER_SEC;
 }
 
 Interval *

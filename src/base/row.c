@@ -174,7 +174,7 @@ qms_row_copy(const QmsRow *from)
 
 /*
  * The row in columns first_column and following of row r of the last result.
- * It points into that result, which lives until SPI_finish.
+ * It points into that result, which lives until qms_spi_end().
  */
 QmsRow *
 qms_row_fetch(QmsTable *table, int r, int first_column)

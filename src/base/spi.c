@@ -18,6 +18,24 @@
 /* Every kept plan of this backend. */
 static QmsPlan *prepared_plans = NULL;
 
+void
+qms_spi_begin(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not connect to SPI")));
+}
+
+void
+qms_spi_end(void)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not finish SPI")));
+}
+
 static void
 add_param(QmsParams *p, Datum value, char null)
 {
@@ -327,6 +345,28 @@ qms_spi_time(int r, int c)
 	Datum		value = qms_spi_datum(r, c, &isnull);
 
 	return isnull ? QMS_NO_TIME : DatumGetTimestampTz(value);
+}
+
+Jsonb *
+qms_spi_jsonb(int r, int c)
+{
+	bool		isnull;
+	Datum		value = qms_spi_datum(r, c, &isnull);
+
+	return isnull ? NULL : DatumGetJsonbP(value);
+}
+
+/* The last result, for whoever runs other statements and returns to it: results stay until SPI is finished. */
+SPITupleTable *
+qms_spi_result(void)
+{
+	return SPI_tuptable;
+}
+
+void
+qms_spi_return_to(SPITupleTable *result)
+{
+	SPI_tuptable = result;
 }
 
 char *

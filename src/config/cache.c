@@ -470,7 +470,7 @@ qms_config_open_counters(QmsQueue *queue)
 								   "JOIN qms.counter c ON c.counter_id = s.counter_id "
 								   "LEFT JOIN qms.counter_profile p ON p.counter_profile_id = s.counter_profile_id "
 								   "AND p.deleted_at IS NULL "
-								   "WHERE s.closed_at IS NULL AND s.paused_at IS NULL AND c.branch_id = $2 AND "
+								   "WHERE s.closed_at IS NULL AND s.paused_at IS NULL AND c.branch_id = $2 AND c.deleted_at IS NULL AND "
 								   "CASE WHEN p.sources IS NULL THEN $1 = ANY (c.queue_ids) "
 								   "ELSE p.sources @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('queue_id', $1)) END",
 								   INT8OID, INT8OID);

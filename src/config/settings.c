@@ -54,7 +54,7 @@ static const QmsSettingKey keys[] = {
 	SETTING("priority_step", priority_step, QMS_SET_DURATION, QMS_BOTH_KINDS, "duration", "5 min", 0, SECS_PER_DAY,
 			"The credit of each step of priority."),
 	SETTING("public", is_public, QMS_SET_BOOL, QMS_BOTH_KINDS, NULL, "true", 0, 0,
-			"Numbers and wait figures may be shown to everybody."),
+			"Everybody may join, and see numbers and wait figures; else staff, applications and kiosks."),
 	SETTING("simulated", simulated, QMS_SET_BOOL, QMS_BOTH_KINDS, NULL, "false", 0, 0,
 			"Its tickets are not real: statistics leave them out."),
 	SETTING("subject_required", subject_required, QMS_SET_BOOL, QMS_BOTH_KINDS, NULL, "false", 0, 0,
@@ -261,17 +261,12 @@ parse_time(const char *text, TimestampTz *value)
 	fsec_t		fsec;
 	int			nf;
 	int			dtype;
-	int			tz;
 
 	if (strspn(text, "0123456789") < 4 || text[4] != '-' ||
 		ParseDateTime(text, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0)
 		return false;
 	/* It must fail where no time zone is expected, or it has none. */
-	if (DecodeDateTime(field, ftype, nf, &dtype, &tm, &fsec, NULL) == 0 ||
-		ParseDateTime(text, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0)
-		return false;
-	return DecodeDateTime(field, ftype, nf, &dtype, &tm, &fsec, &tz) == 0 && dtype == DTK_DATE &&
-		tm2timestamp(&tm, fsec, &tz, value) == 0;
+	return DecodeDateTime(field, ftype, nf, &dtype, &tm, &fsec, NULL) != 0 && qms_time_parse(text, value);
 }
 
 static double

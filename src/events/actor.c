@@ -8,10 +8,8 @@
  */
 #include "events/events.h"
 
-#include "common/jsonapi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -75,77 +73,32 @@ client_application(void)
 	return kept.value;
 }
 
-/*
- * The login of the session, and whether it is one whose requests carry the
- * headers of somebody else: PostgREST's and the gateway's.
- */
+/* The login of the session. */
 static const void *
-session_role(bool *carries_headers)
+session_role(void)
 {
 	static Oid	known = InvalidOid;
 	static uint64 generation = 0;
 	static Kept kept;
-	static bool carries = false;
 
 	if (known != GetSessionUserId() || generation != qms_inval_generation())
 	{
-		Oid			session = GetSessionUserId();
-		Oid			group = get_role_oid("qms_authenticator", true);
-		char	   *name = GetUserNameFromId(session, true);
-
-		keep(&kept, "", name);
-		carries = OidIsValid(group) && !superuser_arg(session) && is_member_of_role_nosuper(session, group);
-		known = session;
+		keep(&kept, "", GetUserNameFromId(GetSessionUserId(), true));
+		known = GetSessionUserId();
 		generation = qms_inval_generation();
 	}
-	*carries_headers = carries;
 	return kept.value;
 }
 
-/* What the parser of the headers keeps. */
-typedef struct Header
-{
-	JsonLexContext *lex;
-	bool		is_it;			/* the value that follows is the one */
-	char	   *value;
-} Header;
-
-static void
-see_field(void *state, char *name, bool isnull pg_attribute_unused())
-{
-	Header	   *header = state;
-
-	header->is_it = header->lex->lex_level == 1 && strcmp(name, "user-agent") == 0;
-}
-
-static void
-see_value(void *state, char *value, JsonTokenType type)
-{
-	Header	   *header = state;
-
-	if (header->is_it && type == JSON_TOKEN_STRING)
-		header->value = value;
-	header->is_it = false;
-}
-
-/*
- * The user-agent of the request's headers, cut to a bounded length; NULL if there
- * is none.  Headers that cannot be read stop nobody: no error is thrown.
- */
+/* The user-agent of the request's headers, cut to a bounded length; NULL if there is none. */
 static char *
-user_agent_of(const char *headers)
+user_agent(void)
 {
-	Header		header = {0};
-	JsonSemAction actions = {0};
+	char	   *value = qms_request_header("user-agent");
 
-	header.lex = makeJsonLexContextCstringLen(unconstify(char *, headers), strlen(headers), GetDatabaseEncoding(), true);
-	actions.semstate = &header;
-	actions.object_field_start = see_field;
-	actions.scalar = see_value;
-	if (pg_parse_json(header.lex, &actions) != JSON_SUCCESS || header.value == NULL)
-		return NULL;
-	header.value[pg_mbcliplen(header.value, strlen(header.value), MAX_USER_AGENT)] = '\0';
-	return header.value;
+	if (value != NULL)
+		value[pg_mbcliplen(value, strlen(value), MAX_USER_AGENT)] = '\0';
+	return value;
 }
 
 static const void *
@@ -157,7 +110,7 @@ client_user_agent(void)
 	if (headers == NULL || *headers == '\0')
 		return NULL;
 	if (kept.source == NULL || strcmp(kept.source, headers) != 0)
-		keep(&kept, headers, user_agent_of(headers));
+		keep(&kept, headers, user_agent());
 	return kept.value;
 }
 
@@ -165,15 +118,13 @@ client_user_agent(void)
 void
 qms_actor_read(QmsActor *actor)
 {
-	bool		carries_headers;
-
 	memset(actor, 0, sizeof(*actor));
 	/* A worker is its own actor: its session is nobody's. */
 	if (MyBackendType != B_BACKEND)
 		return;
 	actor->address = client_address();
 	actor->application_name = client_application();
-	actor->session_role = session_role(&carries_headers);
-	if (carries_headers)
+	actor->session_role = session_role();
+	if (qms_session_speaks_for_others())
 		actor->user_agent = client_user_agent();
 }

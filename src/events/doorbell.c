@@ -16,7 +16,6 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 #include "storage/spin.h"
 #include "utils/resowner.h"
 
@@ -48,23 +47,23 @@ static uint32 wanted = 0;		/* by this transaction */
 static TimestampTz earliest = DT_NOEND; /* timer that it brings */
 static bool committed = false;	/* and what is wanted has yet to be told */
 
-Size
-qms_doorbell_size(void)
+static Size
+memory_size(void)
 {
 	return sizeof(DoorbellShared);
 }
 
-void
-qms_doorbell_start(void)
+static void
+start_memory(void *memory, bool found, LWLockPadded *locks pg_attribute_unused())
 {
-	bool		found;
 	int			i;
 
-	shared = ShmemInitStruct("qms doorbells", qms_doorbell_size(), &found);
+	shared = memory;
 	doorbells = shared->bells;
-	if (!found)
-		SpinLockInit(&shared->claiming);
-	for (i = 0; !found && i < QMS_MAX_DATABASES; i++)
+	if (found)
+		return;
+	SpinLockInit(&shared->claiming);
+	for (i = 0; i < QMS_MAX_DATABASES; i++)
 	{
 		pg_atomic_init_u32(&doorbells[i].database, InvalidOid);
 		pg_atomic_init_u32(&doorbells[i].procno, 0);
@@ -74,6 +73,14 @@ qms_doorbell_start(void)
 		pg_atomic_init_u32(&doorbells[i].beats, 0);
 		pg_atomic_init_u64(&doorbells[i].due, 0);
 	}
+}
+
+void
+qms_doorbell_init(void)
+{
+	static const QmsMemory part = {"qms doorbells", memory_size, NULL, 0, start_memory};
+
+	qms_memory_register(&part);
 }
 
 static Doorbell *

@@ -47,6 +47,71 @@ typedef struct QmsActor
 
 extern void qms_actor_read(QmsActor *actor);
 
+/* channel.c: what can be followed */
+typedef enum QmsChannelKind
+{
+	QMS_CHANNEL_DISPLAY,
+	QMS_CHANNEL_QUEUE,
+	QMS_CHANNEL_VISIT,
+	QMS_CHANNEL_STAFF,
+	QMS_CHANNEL_ADMIN,
+	QMS_CHANNEL_APPLICATION,
+	QMS_CHANNEL_SYSTEM,
+	QMS_CHANNEL_KINDS
+} QmsChannelKind;
+
+typedef struct QmsChannel
+{
+	QmsChannelKind kind;
+	int64		id;
+	int64		zone_id;		/* of a display, 0: all */
+} QmsChannel;
+
+typedef struct QmsChannelOwner
+{
+	bool		found;
+	int64		organization_id;
+	int64		branch_id;		/* 0: none */
+	int64		application_id; /* of a channel of an application */
+	bool		is_deleted;		/* it, or what it belongs to */
+	bool		is_public;		/* a queue may not be */
+	bool		has_zone;		/* the zone, if one is named, is there */
+} QmsChannelOwner;
+
+extern const char *qms_channel_kind_name(QmsChannelKind kind);
+extern bool qms_channel_is_public(QmsChannelKind kind);
+extern bool qms_channel_parse(const char *text, QmsChannel *channel);
+extern bool qms_channel_find(const char *text, QmsChannel *channel);
+extern char *qms_channel_name(const QmsChannel *channel);
+extern void qms_channel_owner(const QmsChannel *channel, QmsChannelOwner *owner);
+extern bool qms_channel_administers_all(const QmsPrincipal *who);
+extern bool qms_channel_is_for(const QmsCall *call, const QmsChannel *channel);
+extern QmsVerdict qms_channel_verdict(const QmsCall *call, const QmsChannel *channel, const QmsChannelOwner *owner,
+									  const char **outside);
+
+/*
+ * Pieces of statements, of an event e and its queue q.  Public are tickets,
+ * counters and queues, but nothing of a queue that is not.
+ */
+#define QMS_IS_SHOWN_PUBLICLY \
+	"(e.ticket_id IS NOT NULL OR e.kind IN ('counter.opened', 'counter.paused', 'counter.resumed', 'counter.closed', " \
+	"'queue.opened', 'queue.paused', 'queue.closed', 'queue.rate_changed', 'notice.posted')) " \
+	"AND q.settings -> 'public' IS DISTINCT FROM 'false'"
+#define QMS_IS_SYSTEM "e.kind IN ('notice.posted', 'alert.raised')"
+
+/* stream.c: where the stream is */
+typedef struct QmsStream
+{
+	char	   *epoch;
+	int64		last_position;
+	int64		pruned_position;
+	bool		is_ours;
+} QmsStream;
+
+extern bool qms_stream_read(QmsStream *stream, Snapshot snapshot);
+extern void qms_stream_needed(QmsStream *stream, Snapshot snapshot);
+extern void qms_stream_check(const QmsStream *stream, const char *epoch, int64 position);
+
 /* doorbell.c */
 #define QMS_MAX_DATABASES 256
 
@@ -55,8 +120,7 @@ extern void qms_actor_read(QmsActor *actor);
 #define QMS_WAKE_CALLS	2		/* a counter that calls by itself may have somebody to call */
 #define QMS_WAKE_ALL	(QMS_WAKE_TIMERS | QMS_WAKE_CALLS)
 
-extern Size qms_doorbell_size(void);
-extern void qms_doorbell_start(void);
+extern void qms_doorbell_init(void);
 extern bool qms_doorbell_attach(void);
 extern void qms_doorbell_detach(void);
 extern TimestampTz qms_doorbell_heard(void);

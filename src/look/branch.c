@@ -98,7 +98,7 @@ QMS_FUNCTION(branch_info, QMS_ACT_PUBLIC, 0)
 
 	qms_param_int64(&params, branch_of_slugs(call, organization, branch));
 	qms_param_time(&params, call->now);
-	qms_param_bool(&params, qms_gate_is_staff(call));
+	qms_param_bool(&params, qms_gate_sees_hidden(call));
 	qms_spi_run(&plan, &params);
 	qms_look_fetch(call, 0, &values, &nulls);
 	return qms_answer_tuple(call, values, nulls);
@@ -129,26 +129,27 @@ complete_line(QmsCall *call, Datum *values)
 	"pg_catalog.count(*) FILTER (WHERE t.state = 'serving') AS serving FROM qms.counter c " \
 	"JOIN qms.staff_session s ON s.counter_id = c.counter_id AND s.closed_at IS NULL " \
 	"JOIN qms.ticket t ON t.ticket_id = s.current_ticket_id AND t.state IN ('called', 'serving') " \
-	"WHERE c.branch_id = $1 AND t.queue_id = q.queue_id) a"
+	"WHERE c.branch_id = $1 AND c.deleted_at IS NULL AND t.queue_id = q.queue_id) a"
 #define AT_WORK \
 	"(SELECT pg_catalog.count(*) FILTER (WHERE s.paused_at IS NULL) AS open, " \
 	"pg_catalog.count(*) FILTER (WHERE s.paused_at IS NOT NULL) AS paused FROM qms.counter c " \
 	"JOIN qms.staff_session s ON s.counter_id = c.counter_id AND s.closed_at IS NULL " \
 	"LEFT JOIN qms.counter_profile p ON p.counter_profile_id = s.counter_profile_id AND p.deleted_at IS NULL " \
-	"WHERE c.branch_id = $1 AND CASE WHEN p.sources IS NULL THEN q.queue_id = ANY (c.queue_ids) " \
+	"WHERE c.branch_id = $1 AND c.deleted_at IS NULL AND CASE WHEN p.sources IS NULL THEN q.queue_id = ANY (c.queue_ids) " \
 	"ELSE p.sources @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('queue_id', q.queue_id)) END) o"
 #define SERVED \
 	"(SELECT pg_catalog.count(*) FROM qms.ticket_history t WHERE t.queue_id = q.queue_id AND t.ended_at >= $3 " \
 	"AND t.state = 'completed')"
 
+QmsPlan		qms_look_queues_of_branch = QMS_PLAN(
+												 "SELECT q.queue_id, q.name, q.names, q.kind, q.status, w.n, true, " HELD ", a.called, a.serving, "
+												 "$2 - w.oldest, o.open::int, o.paused::int, " SERVED " "
+												 "FROM qms.queue q, LATERAL " WAITING ", LATERAL " AT_COUNTERS ", LATERAL " AT_WORK " "
+												 "WHERE q.branch_id = $1 AND q.deleted_at IS NULL ORDER BY q.name, q.queue_id",
+												 INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID);
+
 QMS_FUNCTION(branch_status, QMS_ACT_LOOK, QMS_SETOF)
 {
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT q.queue_id, q.name, q.names, q.kind, q.status, w.n, true, " HELD ", a.called, a.serving, "
-								   "$2 - w.oldest, o.open::int, o.paused::int, " SERVED " "
-								   "FROM qms.queue q, LATERAL " WAITING ", LATERAL " AT_COUNTERS ", LATERAL " AT_WORK " "
-								   "WHERE q.branch_id = $1 AND q.deleted_at IS NULL ORDER BY q.name, q.queue_id",
-								   INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID, INT8OID);
 	int64		branch_id = qms_arg_id(call, 0, "branch_id");
 	QmsLookBranch branch;
 	QmsParams	params = {0};
@@ -162,7 +163,7 @@ QMS_FUNCTION(branch_status, QMS_ACT_LOOK, QMS_SETOF)
 	qms_param_time(&params, call->now);
 	qms_param_time(&params, branch.midnight);
 	qms_param_int64(&params, QMS_LOOK_COUNTED + 1);
-	n = qms_spi_run(&plan, &params);
+	n = qms_spi_run(&qms_look_queues_of_branch, &params);
 	values = palloc(sizeof(Datum *) * Max(n, 1));
 	nulls = palloc(sizeof(bool *) * Max(n, 1));
 	/* Completing looks up more, and so replaces the result. */

@@ -22,7 +22,7 @@ enum
 	"c.zone_id, t.called_at, t.ticket_id FROM qms.counter c " \
 	"JOIN qms.staff_session s ON s.counter_id = c.counter_id AND s.closed_at IS NULL " \
 	"JOIN qms.ticket t ON t.ticket_id = s.current_ticket_id AND t.state IN ('called', 'serving') " \
-	"WHERE c.branch_id = q.branch_id AND t.queue_id = q.queue_id ORDER BY t.called_at DESC, t.ticket_id DESC LIMIT 20) n)"
+	"WHERE c.branch_id = q.branch_id AND c.deleted_at IS NULL AND t.queue_id = q.queue_id ORDER BY t.called_at DESC, t.ticket_id DESC LIMIT 20) n)"
 
 static void
 set_wait(Datum *values, bool *nulls, int column, Interval *wait)
@@ -76,7 +76,7 @@ QMS_FUNCTION(queue_status, QMS_ACT_PUBLIC, 0)
 	if (queue == NULL)
 		qms_not_found("queue", queue_id);
 	qms_gate_queue(call, queue);
-	if (!queue->settings.is_public && !qms_gate_is_staff(call))
+	if (!queue->settings.is_public && !qms_gate_sees_hidden(call))
 		qms_not_found("queue", queue_id);
 	qms_param_int64(&params, queue_id);
 	qms_param_time(&params, call->now);

@@ -32,12 +32,9 @@ find_principal(void)
 	nesting = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not connect to SPI")));
+	qms_spi_begin();
 	who = qms_principal_current();
-	SPI_finish();
+	qms_spi_end();
 	AtEOXact_GUC(true, nesting);
 	SetUserIdAndSecContext(user, context);
 	return who;

@@ -128,9 +128,9 @@ qms_contact_matches(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(old);
 	}
 	/* Keys may have to be read anew. */
-	SPI_connect();
+	qms_spi_begin();
 	contact = qms_contact_open(&place, stored, false);
 	result = contact != NULL && qms_piece_in_contact(piece, contact);
-	SPI_finish();
+	qms_spi_end();
 	PG_RETURN_BOOL(result);
 }

@@ -50,19 +50,7 @@ change_credit(QmsCall *call, QmsTicket *ticket, QmsQueue *queue)
 				 errhint("0 is the usual priority.")));
 	qms_row_set_int32(ticket, T_priority, priority);
 	if (service_id != 0)
-	{
-		QmsOffer   *offer = qms_config_offer(queue->queue_id, service_id);
-
-		if (offer == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
-					 errmsg("queue %lld does not offer service %lld", (long long) queue->queue_id,
-							(long long) service_id),
-					 errdetail("The queue has other services, or the service does not exist."),
-					 errhint("Transfer the ticket to a queue that does.")));
-		qms_row_set_id(ticket, T_service_id, service_id);
-		qms_row_set_pointer(ticket, T_requires_skill, offer->requires_skill);
-	}
+		qms_ticket_set_service(ticket, queue, service_id, "Transfer the ticket to a queue that does.");
 	qms_ticket_set_key(ticket, qms_row_int64(ticket, T_sort_key) + before - qms_ticket_credit(ticket, queue));
 }
 

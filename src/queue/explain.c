@@ -177,7 +177,7 @@ QMS_FUNCTION(explain_call, QMS_ACT_LOOK, QMS_SETOF)
 					(double) event.sort_key, reason_of(&event, true));
 	if (event.passed != 0)
 		answer_head(call, &event, event.passed, event.queue_id, 0, 0, 1.0, 0,
-					event.passed_in_change ? "It stood before, but its customer or a desk was just changing it." :
-					"It stood before, but another counter was just calling it.");
+					event.passed_in_change ? "It stood before, but its customer or a desk was just changing it or another ticket of its visit." :
+					"It stood before, but another counter was just calling it or another ticket of its visit.");
 	return qms_answer_none(call);
 }

@@ -48,8 +48,6 @@ static Beat *beats = NULL;
  */
 static LWLockPadded *locks = NULL;
 
-static shmem_request_hook_type prev_request_hook = NULL;
-static shmem_startup_hook_type prev_startup_hook = NULL;
 
 static Size
 table_size(void)
@@ -58,32 +56,19 @@ table_size(void)
 }
 
 static void
-request_memory(void)
+start_memory(void *memory, bool found, LWLockPadded *its_locks)
 {
-	if (prev_request_hook)
-		prev_request_hook();
-	RequestAddinShmemSpace(table_size());
-	RequestNamedLWLockTranche("qms heartbeats", PARTITIONS);
-}
-
-static void
-start_memory(void)
-{
-	bool		found;
-
-	if (prev_startup_hook)
-		prev_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	beats = ShmemInitStruct("qms heartbeats", table_size(), &found);
+	beats = memory;
 	if (!found)
 		memset(beats, 0, table_size());
-	locks = GetNamedLWLockTranche("qms heartbeats");
-	LWLockRelease(AddinShmemInitLock);
+	locks = its_locks;
 }
 
 void
 qms_heartbeat_init(void)
 {
+	static const QmsMemory part = {"qms heartbeats", table_size, NULL, PARTITIONS, start_memory};
+
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	DefineCustomIntVariable("qms.heartbeat_slots",
@@ -93,10 +78,7 @@ qms_heartbeat_init(void)
 	if (heartbeat_slots == 0)
 		return;
 	nbuckets = (heartbeat_slots + BUCKET - 1) / BUCKET;
-	prev_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	prev_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_memory;
+	qms_memory_register(&part);
 }
 
 static int

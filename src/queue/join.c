@@ -50,7 +50,7 @@ find_queue(QmsCall *call, int64 service_id)
 	/* A branch of another organization is as if it were not there, and so is a queue that is not public. */
 	if (queue == NULL || (call->who->organization_id != 0 &&
 						  call->who->organization_id != queue->organization_id) ||
-		(!queue->settings.is_public && !qms_gate_is_staff(call)))
+		(!queue->settings.is_public && !qms_gate_sees_hidden(call)))
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
 				 errmsg("branch %lld does not offer service %lld", (long long) branch_id,
@@ -92,22 +92,10 @@ find_class(QmsCall *call, const QmsQueue *queue, const JoinRequest *request)
 static void
 set_service(QmsTicket *ticket, const QmsQueue *queue, int64 service_id)
 {
-	QmsOffer   *offer;
-
 	if (service_id == 0)
 		service_id = qms_config_only_service(queue->queue_id);
-	if (service_id == 0)
-		return;
-	offer = qms_config_offer(queue->queue_id, service_id);
-	if (offer == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
-				 errmsg("queue %lld does not offer service %lld", (long long) queue->queue_id,
-						(long long) service_id),
-				 errdetail("The queue has other services, or the service does not exist."),
-				 errhint("Offer it with qms.offer_service(), or join the queue that does.")));
-	qms_row_set_id(ticket, T_service_id, service_id);
-	qms_row_set_pointer(ticket, T_requires_skill, offer->requires_skill);
+	if (service_id != 0)
+		qms_ticket_set_service(ticket, queue, service_id, "Offer it with qms.offer_service(), or join the queue that does.");
 }
 
 /*

@@ -118,12 +118,9 @@ expire_waiting(QmsCall *call, int64 queue_id)
 	for (i = 0; i < n; i++)
 	{
 		/* What each leaves in memory goes with its SPI: there may be very many. */
-		if (SPI_connect() != SPI_OK_CONNECT)
-			ereport(ERROR,
-					(errcode(ERRCODE_INTERNAL_ERROR),
-					 errmsg("could not connect to SPI")));
+		qms_spi_begin();
 		expire_one(call, queue_id, ids[i]);
-		SPI_finish();
+		qms_spi_end();
 	}
 }
 

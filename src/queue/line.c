@@ -129,8 +129,8 @@ qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside)
 {
 	QmsQueue   *queue = qms_config_queue(queue_id);
 
-	/* One that is not public is not there for customers. */
-	if (queue == NULL || (from_outside && !queue->settings.is_public && !qms_gate_is_staff(call)))
+	/* One that is not public is not there for customers and displays. */
+	if (queue == NULL || (from_outside && !queue->settings.is_public && !qms_gate_sees_hidden(call)))
 		qms_not_found("queue", queue_id);
 	/* First, so that nobody waits for a lock of others. */
 	if (from_outside)

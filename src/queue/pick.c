@@ -3,259 +3,35 @@
  *		Finds and locks the ticket that a counter calls next.
  *
  * The pick is the first row of index ticket_waiting that this counter may call,
- * locked FOR NO KEY UPDATE SKIP LOCKED: two counters never wait for one
- * another and never get the same row.  The scan starts at the remembered
- * beginning of the line (bound.c) and, if that finds nobody, once more without
- * it.
+ * locked FOR NO KEY UPDATE SKIP LOCKED (scan.c): two counters never wait for one
+ * another and never get the same row.
  */
 #include "queue/queue.h"
 
-#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "storage/latch.h"
 #include "utils/array.h"
-#include "utils/fmgroids.h"
-#include "utils/snapmgr.h"
 #include "utils/wait_event.h"
 
 /* How long the head of the line is waited for while its customer changes it. */
 #define HEAD_WAIT_MS 100
 
-typedef struct Picker
-{
-	QmsCall    *call;
-	const QmsSession *session;
-	const QmsProfile *profile;
-	int64	   *skipped;		/* people who are being called elsewhere */
-	int			nskipped;
-} Picker;
-
-/* What a look at one source found. */
-typedef struct Found
-{
-	bool		waiting;		/* somebody waits there, whoever may call him */
-	int64		first_key;		/* of the first one that waits */
-	int64		first_id;
-	QmsHead		head;			/* the first one that this counter may call, locked or not; ticket_id 0: none */
-	QmsTicket  *ticket;			/* the one that was taken, locked; or NULL */
-} Found;
-
-/* The scan that is running, for qms_internal.may_call(). */
-static const Picker *picking = NULL;
-static Found *seen = NULL;
-
-/*
- * The statement of a scan: $1 queue, $2 key to begin at (or to be at), $3
- * class.  One walk along the index finds the first one who waits, the first
- * one who may be called here and, with TAKE, the first of these who is free:
- * may_call() is asked for each row on the way, before it is locked.
- */
-#define SCAN(what, line, key, lock) \
-	"SELECT " what " FROM qms.ticket t WHERE t.queue_id = $1 AND t.state = 'waiting' AND t.sort_key " key " $2 " line \
-	"AND qms_internal.may_call(t.sort_key, t.ticket_id, t.visit_id, t.customer_class_id, t.effective_arrival, " \
-	"t.wanted_counter_id, t.wanted_staff_id, t.wanted_until, t.requires_skill) " \
-	"ORDER BY t.sort_key, t.ticket_id LIMIT 1" lock
-#define TAKE(line, key) SCAN("t", line, key, " FOR NO KEY UPDATE SKIP LOCKED")
-#define PEEK(line, key) SCAN("1", line, key, "")
-#define ONE_CLASS "AND t.by_class AND t.customer_class_id = $3 "
-
-/* By: only looking or taking; of all classes or of one; from a key on or at it. */
-static QmsPlan plans[2][2][2] = {
-	{
-		{QMS_PLAN(PEEK("", ">="), INT8OID, INT8OID), QMS_PLAN(PEEK("", "="), INT8OID, INT8OID)},
-		{QMS_PLAN(PEEK(ONE_CLASS, ">="), INT8OID, INT8OID, INT8OID), QMS_PLAN(PEEK(ONE_CLASS, "="), INT8OID, INT8OID, INT8OID)}
-	},
-	{
-		{QMS_PLAN(TAKE("", ">="), INT8OID, INT8OID), QMS_PLAN(TAKE("", "="), INT8OID, INT8OID)},
-		{QMS_PLAN(TAKE(ONE_CLASS, ">="), INT8OID, INT8OID, INT8OID), QMS_PLAN(TAKE(ONE_CLASS, "="), INT8OID, INT8OID, INT8OID)}
-	}
-};
-
-/* Is a counter, or a staff member's one, open in the snapshot of the scan? */
+/* Wait, within reason, until nobody else holds a lock. */
 static bool
-is_open(bool staff, int64 id)
+wait_until_free(QmsLockClass class, int64 id)
 {
-	static QmsPlan by_counter = QMS_PLAN(
-										 "SELECT 1 FROM qms.staff_session WHERE counter_id = $1 AND closed_at IS NULL", INT8OID);
-	static QmsPlan by_staff = QMS_PLAN(
-									   "SELECT 1 FROM qms.staff_session WHERE staff_id = $1 AND closed_at IS NULL", INT8OID);
-	QmsParams	params = {0};
-	bool		open;
+	int			waited;
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not connect to SPI")));
-	qms_param_int64(&params, id);
-	open = qms_spi_look_at(staff ? &by_staff : &by_counter, &params, GetActiveSnapshot()) > 0;
-	SPI_finish();
-	return open;
-}
-
-/* Somebody who wants a counter or clerk is left to it until wanted_until, and only while it is open. */
-static bool
-wants_another(FunctionCallInfo fcinfo, int argument, int64 here, bool staff)
-{
-	if (PG_ARGISNULL(argument) || PG_GETARG_INT64(argument) == here)
-		return false;
-	if (!PG_ARGISNULL(7) && PG_GETARG_TIMESTAMPTZ(7) <= picking->call->now)
-		return false;
-	return is_open(staff, PG_GETARG_INT64(argument));
-}
-
-static bool
-lacks_skill(FunctionCallInfo fcinfo)
-{
-	return !PG_ARGISNULL(8) &&
-		!DatumGetBool(OidFunctionCall2Coll(F_ARRAYCONTAINED, C_COLLATION_OID, PG_GETARG_DATUM(8),
-										   PointerGetDatum(qms_row_pointer(picking->session, S_skills))));
-}
-
-PG_FUNCTION_INFO_V1(qms_may_call);
-
-/* Asked for each row of a scan, in the order of the line: what is it, and may the counter call it? */
-Datum
-qms_may_call(PG_FUNCTION_ARGS)
-{
-	QmsHead    *head;
-	int			i;
-
-	if (picking == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("may_call() must be called by a pick")));
-	if (!seen->waiting)
+	for (waited = 0; waited < HEAD_WAIT_MS; waited += 2)
 	{
-		seen->waiting = true;
-		seen->first_key = PG_GETARG_INT64(0);
-		seen->first_id = PG_GETARG_INT64(1);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 2, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (!qms_lock_is_held_by_other(class, id))
+			return true;
 	}
-	if (wants_another(fcinfo, 5, qms_row_int64(picking->session, S_counter_id), false) ||
-		wants_another(fcinfo, 6, qms_row_int64(picking->session, S_staff_id), true) ||
-		lacks_skill(fcinfo))
-		PG_RETURN_BOOL(false);
-	for (i = 0; i < picking->nskipped; i++)
-	{
-		if (picking->skipped[i] == PG_GETARG_INT64(2))
-			PG_RETURN_BOOL(false);
-	}
-	head = &seen->head;
-	if (head->ticket_id == 0)
-	{
-		head->sort_key = PG_GETARG_INT64(0);
-		head->ticket_id = PG_GETARG_INT64(1);
-		head->customer_class_id = PG_GETARG_INT64(3);
-		head->effective_arrival = PG_GETARG_TIMESTAMPTZ(4);
-	}
-	PG_RETURN_BOOL(true);
-}
-
-/* Look at, or take from, the line at a key or from it on. */
-static void
-scan(Picker *picker, const QmsSource *source, int64 key, bool only_there, bool take, Found *found)
-{
-	bool		by_class = source->customer_class_id != 0;
-	QmsPlan    *plan = &plans[take][by_class][only_there];
-	QmsParams	params;
-	uint64		n = 0;
-
-	params.n = 0;
-	qms_param_int64(&params, source->queue_id);
-	qms_param_int64(&params, key);
-	if (by_class)
-		qms_param_int64(&params, source->customer_class_id);
-	memset(found, 0, sizeof(*found));
-	picking = picker;
-	seen = found;
-	PG_TRY();
-	{
-		n = qms_spi_run(plan, &params);
-	}
-	PG_FINALLY();
-	{
-		picking = NULL;
-		seen = NULL;
-	}
-	PG_END_TRY();
-	found->head.queue_id = source->queue_id;
-	found->head.weight = source->weight;
-	if (take && n > 0)
-		found->ticket = qms_row_fetch_whole(&qms_ticket_table, 0, 0);
-}
-
-static bool
-is_nobody(const Found *found, bool take)
-{
-	return take ? found->ticket == NULL : found->head.ticket_id == 0;
-}
-
-/* Whoever an earlier look at the same source saw stands before. */
-static void
-join_looks(Found *found, const Found *earlier)
-{
-	if (earlier->waiting)
-	{
-		found->waiting = true;
-		found->first_key = earlier->first_key;
-		found->first_id = earlier->first_id;
-	}
-	if (earlier->head.ticket_id != 0)
-		found->head = earlier->head;
-}
-
-static int
-compare_keys(const void *a, const void *b)
-{
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-/*
- * The first one of a source that this counter may call: at the exceptions
- * before the beginning of the line, from the beginning on, and if that was
- * wrong, anywhere.  What was seen on the way moves the beginning.
- */
-static void
-search(Picker *picker, const QmsSource *source, bool take, Found *found)
-{
-	QmsBound	bound;
-	int64		still[QMS_MAX_EXCEPTIONS];
-	int			nstill = 0;
-	int			i;
-	Found		earlier = {0};
-
-	qms_bound_read(source->queue_id, &bound);
-	qsort(bound.exceptions, bound.nexceptions, sizeof(int64), compare_keys);
-	for (i = 0; i < bound.nexceptions; i++)
-	{
-		scan(picker, source, bound.exceptions[i], true, take, found);
-		/* Of one class we see too little to say that nobody waits. */
-		if (found->waiting || source->customer_class_id != 0)
-			still[nstill++] = bound.exceptions[i];
-		join_looks(found, &earlier);
-		if (!is_nobody(found, take))
-		{
-			/* Those behind were not looked at; those before are done. */
-			while (++i < bound.nexceptions)
-				still[nstill++] = bound.exceptions[i];
-			qms_bound_raise(source->queue_id, &bound, bound.from, still, nstill);
-			return;
-		}
-		earlier = *found;
-	}
-	scan(picker, source, bound.from, false, take, found);
-	if (source->customer_class_id == 0)
-		qms_bound_raise(source->queue_id, &bound, found->waiting ? found->first_key : PG_INT64_MAX,
-						still, nstill);
-	join_looks(found, &earlier);
-	if (!is_nobody(found, take) || bound.from == PG_INT64_MIN)
-		return;
-	scan(picker, source, PG_INT64_MIN, false, take, found);
-	if (found->waiting)
-		qms_bound_lower(source->queue_id, &bound, found->first_key);
+	return false;
 }
 
 /*
@@ -266,20 +42,8 @@ search(Picker *picker, const QmsSource *source, bool take, Found *found)
 static bool
 wait_for_head(int64 ticket_id, bool *changing)
 {
-	int			waited;
-
 	*changing = qms_lock_is_held_by_other(QMS_LOCK_TICKET, ticket_id);
-	if (!*changing)
-		return false;
-	for (waited = 0; waited < HEAD_WAIT_MS; waited += 2)
-	{
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 2, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-		if (!qms_lock_is_held_by_other(QMS_LOCK_TICKET, ticket_id))
-			return true;
-	}
-	return false;
+	return *changing && wait_until_free(QMS_LOCK_TICKET, ticket_id);
 }
 
 /*
@@ -287,7 +51,7 @@ wait_for_head(int64 ticket_id, bool *changing)
  * else 0.  Who has been called meanwhile stands there no more.
  */
 static int64
-who_is_ahead(const Found *found)
+who_is_ahead(const QmsFound *found)
 {
 	int64		ahead = found->head.ticket_id;
 
@@ -302,7 +66,7 @@ who_is_ahead(const Found *found)
 
 /* Take from a source; if the head of the line is busy with itself, give it a moment. */
 static void
-take_from(Picker *picker, const QmsSource *source, Found *found, QmsPick *pick)
+take_from(QmsPicker *picker, const QmsSource *source, QmsFound *found, QmsPick *pick)
 {
 	int64		ahead;
 	int			round;
@@ -311,7 +75,7 @@ take_from(Picker *picker, const QmsSource *source, Found *found, QmsPick *pick)
 	/* A row that moved in the line between snapshot and lock is no longer the first: look again. */
 	for (round = 0; round < 3; round++)
 	{
-		search(picker, source, true, found);
+		qms_scan_source(picker, source, true, found);
 		if (found->ticket == NULL || found->first_id != qms_row_int64(found->ticket, T_ticket_id) ||
 			found->first_key == qms_row_int64(found->ticket, T_sort_key))
 			break;
@@ -322,10 +86,10 @@ take_from(Picker *picker, const QmsSource *source, Found *found, QmsPick *pick)
 		return;
 	if (wait_for_head(ahead, &pick->passed_in_change))
 	{
-		Found		again;
+		QmsFound		again;
 
 		/* The row locked before stays ours until the end; the better one is taken now. */
-		search(picker, source, true, &again);
+		qms_scan_source(picker, source, true, &again);
 		if (again.ticket != NULL &&
 			(found->ticket == NULL ||
 			 qms_row_int64(again.ticket, T_sort_key) <= qms_row_int64(found->ticket, T_sort_key)))
@@ -354,26 +118,56 @@ head_of(const QmsTicket *ticket, const QmsSource *source, int index)
 
 /* A person who is being called elsewhere is left out from now on. */
 static void
-skip_visit(Picker *picker, const QmsTicket *ticket)
+skip_visit(QmsPicker *picker, const QmsTicket *ticket)
 {
 	picker->skipped = picker->skipped ?
 		repalloc(picker->skipped, sizeof(int64) * (picker->nskipped + 1)) : palloc(sizeof(int64));
 	picker->skipped[picker->nskipped++] = qms_row_int64(ticket, T_visit_id);
 }
 
-/* Take from one source until somebody is found who can be claimed, or nobody. */
-static QmsTicket *
-take_claimed(Picker *picker, const QmsSource *source, QmsPick *pick)
+/*
+ * Claim the person of a ticket that is locked for us.  While another ticket of
+ * his is being changed, which is short, he is waited for, within reason, as the
+ * head of a line is.
+ */
+static bool
+claim(QmsTicket *ticket, bool *changing)
 {
-	Found		found;
+	*changing = false;
+	if (qms_visit_claim(ticket))
+		return true;
+	*changing = qms_visit_is_changing(ticket);
+	return *changing && wait_until_free(QMS_LOCK_VISIT, qms_row_int64(ticket, T_visit_id)) && qms_visit_claim(ticket);
+}
+
+/*
+ * Take from one source until somebody is found who can be claimed, or nobody.
+ * The first one who could not be is said to have been passed over.
+ */
+static QmsTicket *
+take_claimed(QmsPicker *picker, const QmsSource *source, QmsPick *pick)
+{
+	QmsFound		found;
+	QmsTicket  *first = NULL;
+	bool		first_changing = false;
+	bool		changing;
 
 	for (;;)
 	{
 		take_from(picker, source, &found, pick);
-		if (found.ticket == NULL || qms_visit_claim(found.ticket))
-			return found.ticket;
+		if (found.ticket == NULL || claim(found.ticket, &changing))
+			break;
+		if (first == NULL)
+			first_changing = changing;
+		first = first ? first : found.ticket;
 		skip_visit(picker, found.ticket);
 	}
+	if (first != NULL && (pick->passed == 0 || qms_row_int64(first, T_sort_key) < found.head.sort_key))
+	{
+		pick->passed = qms_row_int64(first, T_ticket_id);
+		pick->passed_in_change = first_changing;
+	}
+	return found.ticket;
 }
 
 /* The passes of the session, if they fit the profile as it is now. */
@@ -400,7 +194,7 @@ read_passes(const QmsSession *session, int nsources)
 
 /* The heads of all sources, looked at without locks. */
 static int
-look_at_heads(Picker *picker, QmsHead *heads)
+look_at_heads(QmsPicker *picker, QmsHead *heads)
 {
 	const QmsProfile *profile = picker->profile;
 	int			n = 0;
@@ -408,9 +202,9 @@ look_at_heads(Picker *picker, QmsHead *heads)
 
 	for (i = 0; i < profile->nsources; i++)
 	{
-		Found		found;
+		QmsFound		found;
 
-		search(picker, &profile->sources[i], false, &found);
+		qms_scan_source(picker, &profile->sources[i], false, &found);
 		if (found.head.ticket_id == 0)
 			continue;
 		heads[n] = found.head;
@@ -426,7 +220,7 @@ look_at_heads(Picker *picker, QmsHead *heads)
  * again; a head that is locked and still the best is the one.
  */
 static void
-pick_of_many(Picker *picker, QmsPick *pick)
+pick_of_many(QmsPicker *picker, QmsPick *pick)
 {
 	const QmsProfile *profile = picker->profile;
 	QmsHead    *heads = palloc(sizeof(QmsHead) * Max(profile->nsources, 1));
@@ -481,7 +275,7 @@ pick_of_many(Picker *picker, QmsPick *pick)
 void
 qms_pick(QmsCall *call, const QmsSession *session, const QmsProfile *profile, QmsPick *pick)
 {
-	Picker		picker = {call, session, profile, NULL, 0};
+	QmsPicker		picker = {call, session, profile, NULL, 0};
 
 	memset(pick, 0, sizeof(*pick));
 	if (profile->nsources == 1)

@@ -121,7 +121,7 @@ counter_is_free(const QmsQueue *queue)
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT 1 FROM qms.counter c JOIN qms.staff_session s ON s.counter_id = c.counter_id "
 								   "LEFT JOIN qms.counter_profile p ON p.counter_profile_id = s.counter_profile_id AND p.deleted_at IS NULL "
-								   "WHERE c.branch_id = $2 AND s.closed_at IS NULL AND s.paused_at IS NULL AND s.current_ticket_id IS NULL AND "
+								   "WHERE c.branch_id = $2 AND c.deleted_at IS NULL AND s.closed_at IS NULL AND s.paused_at IS NULL AND s.current_ticket_id IS NULL AND "
 								   "CASE WHEN p.sources IS NULL THEN $1 = ANY (c.queue_ids) "
 								   "ELSE p.sources @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('queue_id', $1)) END LIMIT 1",
 								   INT8OID, INT8OID);

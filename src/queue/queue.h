@@ -232,6 +232,7 @@ extern QmsTicket *qms_ticket_lock_if(QmsTicketCondition condition, int64 ticket_
 extern QmsTicket *qms_ticket_read(int64 ticket_id, bool *ended);
 extern QmsState qms_ticket_state(const QmsTicket *ticket);
 extern void qms_ticket_set_state(QmsTicket *ticket, QmsState state);
+extern void qms_ticket_set_service(QmsTicket *ticket, const QmsQueue *queue, int64 service_id, const char *hint);
 extern void qms_ticket_store(QmsTicket *ticket);
 extern void qms_ticket_end(QmsCall *call, QmsTicket *ticket, QmsState final, const char *outcome, const char *reason);
 extern void qms_ticket_write_leg(QmsCall *call, const QmsTicket *ticket, const char *note);
@@ -353,11 +354,33 @@ typedef struct QmsPick
 	const QmsHead *chosen;
 	QmsHead    *heads;			/* what was compared; NULL for a single source */
 	int			nheads;
-	int64		passed;			/* a ticket that was passed over because it was locked, or 0 */
+	int64		passed;			/* a ticket that was passed over because it, or its visit, was locked, or 0 */
 	bool		passed_in_change;	/* by its customer or a desk, not by another call */
 	float8	   *passes;			/* of the ratio policy, charged; else NULL */
 	int			npasses;
 } QmsPick;
+
+/* scan.c: a counter that looks for somebody */
+typedef struct QmsPicker
+{
+	QmsCall    *call;
+	const QmsSession *session;
+	const QmsProfile *profile;
+	int64	   *skipped;		/* people who are being called elsewhere */
+	int			nskipped;
+} QmsPicker;
+
+/* What a look at one source found. */
+typedef struct QmsFound
+{
+	bool		waiting;		/* somebody waits there, whoever may call him */
+	int64		first_key;		/* of the first one that waits */
+	int64		first_id;
+	QmsHead		head;			/* the first one that this counter may call, locked or not; ticket_id 0: none */
+	QmsTicket  *ticket;			/* the one that was taken, locked; or NULL */
+} QmsFound;
+
+extern void qms_scan_source(QmsPicker *picker, const QmsSource *source, bool take, QmsFound *found);
 
 extern void qms_pick(QmsCall *call, const QmsSession *session, const QmsProfile *profile, QmsPick *pick);
 extern int	qms_policy_choose(QmsPolicy policy, QmsHead *heads, int nheads, TimestampTz now,
@@ -375,6 +398,7 @@ extern int64 qms_served_usec(const QmsTicket *ticket, QmsState final, TimestampT
 extern void qms_visit_lock_of(int64 ticket_id);
 extern bool qms_visit_is_shared(int64 visit_id);
 extern bool qms_visit_claim(QmsTicket *ticket);
+extern bool qms_visit_is_changing(const QmsTicket *ticket);
 extern void qms_visit_lock_others(const QmsTicket *ticket);
 extern void qms_visit_pause_others(QmsCall *call, const QmsTicket *ticket);
 extern void qms_visit_resume_others(QmsCall *call, const QmsTicket *ticket);

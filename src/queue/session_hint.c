@@ -16,48 +16,33 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
-#include "storage/ipc.h"
-#include "storage/lwlock.h"
-#include "storage/shmem.h"
 
 #define HINTS 8192
 
 static pg_atomic_uint64 *hints = NULL;
-static shmem_request_hook_type prev_request_hook = NULL;
-static shmem_startup_hook_type prev_startup_hook = NULL;
 
-static void
-request_memory(void)
+static Size
+memory_size(void)
 {
-	if (prev_request_hook)
-		prev_request_hook();
-	RequestAddinShmemSpace(sizeof(pg_atomic_uint64) * HINTS);
+	return sizeof(pg_atomic_uint64) * HINTS;
 }
 
 static void
-start_memory(void)
+start_memory(void *memory, bool found, LWLockPadded *locks pg_attribute_unused())
 {
-	bool		found;
 	int			i;
 
-	if (prev_startup_hook)
-		prev_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	hints = ShmemInitStruct("qms session hints", sizeof(pg_atomic_uint64) * HINTS, &found);
+	hints = memory;
 	for (i = 0; i < HINTS && !found; i++)
 		pg_atomic_init_u64(&hints[i], 0);
-	LWLockRelease(AddinShmemInitLock);
 }
 
 void
 qms_session_hint_init(void)
 {
-	if (!process_shared_preload_libraries_in_progress)
-		return;
-	prev_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	prev_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_memory;
+	static const QmsMemory part = {"qms session hints", memory_size, NULL, 0, start_memory};
+
+	qms_memory_register(&part);
 }
 
 static uint64

@@ -31,57 +31,50 @@ static int	queue_slots = 1024;
 static HTAB *slots = NULL;
 static SlotShared *shared = NULL;
 static LWLock *slots_lock = NULL;
-static shmem_request_hook_type prev_request_hook = NULL;
-static shmem_startup_hook_type prev_startup_hook = NULL;
 
-static void
-request_memory(void)
+static Size
+memory_size(void)
 {
-	if (prev_request_hook)
-		prev_request_hook();
-	RequestAddinShmemSpace(hash_estimate_size(queue_slots, sizeof(QmsSlot)));
-	RequestAddinShmemSpace(MAXALIGN(sizeof(SlotShared)));
-	RequestNamedLWLockTranche("qms", 1);
+	return sizeof(SlotShared);
+}
+
+static Size
+table_size(void)
+{
+	return hash_estimate_size(queue_slots, sizeof(QmsSlot));
 }
 
 static void
-start_memory(void)
+start_memory(void *memory, bool found, LWLockPadded *locks)
 {
 	HASHCTL		ctl = {0};
-	bool		found;
 
-	if (prev_startup_hook)
-		prev_startup_hook();
 	ctl.keysize = sizeof(QmsSlotKey);
 	ctl.entrysize = sizeof(QmsSlot);
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	slots = ShmemInitHash("qms bounds", queue_slots, queue_slots, &ctl, HASH_ELEM | HASH_BLOBS);
-	shared = ShmemInitStruct("qms queues", sizeof(SlotShared), &found);
+	shared = memory;
 	if (!found)
 	{
 		shared->first_xid = 0;
 		pg_atomic_init_u32(&shared->counted, 0);
 		pg_atomic_init_u32(&shared->doubts, 0);
 	}
-	slots_lock = &GetNamedLWLockTranche("qms")->lock;
-	LWLockRelease(AddinShmemInitLock);
+	slots_lock = &locks->lock;
 }
 
 void
 qms_slot_init(void)
 {
+	static const QmsMemory part = {"qms queues", memory_size, table_size, 1, start_memory};
+
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	DefineCustomIntVariable("qms.queue_slots",
 							"Number of queues of the server whose line's beginning is remembered.",
 							"Queues beyond that work, but calls slow down while an old transaction keeps dead rows. 0 turns it off.",
 							&queue_slots, 1024, 0, 1000000, PGC_POSTMASTER, 0, NULL, NULL, NULL);
-	if (queue_slots == 0)
-		return;
-	prev_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	prev_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_memory;
+	if (queue_slots > 0)
+		qms_memory_register(&part);
 }
 
 /* The next transaction, as a number that never wraps around. */

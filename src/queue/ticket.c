@@ -86,6 +86,35 @@ already_ended(const QmsTicket *past)
 }
 
 /*
+ * Refuse before anything is locked: nobody waits for a row that is not for him,
+ * or learns from waiting that it is there.  Locks the visit of a ticket that is
+ * one of several.  Of tickets that are not open: nothing, they are not locked.
+ */
+static void
+gate_and_lock_visit(QmsCall *call, int64 ticket_id)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT organization_id, branch_id, application_id, queue_id, staff_id, "
+								   "CASE WHEN shared_visit THEN visit_id END FROM qms.ticket WHERE ticket_id = $1", INT8OID);
+	QmsParams	params = {0};
+	QmsObject	object = {.what = "ticket", .id = ticket_id};
+	int64		visit_id;
+
+	qms_param_int64(&params, ticket_id);
+	if (qms_spi_look(&plan, &params) == 0)
+		return;
+	object.organization_id = qms_spi_int64(0, 0);
+	object.branch_id = qms_spi_int64(0, 1);
+	object.application_id = qms_spi_int64(0, 2);
+	object.queue_id = qms_spi_int64(0, 3);
+	object.staff_id = qms_spi_int64(0, 4);
+	visit_id = qms_spi_int64(0, 5);
+	qms_gate_object(call, &object);
+	if (visit_id != 0)
+		qms_lock(QMS_LOCK_VISIT, visit_id, true);
+}
+
+/*
  * Lock an open ticket for a change.
  *
  * The row is locked FOR NO KEY UPDATE to the end of the transaction: two
@@ -102,7 +131,7 @@ qms_ticket_lock(QmsCall *call, int64 ticket_id, bool announce)
 	QmsParams	params = {0};
 	QmsTicket  *ticket;
 
-	qms_visit_lock_of(ticket_id);
+	gate_and_lock_visit(call, ticket_id);
 	if (announce)
 		qms_lock(QMS_LOCK_TICKET, ticket_id, true);
 	qms_param_int64(&params, ticket_id);
@@ -163,6 +192,23 @@ qms_ticket_set_state(QmsTicket *ticket, QmsState state)
 {
 	qms_state_check(qms_ticket_state(ticket), state, qms_row_int64(ticket, T_ticket_id));
 	qms_row_set_text(ticket, T_state, qms_state_name(state));
+}
+
+/* What the ticket is for; the queue must offer it. */
+void
+qms_ticket_set_service(QmsTicket *ticket, const QmsQueue *queue, int64 service_id, const char *hint)
+{
+	QmsOffer   *offer = qms_config_offer(queue->queue_id, service_id);
+
+	if (offer == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
+				 errmsg("queue %lld does not offer service %lld", (long long) queue->queue_id,
+						(long long) service_id),
+				 errdetail("The queue has other services, or the service does not exist."),
+				 errhint("%s", hint)));
+	qms_row_set_id(ticket, T_service_id, service_id);
+	qms_row_set_pointer(ticket, T_requires_skill, offer->requires_skill);
 }
 
 /* Write the row back; each change has its version, and one event that names it. */

@@ -115,6 +115,22 @@ qms_visit_claim(QmsTicket *ticket)
 	return !other_is_called(ticket);
 }
 
+/* Is another ticket of the visit being changed by its customer or a desk? */
+bool
+qms_visit_is_changing(const QmsTicket *ticket)
+{
+	int			n;
+	int64	   *ids = qms_visit_open_tickets(qms_row_int64(ticket, T_visit_id), &n);
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		if (qms_lock_is_held_by_other(QMS_LOCK_TICKET, ids[i]))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Lock the rows of the other tickets of a person who is about to be called; the
  * visit is claimed.

@@ -10,7 +10,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#define MAX_NAME	200
 #define MAX_WORDS	100
 #define MAX_CREDIT	(366 * USECS_PER_DAY)
 
@@ -39,36 +38,6 @@ qms_setup_given(const QmsSetup *setup, const char *name)
 	int			n = qms_setup_argument(setup, name);
 
 	return n >= 0 && !qms_arg_isnull(setup->call, n);
-}
-
-/* A name that people read: trimmed, 1 to 200 characters, none of them a control character. */
-char *
-qms_setup_name(const char *value, const char *what)
-{
-	const char *end = value + strlen(value);
-	const char *p;
-	int			length;
-
-	while (*value == ' ' || *value == '\t' || *value == '\n' || *value == '\r')
-		value++;
-	while (end > value && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\n' || end[-1] == '\r'))
-		end--;
-	length = pg_mbstrlen_with_len(value, end - value);
-	if (length < 1 || length > MAX_NAME)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must have 1 to %d characters", what, MAX_NAME),
-				 errdetail("It has %d, without spaces around it.", length),
-				 errhint("Give a shorter text, or one that is not empty.")));
-	for (p = value; p < end; p++)
-	{
-		if ((unsigned char) *p < ' ' || *p == 0x7f)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("%s must not contain control characters", what),
-					 errhint("Give a text of one line.")));
-	}
-	return pnstrdup(value, end - value);
 }
 
 /* A jsonb of a row, unpacked; NULL if null. */
@@ -121,7 +90,7 @@ check_names(const Jsonb *names)
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("names must contain texts only"),
 					 errhint("Write names as {\"de\": \"Bürgeramt\", \"en\": \"Citizens' office\"}.")));
-		(void) qms_setup_name(pnstrdup(v.val.string.val, v.val.string.len), "a text in names");
+		(void) qms_arg_clean_name(pnstrdup(v.val.string.val, v.val.string.len), "a text in names");
 	}
 }
 
@@ -246,7 +215,7 @@ check_words(Datum array, const char *what)
 	{
 		char	   *word = TextDatumGetCString(elements[i]);
 
-		if (strcmp(qms_setup_name(word, psprintf("an element of %s", what)), word) != 0)
+		if (strcmp(qms_arg_clean_name(word, psprintf("an element of %s", what)), word) != 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("\"%s\" in %s has spaces around it", word, what),
@@ -291,7 +260,7 @@ set_code(QmsSetup *setup, QmsField *field, int column, int n)
 		qms_row_set_text(setup->row, column, value);
 	}
 	else
-		qms_row_set_text(setup->row, column, qms_setup_name(value, field->name));
+		qms_row_set_text(setup->row, column, qms_arg_clean_name(value, field->name));
 }
 
 static void
@@ -319,7 +288,7 @@ set_field(QmsSetup *setup, QmsField *field, int column, int n)
 	switch (field->kind)
 	{
 		case QMS_F_NAME:
-			qms_row_set_text(setup->row, column, qms_setup_name(qms_arg_text(call, n, field->name), field->name));
+			qms_row_set_text(setup->row, column, qms_arg_clean_name(qms_arg_text(call, n, field->name), field->name));
 			break;
 		case QMS_F_SLUG:
 			qms_slug_check(qms_arg_text(call, n, field->name));

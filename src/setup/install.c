@@ -71,7 +71,7 @@ qms_make_roles(PG_FUNCTION_ARGS pg_attribute_unused())
 	size_t		i;
 
 	require_superuser();
-	SPI_connect();
+	qms_spi_begin();
 	make_role("qms_owner", "");
 	for (i = 0; i < lengthof(group_roles); i++)
 		make_role(group_roles[i], strcmp(group_roles[i], "qms_gateway") == 0 ? "NOINHERIT" : "");
@@ -82,7 +82,7 @@ qms_make_roles(PG_FUNCTION_ARGS pg_attribute_unused())
 			strcmp(group_roles[i], "qms_gateway") != 0)
 			run_utility(psprintf("GRANT %s TO qms_gateway", group_roles[i]));
 	}
-	SPI_finish();
+	qms_spi_end();
 	PG_RETURN_VOID();
 }
 
@@ -137,14 +137,14 @@ qms_grant_permissions(PG_FUNCTION_ARGS pg_attribute_unused())
 	char	  **grants;
 
 	require_superuser();
-	SPI_connect();
+	qms_spi_begin();
 	n = qms_spi_run(&plan, NULL);
 	grants = palloc(sizeof(char *) * n);
 	for (i = 0; i < n; i++)
 		grants[i] = qms_spi_text(i, 0);
 	for (i = 0; i < n; i++)
 		run_utility(grants[i]);
-	SPI_finish();
+	qms_spi_end();
 	PG_RETURN_VOID();
 }
 
@@ -172,7 +172,7 @@ qms_take_ownership(PG_FUNCTION_ARGS pg_attribute_unused())
 	char	  **names;
 
 	require_superuser();
-	SPI_connect();
+	qms_spi_begin();
 	configure_dump();
 	n = qms_spi_run(&plan, NULL);
 	types = palloc(sizeof(char *) * n);
@@ -195,6 +195,6 @@ qms_take_ownership(PG_FUNCTION_ARGS pg_attribute_unused())
 				(errmsg("qms is not in shared_preload_libraries"),
 				 errdetail("Everything works, but nothing is remembered between sessions about the beginning of each line, and timed work and push are off."),
 				 errhint("Set shared_preload_libraries = 'qms' and restart the server.")));
-	SPI_finish();
+	qms_spi_end();
 	PG_RETURN_VOID();
 }

@@ -130,7 +130,6 @@ extern int64 qms_setup_organization_of(QmsPlan *plan, const char *what, int64 id
 extern int	qms_setup_argument(const QmsSetup *setup, const char *name);
 extern bool qms_setup_given(const QmsSetup *setup, const char *name);
 extern void qms_setup_apply(QmsSetup *setup);
-extern char *qms_setup_name(const char *value, const char *what);
 extern int64 *qms_setup_ids(Datum array, const char *what, int *n);
 extern int64 qms_setup_id_or_0(const QmsSetup *setup, int n);
 extern Jsonb *qms_setup_jsonb(const QmsRow *row, int column);

@@ -153,6 +153,23 @@ check_role(QmsCall *call, const char *name)
 				 errhint("A superuser can bind it, or GRANT it WITH ADMIN OPTION.")));
 }
 
+/* A binding of a role that was dropped, of the same name, binds nobody any more. */
+static void
+end_stale_binding(QmsCall *call, const char *name)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "UPDATE qms.role_binding b SET deleted_at = $3 WHERE b.role_name = $1 "
+								   "AND b.role_oid <> $2 AND b.deleted_at IS NULL RETURNING b.organization_id, b.role_binding_id",
+								   TEXTOID, OIDOID, TIMESTAMPTZOID);
+	QmsParams	params = {0};
+
+	qms_param_text(&params, name);
+	qms_param_datum(&params, ObjectIdGetDatum(get_role_oid(name, false)));
+	qms_param_time(&params, call->now);
+	if (qms_spi_run(&plan, &params) > 0)
+		(void) qms_event_configuration(call, "role_binding", "deleted", qms_spi_int64(0, 0), 0, qms_spi_int64(0, 1), NULL);
+}
+
 static void
 check_not_bound(const char *name)
 {
@@ -225,6 +242,7 @@ check_role_binding(QmsSetup *setup)
 	int64		application_id;
 
 	check_role(setup->call, name);
+	end_stale_binding(setup->call, name);
 	check_not_bound(name);
 	staff_id = bound_to(setup, &staff_plan, "staff_id", "staff member");
 	application_id = bound_to(setup, &application_plan, "application_id", "application");

@@ -135,11 +135,7 @@ organization_of_application(int64 application_id)
 	return qms_setup_organization_of(&plan, "application", application_id);
 }
 
-/*
- * May the caller change this?  What belongs to no branch is for those who
- * administer all of the organization: an administrator of one branch could
- * otherwise make himself one of all.
- */
+/* May the caller change this? */
 void
 qms_setup_gate(QmsCall *call, int64 organization_id, int64 branch_id, int64 application_id,
 			   const char *what, int64 id)
@@ -149,13 +145,7 @@ qms_setup_gate(QmsCall *call, int64 organization_id, int64 branch_id, int64 appl
 		.application_id = application_id
 	};
 
-	qms_gate_object(call, &object);
-	if (branch_id == 0 && call->who->nbranches > 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for %s %lld", what, (long long) id),
-				 errdetail("The caller administers some branches of the organization; this belongs to all of it."),
-				 errhint("Ask an administrator of the whole organization.")));
+	qms_gate_administers(call, &object);
 }
 
 /* Find out in what a thing is to be created, and whether the caller may. */

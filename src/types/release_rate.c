@@ -25,28 +25,8 @@ PG_FUNCTION_INFO_V1(qms_release_rate_in);
 PG_FUNCTION_INFO_V1(qms_release_rate_out);
 PG_FUNCTION_INFO_V1(qms_release_rate_recv);
 PG_FUNCTION_INFO_V1(qms_release_rate_send);
-PG_FUNCTION_INFO_V1(qms_release_rate_eq);
-PG_FUNCTION_INFO_V1(qms_release_rate_ne);
-PG_FUNCTION_INFO_V1(qms_release_rate_lt);
-PG_FUNCTION_INFO_V1(qms_release_rate_le);
-PG_FUNCTION_INFO_V1(qms_release_rate_gt);
-PG_FUNCTION_INFO_V1(qms_release_rate_ge);
-PG_FUNCTION_INFO_V1(qms_release_rate_cmp);
-PG_FUNCTION_INFO_V1(qms_release_rate_sortsupport);
-PG_FUNCTION_INFO_V1(qms_release_rate_hash);
-PG_FUNCTION_INFO_V1(qms_release_rate_hash_extended);
 PG_FUNCTION_INFO_V1(qms_release_rate_released);
 PG_FUNCTION_INFO_V1(qms_release_rate_per_second);
-
-/* Order of two rates by their speeds. */
-static int
-rate_cmp(const QmsReleaseRate *a, const QmsReleaseRate *b)
-{
-	int64		speed_a = qms_types_rate_speed(a);
-	int64		speed_b = qms_types_rate_speed(b);
-
-	return (speed_a > speed_b) - (speed_a < speed_b);
-}
 
 /* Text input. */
 Datum
@@ -104,117 +84,7 @@ qms_release_rate_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
-/* Operator =. */
-Datum
-qms_release_rate_eq(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(rate_cmp(PG_GETARG_RELEASE_RATE(0), PG_GETARG_RELEASE_RATE(1)) == 0);
-}
-
-/* Operator <>. */
-Datum
-qms_release_rate_ne(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(rate_cmp(PG_GETARG_RELEASE_RATE(0), PG_GETARG_RELEASE_RATE(1)) != 0);
-}
-
-/* Operator <. */
-Datum
-qms_release_rate_lt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(rate_cmp(PG_GETARG_RELEASE_RATE(0), PG_GETARG_RELEASE_RATE(1)) < 0);
-}
-
-/* Operator <=. */
-Datum
-qms_release_rate_le(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(rate_cmp(PG_GETARG_RELEASE_RATE(0), PG_GETARG_RELEASE_RATE(1)) <= 0);
-}
-
-/* Operator >. */
-Datum
-qms_release_rate_gt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(rate_cmp(PG_GETARG_RELEASE_RATE(0), PG_GETARG_RELEASE_RATE(1)) > 0);
-}
-
-/* Operator >=. */
-Datum
-qms_release_rate_ge(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(rate_cmp(PG_GETARG_RELEASE_RATE(0), PG_GETARG_RELEASE_RATE(1)) >= 0);
-}
-
-/* Btree support function 1. */
-Datum
-qms_release_rate_cmp(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(rate_cmp(PG_GETARG_RELEASE_RATE(0), PG_GETARG_RELEASE_RATE(1)));
-}
-
-/* Comparison for sorts, without the function manager. */
-static int
-rate_fastcmp(Datum x, Datum y, SortSupport ssup pg_attribute_unused())
-{
-	return rate_cmp((QmsReleaseRate *) DatumGetPointer(x),
-					(QmsReleaseRate *) DatumGetPointer(y));
-}
-
-#if SIZEOF_DATUM >= 8
-
-/* The speed is the whole truth, and positive: sorts compare integers. */
-static Datum
-rate_abbrev_convert(Datum original, SortSupport ssup pg_attribute_unused())
-{
-	return (Datum) qms_types_rate_speed((QmsReleaseRate *) DatumGetPointer(original));
-}
-
-/* Abbreviating always pays. */
-static bool
-rate_abbrev_abort(int memtupcount pg_attribute_unused(), SortSupport ssup pg_attribute_unused())
-{
-	return false;
-}
-
-#endif
-
-/* Btree support function 2. */
-Datum
-qms_release_rate_sortsupport(PG_FUNCTION_ARGS)
-{
-	SortSupport ssup = (SortSupport) PG_GETARG_POINTER(0);
-
-	ssup->comparator = rate_fastcmp;
-#if SIZEOF_DATUM >= 8
-	if (ssup->abbreviate)
-	{
-		ssup->comparator = ssup_datum_unsigned_cmp;
-		ssup->abbrev_full_comparator = rate_fastcmp;
-		ssup->abbrev_converter = rate_abbrev_convert;
-		ssup->abbrev_abort = rate_abbrev_abort;
-	}
-#endif
-	PG_RETURN_VOID();
-}
-
-/* Hash support function 1. */
-Datum
-qms_release_rate_hash(PG_FUNCTION_ARGS)
-{
-	int64		speed = qms_types_rate_speed(PG_GETARG_RELEASE_RATE(0));
-
-	return DirectFunctionCall1(hashint8, Int64GetDatum(speed));
-}
-
-/* Hash support function 2. */
-Datum
-qms_release_rate_hash_extended(PG_FUNCTION_ARGS)
-{
-	int64		speed = qms_types_rate_speed(PG_GETARG_RELEASE_RATE(0));
-
-	return DirectFunctionCall2(hashint8extended, Int64GetDatum(speed), PG_GETARG_DATUM(1));
-}
+QMS_ORDERED_TYPE(qms_release_rate, qms_types_rate_speed)
 
 /* An interval as microseconds, a day being 24 hours. */
 static int64

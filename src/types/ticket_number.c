@@ -22,16 +22,6 @@ PG_FUNCTION_INFO_V1(qms_ticket_number_in);
 PG_FUNCTION_INFO_V1(qms_ticket_number_out);
 PG_FUNCTION_INFO_V1(qms_ticket_number_recv);
 PG_FUNCTION_INFO_V1(qms_ticket_number_send);
-PG_FUNCTION_INFO_V1(qms_ticket_number_eq);
-PG_FUNCTION_INFO_V1(qms_ticket_number_ne);
-PG_FUNCTION_INFO_V1(qms_ticket_number_lt);
-PG_FUNCTION_INFO_V1(qms_ticket_number_le);
-PG_FUNCTION_INFO_V1(qms_ticket_number_gt);
-PG_FUNCTION_INFO_V1(qms_ticket_number_ge);
-PG_FUNCTION_INFO_V1(qms_ticket_number_cmp);
-PG_FUNCTION_INFO_V1(qms_ticket_number_sortsupport);
-PG_FUNCTION_INFO_V1(qms_ticket_number_hash);
-PG_FUNCTION_INFO_V1(qms_ticket_number_hash_extended);
 PG_FUNCTION_INFO_V1(qms_ticket_number_prefix);
 PG_FUNCTION_INFO_V1(qms_ticket_number_number);
 PG_FUNCTION_INFO_V1(qms_make_ticket_number);
@@ -60,16 +50,6 @@ qms_types_number_text(const QmsTicketNumber *value)
 
 	qms_types_number_print(value, str);
 	return str;
-}
-
-/* Order of two numbers by their keys. */
-static int
-number_cmp(const QmsTicketNumber *a, const QmsTicketNumber *b)
-{
-	uint64		key_a = qms_types_number_key(a);
-	uint64		key_b = qms_types_number_key(b);
-
-	return (key_a > key_b) - (key_a < key_b);
 }
 
 /* Text input. */
@@ -140,117 +120,7 @@ qms_ticket_number_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(pq_endtypsend(&buf));
 }
 
-/* Operator =. */
-Datum
-qms_ticket_number_eq(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(number_cmp(PG_GETARG_TICKET_NUMBER(0), PG_GETARG_TICKET_NUMBER(1)) == 0);
-}
-
-/* Operator <>. */
-Datum
-qms_ticket_number_ne(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(number_cmp(PG_GETARG_TICKET_NUMBER(0), PG_GETARG_TICKET_NUMBER(1)) != 0);
-}
-
-/* Operator <. */
-Datum
-qms_ticket_number_lt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(number_cmp(PG_GETARG_TICKET_NUMBER(0), PG_GETARG_TICKET_NUMBER(1)) < 0);
-}
-
-/* Operator <=. */
-Datum
-qms_ticket_number_le(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(number_cmp(PG_GETARG_TICKET_NUMBER(0), PG_GETARG_TICKET_NUMBER(1)) <= 0);
-}
-
-/* Operator >. */
-Datum
-qms_ticket_number_gt(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(number_cmp(PG_GETARG_TICKET_NUMBER(0), PG_GETARG_TICKET_NUMBER(1)) > 0);
-}
-
-/* Operator >=. */
-Datum
-qms_ticket_number_ge(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(number_cmp(PG_GETARG_TICKET_NUMBER(0), PG_GETARG_TICKET_NUMBER(1)) >= 0);
-}
-
-/* Btree support function 1. */
-Datum
-qms_ticket_number_cmp(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_INT32(number_cmp(PG_GETARG_TICKET_NUMBER(0), PG_GETARG_TICKET_NUMBER(1)));
-}
-
-/* Comparison for sorts, without the function manager. */
-static int
-number_fastcmp(Datum x, Datum y, SortSupport ssup pg_attribute_unused())
-{
-	return number_cmp((QmsTicketNumber *) DatumGetPointer(x),
-					  (QmsTicketNumber *) DatumGetPointer(y));
-}
-
-#if SIZEOF_DATUM >= 8
-
-/* The key is the whole truth in 60 bits: sorts compare integers. */
-static Datum
-number_abbrev_convert(Datum original, SortSupport ssup pg_attribute_unused())
-{
-	return (Datum) qms_types_number_key((QmsTicketNumber *) DatumGetPointer(original));
-}
-
-/* Abbreviating always pays. */
-static bool
-number_abbrev_abort(int memtupcount pg_attribute_unused(), SortSupport ssup pg_attribute_unused())
-{
-	return false;
-}
-
-#endif
-
-/* Btree support function 2. */
-Datum
-qms_ticket_number_sortsupport(PG_FUNCTION_ARGS)
-{
-	SortSupport ssup = (SortSupport) PG_GETARG_POINTER(0);
-
-	ssup->comparator = number_fastcmp;
-#if SIZEOF_DATUM >= 8
-	if (ssup->abbreviate)
-	{
-		ssup->comparator = ssup_datum_unsigned_cmp;
-		ssup->abbrev_full_comparator = number_fastcmp;
-		ssup->abbrev_converter = number_abbrev_convert;
-		ssup->abbrev_abort = number_abbrev_abort;
-	}
-#endif
-	PG_RETURN_VOID();
-}
-
-/* Hash support function 1. */
-Datum
-qms_ticket_number_hash(PG_FUNCTION_ARGS)
-{
-	int64		key = (int64) qms_types_number_key(PG_GETARG_TICKET_NUMBER(0));
-
-	return DirectFunctionCall1(hashint8, Int64GetDatum(key));
-}
-
-/* Hash support function 2. */
-Datum
-qms_ticket_number_hash_extended(PG_FUNCTION_ARGS)
-{
-	int64		key = (int64) qms_types_number_key(PG_GETARG_TICKET_NUMBER(0));
-
-	return DirectFunctionCall2(hashint8extended, Int64GetDatum(key), PG_GETARG_DATUM(1));
-}
+QMS_ORDERED_TYPE(qms_ticket_number, qms_types_number_key)
 
 /* prefix(ticket_number): the letters, '' when there are none. */
 Datum

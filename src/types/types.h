@@ -116,5 +116,51 @@ extern char *qms_types_number_text(const QmsTicketNumber *value);
 extern void qms_types_token_pack(QmsTicketToken *out, int64 organization_id, int64 visit_id,
 								 int key_id, const uint8 secret[QMS_TOKEN_SECRET_SIZE]);
 extern bool qms_types_token_equal(const QmsTicketToken *a, const QmsTicketToken *b);
+
+/*
+ * The functions of a type whose order is that of one integer made of it:
+ * operators, btree and hash support.  The key is never negative.
+ */
+#define QMS_ORDERED_OPERATOR(type, key_of, suffix, op) \
+	PG_FUNCTION_INFO_V1(type##_##suffix); \
+	Datum type##_##suffix(PG_FUNCTION_ARGS) \
+	{ PG_RETURN_BOOL(key_of((const void *) PG_GETARG_POINTER(0)) op key_of((const void *) PG_GETARG_POINTER(1))); }
+
+#define QMS_ORDERED_TYPE(type, key_of) \
+	QMS_ORDERED_OPERATOR(type, key_of, eq, ==) \
+	QMS_ORDERED_OPERATOR(type, key_of, ne, !=) \
+	QMS_ORDERED_OPERATOR(type, key_of, lt, <) \
+	QMS_ORDERED_OPERATOR(type, key_of, le, <=) \
+	QMS_ORDERED_OPERATOR(type, key_of, gt, >) \
+	QMS_ORDERED_OPERATOR(type, key_of, ge, >=) \
+	static uint64 type##_key(Datum value) { return (uint64) key_of((const void *) DatumGetPointer(value)); } \
+	PG_FUNCTION_INFO_V1(type##_cmp); \
+	Datum type##_cmp(PG_FUNCTION_ARGS) \
+	{ PG_RETURN_INT32(qms_types_compare(type##_key(PG_GETARG_DATUM(0)), type##_key(PG_GETARG_DATUM(1)))); } \
+	static int type##_fastcmp(Datum x, Datum y, SortSupport ssup pg_attribute_unused()) \
+	{ return qms_types_compare(type##_key(x), type##_key(y)); } \
+	static Datum type##_abbreviate(Datum value, SortSupport ssup pg_attribute_unused()) \
+	{ return (Datum) type##_key(value); } \
+	PG_FUNCTION_INFO_V1(type##_sortsupport); \
+	Datum type##_sortsupport(PG_FUNCTION_ARGS) \
+	{ \
+		qms_types_sortsupport((SortSupport) PG_GETARG_POINTER(0), type##_fastcmp, type##_abbreviate); \
+		PG_RETURN_VOID(); \
+	} \
+	PG_FUNCTION_INFO_V1(type##_hash); \
+	Datum type##_hash(PG_FUNCTION_ARGS) \
+	{ return DirectFunctionCall1(hashint8, Int64GetDatum((int64) type##_key(PG_GETARG_DATUM(0)))); } \
+	PG_FUNCTION_INFO_V1(type##_hash_extended); \
+	Datum type##_hash_extended(PG_FUNCTION_ARGS) \
+	{ \
+		return DirectFunctionCall2(hashint8extended, Int64GetDatum((int64) type##_key(PG_GETARG_DATUM(0))), \
+								   PG_GETARG_DATUM(1)); \
+	}
+
+struct SortSupportData;
+extern int	qms_types_compare(uint64 a, uint64 b);
+extern void qms_types_sortsupport(struct SortSupportData *ssup,
+								  int (*compare) (Datum x, Datum y, struct SortSupportData *ssup),
+								  Datum (*abbreviate) (Datum value, struct SortSupportData *ssup));
 #endif							/* POSTGRES_H */
 #endif							/* QMS_TYPES_H */

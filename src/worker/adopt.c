@@ -153,12 +153,7 @@ QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
 	bool		run_overdue = qms_arg_bool(call, 0, false);
 	QmsParams	params = {0};
 	QmsParams	epoch = {0};
-	uint64		random;
 
-	if (!pg_strong_random(&random, sizeof(random)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate a random number")));
 	qms_lock(QMS_LOCK_SETUP, 0, true);
 	qms_spi_run(&writers, NULL);
 	qms_spi_run(&clear, NULL);
@@ -167,7 +162,7 @@ QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
 	qms_param_datum(&params, ObjectIdGetDatum(MyDatabaseId));
 	qms_param_time(&params, call->now);
 	qms_spi_run(&write, &params);
-	qms_param_text(&epoch, psprintf("%012llx", (unsigned long long) (random & UINT64CONST(0xffffffffffff))));
+	qms_param_text(&epoch, qms_random_hex(QMS_EPOCH_SIZE));
 	qms_spi_run(&progress, NULL);
 	qms_param_int64(&epoch, qms_spi_int64(0, 0));
 	qms_spi_run(&publisher, &epoch);

@@ -115,10 +115,7 @@ qms_worker_begin(void)
 {
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	if (SPI_connect() != SPI_OK_CONNECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not connect to SPI")));
+	qms_spi_begin();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	pgstat_report_activity(STATE_RUNNING, qms_worker_kind_name(mine.kind));
 }
@@ -150,7 +147,7 @@ qms_worker_notice_changes(void)
 void
 qms_worker_commit(void)
 {
-	SPI_finish();
+	qms_spi_end();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	pgstat_report_stat(true);

@@ -46,19 +46,6 @@ static int	npending = 0;
 static int	next_pending = 0;
 static char *target = NULL;		/* text of the snapshot they go to */
 
-/* A new epoch's name. */
-static char *
-new_epoch(void)
-{
-	uint64		random;
-
-	if (!pg_strong_random(&random, sizeof(random)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate a random number")));
-	return psprintf("%012llx", (unsigned long long) (random & UINT64CONST(0xffffffffffff)));
-}
-
 static pg_attribute_noreturn() void
 state_is_missing(void)
 {
@@ -94,7 +81,7 @@ settle_epoch(void)
 	stored = qms_spi_text(0, 0);
 	same = qms_spi_int64(0, 1) == run_id || (qms_spi_bool(0, 3) && qms_spi_int32(0, 2) == timeline);
 	if (!same)
-		stored = new_epoch();
+		stored = qms_random_hex(QMS_EPOCH_SIZE);
 	qms_param_text(&params, stored);
 	qms_param_int64(&params, run_id);
 	qms_param_int32(&params, timeline);

@@ -7,46 +7,28 @@
 
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 
 QmsWorkerShared *qms_worker_shared = NULL;
 
-static shmem_request_hook_type prev_request_hook = NULL;
-static shmem_startup_hook_type prev_startup_hook = NULL;
 
-static void
-request_memory(void)
+static Size
+memory_size(void)
 {
-	if (prev_request_hook)
-		prev_request_hook();
-	RequestAddinShmemSpace(add_size(sizeof(QmsWorkerShared), add_size(qms_doorbell_size(), qms_refusal_size())));
-	RequestNamedLWLockTranche("qms workers", 1);
-	qms_refusal_request();
+	return sizeof(QmsWorkerShared);
 }
 
 static void
-start_memory(void)
+start_memory(void *memory, bool found, LWLockPadded *locks)
 {
-	bool		found;
-
-	if (prev_startup_hook)
-		prev_startup_hook();
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	qms_worker_shared = ShmemInitStruct("qms workers", sizeof(QmsWorkerShared), &found);
-	if (!found)
-	{
-		memset(qms_worker_shared, 0, sizeof(QmsWorkerShared));
-		qms_worker_shared->lock = &GetNamedLWLockTranche("qms workers")->lock;
-		qms_worker_shared->rescan = true;
-		if (!pg_strong_random(&qms_worker_shared->run_id, sizeof(uint64)))
-			qms_worker_shared->run_id = (uint64) GetCurrentTimestamp();
-	}
-	qms_doorbell_start();
-	qms_refusal_start();
-	LWLockRelease(AddinShmemInitLock);
+	qms_worker_shared = memory;
+	if (found)
+		return;
+	memset(qms_worker_shared, 0, sizeof(QmsWorkerShared));
+	qms_worker_shared->lock = &locks->lock;
+	qms_worker_shared->rescan = true;
+	qms_random(&qms_worker_shared->run_id, sizeof(uint64));
 }
 
 static void
@@ -67,13 +49,13 @@ register_launcher(void)
 void
 qms_worker_init(void)
 {
+	static const QmsMemory part = {"qms workers", memory_size, NULL, 1, start_memory};
+
 	qms_launcher_define_settings();
 	if (!process_shared_preload_libraries_in_progress)
 		return;
-	prev_request_hook = shmem_request_hook;
-	shmem_request_hook = request_memory;
-	prev_startup_hook = shmem_startup_hook;
-	shmem_startup_hook = start_memory;
+	qms_memory_register(&part);
+	qms_doorbell_init();
 	qms_hooks_init();
 	if (qms_launcher_enabled() && !IsBinaryUpgrade)
 		register_launcher();

@@ -28,6 +28,7 @@ typedef enum QmsDatabaseState
 } QmsDatabaseState;
 
 #define QMS_ERROR_SIZE 200
+#define QMS_EPOCH_SIZE 6		/* random bytes */
 
 /* One worker of a database, as the status view shows it. */
 typedef struct QmsWorkerSlot

@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh [--quick] [--only NAME[,NAME...]] [--seconds N]: what `make bench` runs.
+# run.sh [--quick] [--only NAME[,NAME...]] [--seconds N] [--rounds N] [--line WAITING/CLIENTS]: what `make bench` runs.
 # Names: join call status flat snapshot single release publish backlog latency heartbeat limit gate.  Everything by default, some of it in less
 # detail with --quick.  N: measured seconds of one round of one side (default 2, quick 1).
 #
@@ -23,17 +23,20 @@ usage() {
 	sed -n '2,4s/^# //p' "$here/run.sh" >&2
 	exit 2
 }
-quick= only=all seconds= inside=
+quick= only=all seconds= inside= rounds=3 line=
 while [ $# -gt 0 ]; do
 	case $1 in
 		--quick) quick=yes ;;
 		--only) only=${2:-}; shift ;;
 		--seconds) seconds=${2:-}; shift ;;
+		--rounds) rounds=${2:-}; shift ;;
+		--line) line=${2:-}; shift ;;	# one line of join and call, looked at more closely
 		--inside) inside=${2:-}; shift ;;	# second half of ourselves, as the server's user
 		*) usage ;;
 	esac
 	shift || usage
 done
+[[ $rounds =~ ^[1-9][0-9]*$ && ${line:-1/1} =~ ^[1-9][0-9]*/[1-9][0-9]*$ ]] || usage
 [[ ${seconds:=$([ -n "$quick" ] && echo 1 || echo 2)} =~ ^[1-9][0-9]*$ ]] || usage
 for name in ${only//,/ }; do
 	case $name in
@@ -67,7 +70,7 @@ if [ -z "$inside" ]; then
 		chown -R postgres: "$work"
 		runner=(setpriv --reuid=postgres --regid=postgres --init-groups env HOME="$work")
 	fi
-	"${runner[@]}" bash "$work/run.sh" --inside "$work" --only "$only" --seconds "$seconds" ${quick:+--quick}
+	"${runner[@]}" bash "$work/run.sh" --inside "$work" --only "$only" --seconds "$seconds" --rounds "$rounds" ${line:+--line "$line"} ${quick:+--quick}
 	exit
 fi
 
@@ -76,7 +79,6 @@ work=$inside
 cd "$work" || exit 1
 bin=$("$PG_CONFIG" --bindir)
 export PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PGCONNECT_TIMEOUT=10
-rounds=3
 failed=0 loaded= holder= slow= people=0
 
 sql() { "$bin/psql" -XAtq -v ON_ERROR_STOP=1 "$@"; }
@@ -279,6 +281,10 @@ ratios() {
 measure_ratios() {
 	local clients what
 	table "join_queue and call_next beside one statement by hand"
+	if [ -n "$line" ]; then
+		ratios "${line%/*}" "${line#*/}"
+		return
+	fi
 	for clients in 1 16; do
 		ratios 100000 $clients
 		for what in call join; do

@@ -6,7 +6,7 @@ SET LOCAL qms.mock_now = '2030-01-07 09:00+00';
 \ir ../fixtures/two_cities.sql
 \ir ../fixtures/examples.sql
 
-SELECT plan((SELECT (11 + 17 + 3 + 2 * 18 + count(*) * (SELECT count(*) FROM attack.principal WHERE name <> 'admin of two') + 2 * count(*))::int FROM qms.permission));
+SELECT plan((SELECT (12 + 17 + 3 + 2 * 18 + count(*) * (SELECT count(*) FROM attack.principal WHERE name <> 'admin of two') + 2 * count(*))::int FROM qms.permission));
 
 -- nothing is missing
 CREATE TEMP VIEW called AS
@@ -32,8 +32,9 @@ SELECT set_eq($$ SELECT f.name, a.grantee::regrole::text FROM called f, LATERAL 
 	'SELECT function, grantee FROM may', 'EXECUTE is granted as the table says, and to nobody else');
 SELECT is_empty($$ SELECT f.name FROM called f, LATERAL pg_catalog.aclexplode(f.proacl) a WHERE a.is_grantable AND a.grantee <> f.proowner $$, 'nobody may pass EXECUTE on');
 SELECT is_empty($$ SELECT p.oid::regprocedure, a.grantee::regrole FROM pg_catalog.pg_proc p, LATERAL pg_catalog.aclexplode(p.proacl) a WHERE p.pronamespace = 'qms_internal'::regnamespace AND a.grantee <> p.proowner
-	AND p.proname !~ '^(ticket_number|ticket_token|release_rate)_(in|out|eq|ne|lt|le|gt|ge|cmp|hash)$|sees|^sees_queue$|^worker_status$' $$, 'of qms_internal others may execute what types, row-level security and the view of workers need, and nothing else');
-SELECT set_eq($$ SELECT p.proname FROM pg_catalog.pg_proc p, LATERAL pg_catalog.aclexplode(p.proacl) a WHERE p.pronamespace = 'qms_internal'::regnamespace AND p.prosecdef AND a.grantee <> p.proowner $$, ARRAY['worker_status'], '... and with the rights of the owner only the view of workers');
+	AND p.proname !~ '^(ticket_number|ticket_token|release_rate)_(in|out|eq|ne|lt|le|gt|ge|cmp|hash)$|sees|^sees_queue$|^worker_status$|^gateway_' $$, 'of qms_internal others may execute what types, row-level security, the view of workers and the gateway need, and nothing else');
+SELECT set_eq($$ SELECT p.proname FROM pg_catalog.pg_proc p, LATERAL pg_catalog.aclexplode(p.proacl) a WHERE p.pronamespace = 'qms_internal'::regnamespace AND p.prosecdef AND a.grantee <> p.proowner $$, ARRAY['worker_status', 'gateway_hello', 'gateway_events', 'gateway_check', 'gateway_channels'], '... and with the rights of the owner only the view of workers and the gateway');
+SELECT set_eq($$ SELECT DISTINCT a.grantee::regrole::text FROM pg_catalog.pg_proc p, LATERAL pg_catalog.aclexplode(p.proacl) a WHERE p.pronamespace = 'qms_internal'::regnamespace AND p.proname IN ('gateway_hello', 'gateway_events', 'gateway_check', 'gateway_channels') AND a.grantee <> p.proowner $$, ARRAY['qms_gateway'], '... what is for the gateway is for nobody else');
 SELECT set_eq('SELECT DISTINCT role FROM attack.principal', $$ SELECT attname::text FROM pg_catalog.pg_attribute WHERE attrelid = 'qms.permission'::regclass AND attnum > 2 $$,
 	'somebody of every column of the table is there to try');
 

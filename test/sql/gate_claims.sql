@@ -17,6 +17,9 @@ SELECT queue_id AS qa FROM qms.create_queue('A', :north) \gset
 SELECT queue_id AS qb FROM qms.create_queue('B', :north) \gset
 SELECT queue_id AS qs FROM qms.create_queue('S', :south) \gset
 SELECT queue_id AS qf FROM qms.create_queue('F', :far) \gset
+SELECT queue_id AS qh FROM qms.create_queue('Hidden', :north, settings => '{"public": false}') \gset
+SELECT device_id AS kiosk FROM qms.create_device(:north, 'kiosk', 'door') \gset
+SELECT device_id AS screen FROM qms.create_device(:north, 'display', 'wall') \gset
 SELECT queue_id AS room FROM qms.create_queue('Room', application_id => :shop, kind => 'release') \gset
 SELECT queue_id AS other_room FROM qms.create_queue('Other', application_id => :fair, kind => 'release') \gset
 SELECT counter_id AS ca FROM qms.create_counter(:north, 'ca', ARRAY[:qa, :qb]) \gset
@@ -27,6 +30,7 @@ SELECT staff_id AS sam FROM qms.create_staff(:one, 'sam', branch_ids => ARRAY[:n
 SELECT staff_id AS cal FROM qms.create_staff(:one, 'cal', role => 'caller', permissions => '{"grant": ["ticket.cancel:self", "ticket.hold:limited"], "deny": ["counter.no_show"]}') \gset
 SELECT staff_id AS quinn FROM qms.create_staff(:one, 'quinn', queue_ids => ARRAY[:qa]) \gset
 SELECT staff_id AS abby FROM qms.create_staff(:one, 'abby', role => 'app_admin', application_ids => ARRAY[:shop]) \gset
+SELECT customer_id AS carl FROM qms.create_customer(:one, 'Carl', external_subject => 'carl') \gset
 SELECT ticket_id AS ta FROM qms.join_queue(:qa) \gset
 SELECT ticket_id AS tb FROM qms.join_queue(:qb) \gset
 SELECT ticket_id AS ts FROM qms.join_queue(:qs) \gset
@@ -56,7 +60,7 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 -- Ids differ from run to run.
 CREATE FUNCTION names(kind text, id bigint, org bigint, branches bigint[], queues bigint[], applications bigint[]) RETURNS text LANGUAGE sql SECURITY DEFINER AS $$
-	SELECT concat_ws(' ', kind, CASE WHEN kind = 'customer' THEN id::text ELSE coalesce((SELECT username FROM qms.staff WHERE staff_id = id AND kind IN ('staff', 'admin')), (SELECT name FROM qms.application WHERE application_id = id AND kind = 'application')) END,
+	SELECT concat_ws(' ', kind, CASE WHEN kind = 'customer' THEN (SELECT external_subject FROM qms.customer WHERE customer_id = id) ELSE coalesce((SELECT username FROM qms.staff WHERE staff_id = id AND kind IN ('staff', 'admin')), (SELECT name FROM qms.application WHERE application_id = id AND kind = 'application')) END,
 		'of ' || (SELECT name FROM qms.organization WHERE organization_id = org), (SELECT 'branches ' || string_agg(name, ',') FROM qms.branch WHERE branch_id = ANY (branches)),
 		(SELECT 'queues ' || string_agg(name, ',') FROM qms.queue WHERE queue_id = ANY (queues)), (SELECT 'applications ' || string_agg(name, ',') FROM qms.application WHERE application_id = ANY (applications))) $$;
 CREATE FUNCTION who() RETURNS text LANGUAGE plpgsql AS $$
@@ -77,7 +81,9 @@ SET SESSION AUTHORIZATION gate_web;
 SELECT who();
 SELECT be('qms_customer', NULL, NULL), who();
 SELECT be('qms_customer', NULL, :one), who();
-SELECT be('qms_customer', 'customer:7', :one), who();
+SELECT be('qms_customer', 'customer:' || :carl, :one), who();
+SELECT be('qms_customer', 'customer:' || :carl, :two), who();
+SELECT be('qms_customer', 'customer:999999', :one), who();
 SELECT be('qms_display', NULL, NULL), who();
 SELECT be('qms_kiosk', NULL, NULL), who();
 SELECT be('qms_servicer', NULL, NULL), who();
@@ -91,7 +97,13 @@ SELECT be('qms_caller', 'staff:' || :sam, :one), who();
 SELECT be('qms_admin', 'staff:' || :cal, :one), who();
 SELECT be('qms_customer', 'staff:' || :anna, :one), who();
 SELECT be('qms_customer', 'application:' || :shop, :one), who();
-SELECT be('qms_servicer', 'customer:7', :one), who();
+SELECT be('qms_servicer', 'customer:' || :carl, :one), who();
+-- a customer who is deleted meanwhile
+SELECT be('qms_customer', 'customer:' || :carl, :one), who();
+RESET SESSION AUTHORIZATION;
+SELECT customer_id = :carl AS deleted FROM qms.delete_customer(:carl);
+SET SESSION AUTHORIZATION gate_web;
+SELECT be('qms_customer', 'customer:' || :carl, :one), who();
 -- claims that do not fit
 SELECT be('qms_servicer', 'staff:' || :sam, :two), who();
 SELECT be('qms_servicer', 'staff:' || :sam, NULL), who();
@@ -136,6 +148,10 @@ SELECT be('qms_customer', NULL, NULL);
 SELECT try(format('qms.queue_status(%s)', :qf)) AS status, try(format('qms.join_queue(%s)', :qf)) AS joined, try($$qms.branch_info('gate-one', 'north')$$) AS info,
 	try(format('qms.join_queue(%s, priority => 1)', :qf)) AS priority, try(format('qms.waiting_list(queue_id => %s)', :qf)) AS list, try(format('qms.get_ticket(%s)', :tf)) AS ticket;
 SELECT count(*) FROM qms.queues;
+-- a queue that is not public: for staff and kiosks
+SELECT be('qms_customer', NULL, :one), try(format('qms.join_queue(%s)', :qh)) AS joined, try(format('qms.queue_status(%s)', :qh)) AS status;
+SELECT be('qms_display', 'device:' || :screen, :one), try(format('qms.queue_status(%s)', :qh)) AS status;
+SELECT be('qms_kiosk', 'device:' || :kiosk, :one), try(format('qms.join_queue(%s)', :qh)) AS joined, try(format('qms.queue_status(%s)', :qh)) AS status;
 SELECT be('qms_customer', NULL, :one);
 SELECT try(format('qms.queue_status(%s)', :qf)) AS elsewhere, try(format('qms.queue_status(%s)', :qa)) AS here;
 

@@ -76,7 +76,7 @@ rollback;
 -- what cannot be
 select * from try($$select * from qms.create_api_key(1, 'web')$$);
 select * from try($$select * from qms.create_api_key(1, '')$$);
-select * from try($$select * from qms.create_api_key(1, ' x')$$);
+select * from try($$select * from qms.create_api_key(1, '  ')$$);
 select * from try($$select * from qms.create_api_key(1, E'a\nb')$$);
 select * from try($$select * from qms.create_api_key(1, 'x', '{}')$$);
 select * from try($$select * from qms.create_api_key(1, 'x', '{1,null}')$$);

@@ -154,6 +154,7 @@ is(as('admin', "SELECT qms.consumer_advance('mail', $first)"), $first, 'advanced
 is(as('admin', $read), 'ticket.joined B003, ticket.joined B004', 'the rest');
 is(as('admin', "SELECT qms.consumer_advance('mail', $first - 1)"), $first, 'never backwards');
 is(as('admin', "SELECT qms.consumer_advance('mail', 1000000)"), '22023', 'nor to what is not published');
+is(as('admin', "SELECT qms.consumer_advance('mail', NULL)"), $first, 'an empty batch moves nothing');
 is(as('super', "SELECT count(DISTINCT organization_id) FROM qms.consumer_read('all')"), '2', 'all organizations');
 is(as('otheradmin', "SELECT count(*) FILTER (WHERE organization_id <> iso.id('organization2')), count(*) > 0 FROM qms.consumer_read('theirs')"), '0|t', 'nothing of others');
 
@@ -215,7 +216,7 @@ Qms::wait_for($node, $pruned_to, 'dropped up to where the consumer is', $place);
 # (More than the four joins: each night the scheduler ends what is left over.)
 is(as('super', "SELECT count(*) = (SELECT count(*) FROM qms.event WHERE branch_id = iso.id('branch') AND at >= '2098-03-01') AND count(*) >= 4
 	FROM qms.events_since('staff:' || iso.id('branch'), $place)"), 't', 'nothing that it has not read');
-$ask->(q{SELECT qms.consumer_advance('theirs')});
+$ask->(q{SELECT qms.consumer_advance('theirs', (SELECT last_position FROM qms.stream_position()))});
 foreach my $hour (19 .. 23) { day("2098-03-04 $hour:30:00+00") }
 Qms::wait_for($node, $days, 'when it has read, a day and what is of the day before stay', '2');
 is(as('super', "SELECT * FROM qms.events_since('staff:' || iso.id('branch'), $place)"), 'QM902', 'what is dropped is said to be');

@@ -99,7 +99,7 @@ COMMENT ON FUNCTION qms.find_customers IS 'Customers of an organization in the o
 CREATE FUNCTION qms.anonymize_customer(customer_id bigint, request_id uuid DEFAULT NULL)
 RETURNS qms.anonymization LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_anonymize_customer';
-COMMENT ON FUNCTION qms.anonymize_customer IS 'Forgets a customer: his name, contact, language, external_subject and metadata, and of all his tickets, open and past (linked with him, or of his external_subject), and their visits: contact, subject, customer, notes, metadata, and reasons and notes of people in their own words; also in stored answers of repeated requests. All that counts stays: queues, numbers, classes, states, moments, counters, outcomes. There is no way back. Callers: superusers, administrators. Errors: QM101.';
+COMMENT ON FUNCTION qms.anonymize_customer IS 'Forgets a customer: his name, contact, language, external_subject and metadata, and of all his tickets, open and past (linked with him, or of his external_subject), and their visits: contact, subject, customer, notes, metadata, and reasons and notes of people in their own words; also in stored answers of repeated requests. All that counts stays: queues, numbers, classes, states, moments, counters, outcomes. There is no way back. Callers: superusers, administrators of the whole organization. Errors: QM101, 42501.';
 
 CREATE FUNCTION qms.anonymize_visit(visit_id bigint, request_id uuid DEFAULT NULL)
 RETURNS qms.anonymization LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -109,7 +109,7 @@ COMMENT ON FUNCTION qms.anonymize_visit IS 'Forgets who came on a visit, for som
 CREATE FUNCTION qms.personal_data(token qms.ticket_token)
 RETURNS SETOF qms.personal_ticket LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_personal_data';
-COMMENT ON FUNCTION qms.personal_data IS 'What is kept of a person, for himself: of each ticket of the visit whose token he has, open or past, what he gave. Callers: customers by their token, superusers, administrators, reception. Errors: QM501, QM802, QM803.';
+COMMENT ON FUNCTION qms.personal_data IS 'What is kept of a person, for himself: of each ticket of the visit whose token he has, open or past, what he gave. Callers: customers by their token, superusers, administrators. Errors: QM501, QM802, QM803.';
 
 CREATE FUNCTION qms.rotate_seal_key(purpose text DEFAULT 'seal')
 RETURNS int LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -55,7 +55,7 @@ COMMENT ON FUNCTION qms.consumer_read IS 'The next events of a consumer; the sam
 CREATE FUNCTION qms.consumer_advance(name text, up_to bigint DEFAULT NULL)
 RETURNS bigint LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_consumer_advance';
-COMMENT ON FUNCTION qms.consumer_advance IS 'The consumer has worked on everything up to a position; never goes back. up_to null: go to the end of the present epoch, after the state was read anew because of QM901 or QM902. Answers the position. Callers: superusers and whoever administers the whole organization. Errors: QM101, 42501, QM901, 22023.';
+COMMENT ON FUNCTION qms.consumer_advance IS 'The consumer has worked on everything up to a position; never goes back. up_to null: a consumer that cannot go on (QM901, QM902) goes to the end of the present epoch, after the state was read anew; any other stays where it is. Answers the position. Callers: superusers and whoever administers the whole organization. Errors: QM101, 42501, QM901, 22023.';
 
 CREATE FUNCTION qms.adopt_database(run_overdue boolean DEFAULT false)
 RETURNS void LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
