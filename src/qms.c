@@ -6,7 +6,7 @@
 
 #include "access/access.h"
 #include "queue/queue.h"
-#include "worker/worker.h"
+#include "worker/gateway.h"
 
 #include "miscadmin.h"
 #include "utils/guc.h"
@@ -33,5 +33,6 @@ _PG_init(void)
 	qms_refusal_init();
 	qms_session_hint_init();
 	qms_worker_init();
+	qms_gateway_init();
 	MarkGUCPrefixReserved("qms");
 }

@@ -50,6 +50,10 @@ TO qms_super_admin, qms_admin;
 
 GRANT EXECUTE ON FUNCTION qms_internal.worker_status TO qms_super_admin, qms_admin;
 GRANT SELECT ON qms.worker_status TO qms_super_admin, qms_admin;
+GRANT EXECUTE ON FUNCTION qms_internal.gateway_status TO qms_super_admin, qms_admin;
+GRANT SELECT ON qms.gateway_status TO qms_super_admin, qms_admin;
+GRANT USAGE ON SCHEMA qms_internal TO qms_gateway;
+GRANT EXECUTE ON FUNCTION qms_internal.gateway_report TO qms_gateway;
 
 /* Keys and devices: lists for those who look after them; what PostgREST calls for every role it acts as. */
 GRANT SELECT ON qms.api_keys TO qms_super_admin, qms_admin, qms_app_admin;

@@ -60,6 +60,7 @@ extern void qms_param_pointer(QmsParams *p, const void *value); /* NULL is null 
 
 extern void qms_spi_begin(void);
 extern void qms_spi_end(void);
+extern void qms_spi_utility(const char *sql);
 extern void qms_spi_forget_plans(void);
 extern SPITupleTable *qms_spi_result(void);
 extern void qms_spi_return_to(SPITupleTable *result);

@@ -36,6 +36,19 @@ qms_spi_end(void)
 				 errmsg("could not finish SPI")));
 }
 
+/* A utility command, such as CREATE ROLE; no user text in it that is not quoted. */
+void
+qms_spi_utility(const char *sql)
+{
+	int			rc = SPI_execute(sql, false, 0);
+
+	if (rc != SPI_OK_UTILITY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not run \"%s\"", sql),
+				 errdetail("%s", SPI_result_code_string(rc))));
+}
+
 static void
 add_param(QmsParams *p, Datum value, char null)
 {

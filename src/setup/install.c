@@ -15,18 +15,6 @@ static const char *const group_roles[] = {
 	"qms_display", "qms_kiosk", "qms_customer", "qms_app", "qms_gateway", "qms_authenticator"
 };
 
-static void
-run_utility(const char *sql)
-{
-	int			rc = SPI_execute(sql, false, 0);
-
-	if (rc != SPI_OK_UTILITY)
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not run \"%s\"", sql),
-				 errdetail("%s", SPI_result_code_string(rc))));
-}
-
 /*
  * Make a role, or accept one that is there.  A role that somebody planted with
  * more than a group needs would hand its rights to whoever can become it.
@@ -42,7 +30,7 @@ make_role(const char *name, const char *options)
 	qms_param_text(&params, name);
 	if (qms_spi_run(&plan, &params) == 0)
 	{
-		run_utility(psprintf("CREATE ROLE %s NOLOGIN %s", quote_identifier(name), options));
+		qms_spi_utility(psprintf("CREATE ROLE %s NOLOGIN %s", quote_identifier(name), options));
 		return;
 	}
 	if (qms_spi_bool(0, 0))
@@ -80,7 +68,7 @@ qms_make_roles(PG_FUNCTION_ARGS pg_attribute_unused())
 	{
 		if (strcmp(group_roles[i], "qms_super_admin") != 0 &&
 			strcmp(group_roles[i], "qms_gateway") != 0)
-			run_utility(psprintf("GRANT %s TO qms_gateway", group_roles[i]));
+			qms_spi_utility(psprintf("GRANT %s TO qms_gateway", group_roles[i]));
 	}
 	qms_spi_end();
 	PG_RETURN_VOID();
@@ -143,7 +131,7 @@ qms_grant_permissions(PG_FUNCTION_ARGS pg_attribute_unused())
 	for (i = 0; i < n; i++)
 		grants[i] = qms_spi_text(i, 0);
 	for (i = 0; i < n; i++)
-		run_utility(grants[i]);
+		qms_spi_utility(grants[i]);
 	qms_spi_end();
 	PG_RETURN_VOID();
 }
@@ -184,9 +172,9 @@ qms_take_ownership(PG_FUNCTION_ARGS pg_attribute_unused())
 	}
 	for (i = 0; i < n; i++)
 	{
-		run_utility(psprintf("ALTER %s %s OWNER TO qms_owner", types[i], names[i]));
+		qms_spi_utility(psprintf("ALTER %s %s OWNER TO qms_owner", types[i], names[i]));
 		if (strcmp(types[i], "function") == 0)
-			run_utility(psprintf("REVOKE ALL ON FUNCTION %s FROM PUBLIC", names[i]));
+			qms_spi_utility(psprintf("REVOKE ALL ON FUNCTION %s FROM PUBLIC", names[i]));
 	}
 	qms_slot_forget_database();
 	qms_worker_extension_changed();
@@ -195,6 +183,7 @@ qms_take_ownership(PG_FUNCTION_ARGS pg_attribute_unused())
 				(errmsg("qms is not in shared_preload_libraries"),
 				 errdetail("Everything works, but nothing is remembered between sessions about the beginning of each line, and timed work and push are off."),
 				 errhint("Set shared_preload_libraries = 'qms' and restart the server.")));
+	qms_launcher_warn_of_slots();
 	qms_spi_end();
 	PG_RETURN_VOID();
 }

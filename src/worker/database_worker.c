@@ -3,7 +3,7 @@
  *		What probe, publisher and scheduler have in common: how they begin, their
  *		transactions, their sleep, what happens when a turn fails.
  */
-#include "worker/worker.h"
+#include "worker/gateway.h"
 #include "queue/queue.h"
 
 #include "access/xact.h"
@@ -426,6 +426,10 @@ run_kind(void)
 			case QMS_PROBE:
 				probe();
 				break;
+			case QMS_LOGIN:
+				qms_gateway_set_login();
+				my_slot->failures = 0;
+				break;
 			case QMS_PUBLISHER:
 				qms_publisher_start();
 				work(qms_publisher_turn);
@@ -440,6 +444,8 @@ run_kind(void)
 	{
 		MemoryContextSwitchTo(context);
 		qms_worker_record_error(my_slot, CopyErrorData()->message);
+		if (mine.kind == QMS_LOGIN)
+			qms_gateway_login_failed(my_slot->error);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();

@@ -8,7 +8,7 @@
  * launcher start them again when their transaction ends, whether they succeeded
  * or not.
  */
-#include "worker/worker.h"
+#include "worker/gateway.h"
 #include "queue/queue.h"
 
 #include "access/htup_details.h"
@@ -155,7 +155,7 @@ workers_are_there(Oid database)
 			some = true;
 	}
 	LWLockRelease(qms_worker_shared->lock);
-	return some;
+	return qms_gateway_sessions_are_there(database) || some;
 }
 
 /* Stop our workers in a database and keep them out until the transaction ends. */
@@ -185,6 +185,7 @@ block(Oid database)
 		blocked = list_delete_oid(blocked, database);
 		return;
 	}
+	qms_gateway_wake();
 	/* Nothing is promised beyond that; the command says then who is in the way. */
 	for (waited = 0; waited < STOP_TIMEOUT_MS && workers_are_there(database); waited += 10)
 	{

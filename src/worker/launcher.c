@@ -8,7 +8,7 @@
  * EXTENSION at commit, CREATE or DROP DATABASE) or a worker that failed may
  * start again.
  */
-#include "worker/worker.h"
+#include "worker/gateway.h"
 
 #include "access/genam.h"
 #include "access/heapam.h"
@@ -140,16 +140,20 @@ scan_databases(void)
 	for (i = 0; i < QMS_MAX_DATABASES; i++)
 	{
 		QmsDatabaseSlot *slot = &qms_worker_shared->databases[i];
+		bool		empty = slot->blocked_by == 0;
+		int			kind;
 
 		if (slot->database == InvalidOid || list_member_oid(databases, slot->database))
 			continue;
 		/* Dropped or excluded: its workers go when they see it, then the slot is free. */
 		slot->state = QMS_DB_ABSENT;
 		slot->excluded = true;
-		qms_worker_wake(slot, QMS_PUBLISHER);
-		qms_worker_wake(slot, QMS_SCHEDULER);
-		if (slot->workers[QMS_PROBE].pid == 0 && slot->workers[QMS_PUBLISHER].pid == 0 &&
-			slot->workers[QMS_SCHEDULER].pid == 0 && slot->blocked_by == 0)
+		for (kind = 0; kind < QMS_WORKER_KINDS; kind++)
+		{
+			qms_worker_wake(slot, kind);
+			empty = empty && slot->workers[kind].pid == 0;
+		}
+		if (empty)
 			slot->database = InvalidOid;
 	}
 	LWLockRelease(qms_worker_shared->lock);
@@ -181,6 +185,8 @@ wants(const QmsDatabaseSlot *slot, QmsWorkerKind kind)
 {
 	if (slot->database == InvalidOid || slot->blocked_by != 0)
 		return false;
+	if (kind == QMS_LOGIN && slot->database != qms_gateway_login_database())
+		return false;
 	return kind == QMS_PROBE ? slot->state == QMS_DB_UNKNOWN : slot->state == QMS_DB_ACTIVE;
 }
 
@@ -201,6 +207,13 @@ reap(QmsWorkerSlot *worker)
 		worker->pid = 0;
 }
 
+/* Worker processes for so many databases: launcher, gateway, one that probes or sets the login, and two for each. */
+static int
+slots_needed(int databases)
+{
+	return 3 + 2 * databases;
+}
+
 static void
 say_slots_are_missing(int databases)
 {
@@ -209,9 +222,32 @@ say_slots_are_missing(int databases)
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("qms could not start a background worker"),
 				 errdetail("All of max_worker_processes are in use."),
-				 errhint("qms needs %d: one for the launcher and two for each of %d databases, and one more while databases are probed; raise max_worker_processes (now %d).",
-						 2 + 2 * databases, databases, max_worker_processes)));
+				 errhint("qms needs %d: one for the launcher, one for the gateway, two for each of %d databases, and one more while databases are probed; raise max_worker_processes (now %d).",
+						 slots_needed(databases), databases, max_worker_processes)));
 	qms_worker_shared->too_few_slots = true;
+}
+
+/* CREATE EXTENSION in one more database: say at once if its workers will find no place. */
+void
+qms_launcher_warn_of_slots(void)
+{
+	int			databases = 1;
+	int			i;
+
+	if (qms_worker_shared == NULL || !workers_enabled)
+		return;
+	LWLockAcquire(qms_worker_shared->lock, LW_SHARED);
+	for (i = 0; i < QMS_MAX_DATABASES; i++)
+		databases += qms_worker_shared->databases[i].state == QMS_DB_ACTIVE &&
+			qms_worker_shared->databases[i].database != MyDatabaseId;
+	LWLockRelease(qms_worker_shared->lock);
+	if (slots_needed(databases) > max_worker_processes)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("the background workers of qms will not all find a place"),
+				 errdetail("For %d databases qms needs %d worker processes; max_worker_processes is %d.",
+						   databases, slots_needed(databases), max_worker_processes),
+				 errhint("Raise max_worker_processes and restart the server.")));
 }
 
 /* Start one worker if it is time; false if there is no slot for it. */
@@ -294,6 +330,7 @@ start_missing(void)
 	good = start_probes(now, &next, &probed);
 	for (i = 0; i < QMS_MAX_DATABASES && probed; i++)
 	{
+		good = start_if_due(&qms_worker_shared->databases[i], QMS_LOGIN, now, &next) && good;
 		good = start_if_due(&qms_worker_shared->databases[i], QMS_PUBLISHER, now, &next) && good;
 		good = start_if_due(&qms_worker_shared->databases[i], QMS_SCHEDULER, now, &next) && good;
 	}
@@ -382,6 +419,7 @@ qms_launcher_main(Datum arg pg_attribute_unused())
 			scan_databases();
 		forget_lost_starts();
 		next = start_missing();
+		qms_gateway_wake();
 		if (some_start_is_open())
 			next = Min(next, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), 21000));
 		if (next != DT_NOEND)

@@ -64,7 +64,7 @@ qms_worker_init(void)
 const char *
 qms_worker_kind_name(QmsWorkerKind kind)
 {
-	static const char *const names[QMS_WORKER_KINDS] = {"probe", "publisher", "scheduler"};
+	static const char *const names[QMS_WORKER_KINDS] = {"probe", "login", "publisher", "scheduler"};
 
 	return names[kind];
 }

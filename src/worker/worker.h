@@ -13,6 +13,7 @@
 typedef enum QmsWorkerKind
 {
 	QMS_PROBE,					/* looks whether a database has the extension */
+	QMS_LOGIN,					/* sets the login of the gateway, which is the same for all databases */
 	QMS_PUBLISHER,
 	QMS_SCHEDULER,
 	QMS_WORKER_KINDS
@@ -95,6 +96,7 @@ extern PGDLLEXPORT void qms_launcher_main(Datum arg);
 extern bool qms_launcher_enabled(void);
 extern void qms_launcher_define_settings(void);
 extern int qms_history_retention_months(void);
+extern void qms_launcher_warn_of_slots(void);
 
 /* database_worker.c: what probe, publisher and scheduler have in common */
 extern PGDLLEXPORT void qms_database_worker_main(Datum arg);

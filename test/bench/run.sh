@@ -107,6 +107,7 @@ make_cluster() {
 		unix_socket_directories = '$work'
 		shared_preload_libraries = 'qms'
 		qms.workers = off
+		qms.gateway = off
 		max_connections = 150
 		shared_buffers = 512MB
 		max_wal_size = 8GB

@@ -18,7 +18,7 @@ build=(build-essential libssl-dev)
 [ -z "$pg" ] || build+=("postgresql-$pg" "postgresql-server-dev-$pg")
 # The gateway is a program of its own with libraries of its own.
 if compgen -G 'src/gateway/*.c' >/dev/null; then
-	build+=(libpq-dev libwebsockets-dev libuv1-dev libwebsockets-evlib-uv)
+	build+=(libpq-dev libwebsockets-dev libuv1-dev libwebsockets-evlib-uv libjansson-dev libseccomp-dev)
 fi
 wanted=()
 for group in "${@:-build}"; do

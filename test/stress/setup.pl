@@ -14,7 +14,7 @@ my ($folder, $bindir) = @ARGV;
 my $cluster = Storm::Cluster->new($folder, $bindir);
 
 $cluster->make(
-	"shared_preload_libraries = 'qms'", 'max_connections = 200', 'max_prepared_transactions = 100', 'jit = off', 'track_commit_timestamp = on',
+	"shared_preload_libraries = 'qms'", 'qms.gateway = off', 'max_connections = 200', 'max_prepared_transactions = 100', 'jit = off', 'track_commit_timestamp = on',
 	'deadlock_timeout = 200ms', 'statement_timeout = 60s', 'log_min_messages = log',
 	"log_line_prefix = '%m [%p] %e '", 'fsync = on', 'checkpoint_timeout = 30s', 'restart_after_crash = on');
 $cluster->start();

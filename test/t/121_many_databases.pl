@@ -70,7 +70,7 @@ Qms::wait_for($node, $running, 'all workers are there', 2 * $databases);
 $node->adjust_conf('postgresql.conf', 'max_worker_processes', '12');
 my $offset = -s $node->logfile;
 $node->restart;
-my $needed = 2 + 2 * $databases;
+my $needed = 3 + 2 * $databases;
 ok(Qms::poll(sub { $ask->(q{SELECT state FROM qms.worker_status WHERE worker = 'launcher'}, 'db1') eq 'too few slots' }), 'too few slots: the status');
 $ask->(q{SELECT number FROM qms.join_queue(1)}, 'db1');
 published('db1', 'who has workers works');
@@ -83,6 +83,9 @@ foreach my $n (1 .. 3)
 my @lines = substr(slurp_file($node->logfile), $offset) =~ /(WARNING:  qms could not start a background worker.*\n.*\n.*)/g;
 is(scalar(@lines), 1, 'one log line');
 like($lines[0] // '', qr/qms needs $needed:.*raise max_worker_processes \(now 12\)/s, 'which names the slots needed');
+my (undef, undef, $warning) = $node->psql('postgres', 'CREATE EXTENSION qms');
+like($warning, qr/WARNING:  the background workers of qms will not all find a place\nDETAIL:  For \d+ databases qms needs \d+ worker processes; max_worker_processes is 12\.\nHINT:  Raise/, 'CREATE EXTENSION says so, too');
+$ask->('DROP EXTENSION qms');
 $node->adjust_conf('postgresql.conf', 'max_worker_processes', $needed);
 $ask->('ALTER TABLE qms_internal.instance RENAME TO nowhere', 'db11');
 $node->restart;

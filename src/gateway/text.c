@@ -1,0 +1,119 @@
+/*
+ * text.c
+ *		A buffer that grows.  Includes nothing of the libraries: it is fuzzed with
+ *		the protocol.
+ */
+#include "gateway.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_ROOM 128
+
+/* Room for so many bytes more and the zero byte. */
+static void
+make_room(QmsText *text, size_t more)
+{
+	size_t		room = text->room == 0 ? FIRST_ROOM : text->room;
+	char	   *data;
+
+	if (more >= SIZE_MAX / 4 - text->size)
+		abort();
+	while (room < text->size + more + 1)
+		room *= 2;
+	if (room == text->room)
+		return;
+	data = realloc(text->data, room);
+	if (data == NULL)
+	{
+		fputs("qms_gateway: out of memory\n", stderr);
+		abort();
+	}
+	text->data = data;
+	text->room = room;
+}
+
+/* So many bytes more. */
+void
+qms_text_append(QmsText *text, const char *what, size_t size)
+{
+	make_room(text, size);
+	if (size > 0)
+		memcpy(text->data + text->size, what, size);
+	text->size += size;
+	text->data[text->size] = '\0';
+}
+
+/* A string more. */
+void
+qms_text_puts(QmsText *text, const char *what)
+{
+	qms_text_append(text, what, strlen(what));
+}
+
+/* Formatted text more. */
+void
+qms_text_printf(QmsText *text, const char *format,...)
+{
+	va_list		args;
+	int			needed;
+
+	make_room(text, 0);
+	va_start(args, format);
+	needed = vsnprintf(text->data + text->size, text->room - text->size, format, args);
+	va_end(args);
+	if (needed < 0)
+		abort();
+	if ((size_t) needed >= text->room - text->size)
+	{
+		make_room(text, needed);
+		va_start(args, format);
+		vsnprintf(text->data + text->size, text->room - text->size, format, args);
+		va_end(args);
+	}
+	text->size += needed;
+}
+
+/* The string as JSON, with its quotes; bytes that JSON must not have are escaped. */
+void
+qms_text_json_string(QmsText *text, const char *what)
+{
+	const char *run = what;
+
+	qms_text_append(text, "\"", 1);
+	for (; *what != '\0'; what++)
+	{
+		unsigned char c = (unsigned char) *what;
+
+		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
+			continue;
+		qms_text_append(text, run, what - run);
+		run = what + 1;
+		if (c == '"' || c == '\\')
+			qms_text_printf(text, "\\%c", c);
+		else if (c == '\n')
+			qms_text_puts(text, "\\n");
+		else
+			qms_text_printf(text, "\\u%04x", c);
+	}
+	qms_text_append(text, run, what - run);
+	qms_text_append(text, "\"", 1);
+}
+
+/* Empty; the memory is kept. */
+void
+qms_text_clear(QmsText *text)
+{
+	text->size = 0;
+	if (text->data != NULL)
+		text->data[0] = '\0';
+}
+
+/* Empty, and the memory given back. */
+void
+qms_text_free(QmsText *text)
+{
+	free(text->data);
+	memset(text, 0, sizeof(*text));
+}
