@@ -205,8 +205,11 @@ function fromEvent(state, event) {
   } else if (/^notice\./.test(event.kind)) {
     after.notices = withNotice(state.notices, event);
   }
-  const isForeign = id(event.queue_id) !== null && !state.queues.some((queue) => queue.id === id(event.queue_id));
-  return { state: after, news, resync: SETUP.test(event.kind) || isForeign };
+  const about = id(event.queue_id);
+  const isForeign = about !== null && !state.queues.some((queue) => queue.id === about);
+  /* Events that were missed and come later do not say how many wait now. */
+  const isBare = about !== null && (!isObject(event.data) || count(event.data.waiting) === null);
+  return { state: after, news, resync: SETUP.test(event.kind) || isForeign || isBare };
 }
 
 export function apply(state, message) {

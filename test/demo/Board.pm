@@ -20,11 +20,11 @@ my %words = (
 	en => {
 		now => 'NOW SERVING', queues => 'QUEUES', log => 'LOG', free => 'free', closed => 'closed', paused => 'break',
 		called => 'please come', serving => 'serving', waiting => 'waiting', on_hold => 'on hold', done => 'served',
-		expected => 'expected wait', line => 'next', office => 'office time', doors => 'open until', shut => 'closed' },
+		display => 'display:', expected => 'expected wait', line => 'next', office => 'office time', doors => 'open until', shut => 'closed' },
 	de => {
 		now => 'AUFRUF', queues => 'WARTESCHLANGEN', log => 'PROTOKOLL', free => 'frei', closed => 'zu', paused => 'Pause',
 		called => 'bitte kommen', serving => 'in Arbeit', waiting => 'warten', on_hold => 'geparkt', done => 'bedient',
-		expected => 'Wartezeit etwa', line => 'dran', office => 'Bürozeit', doors => 'offen bis', shut => 'geschlossen' });
+		display => 'Anzeige:', expected => 'Wartezeit etwa', line => 'dran', office => 'Bürozeit', doors => 'offen bis', shut => 'geschlossen' });
 
 # jsonb as DBD::Pg hands it over: characters, not bytes.
 sub from_json
@@ -65,6 +65,7 @@ sub new
 	{
 		$self->lines(sprintf 'A morning at the %s, %s.  1 s here is %g min there; waits are in seconds of this clock.',
 			$self->{info}{name}, $self->{info}{organization_name}, 1 / $office->{unit});
+		$self->lines($office->{display} ? "Display:  $office->{display}" : "There is $office->{no_display}.");
 		$self->lines("Look inside:  psql -h $office->{dir} -p $office->{port} -U postgres town");
 	}
 	return $self;
@@ -446,12 +447,13 @@ sub draw
 	push @out, map { $self->queue_lines($width, $_, $queues->{$_}) } sort { $a <=> $b } keys %$queues;
 	push @out, '', $self->fit($width, [ 'head', $words->{log} ]);
 
-	my $room = $rows - @out - 1;
+	my $room = $rows - @out - 2;
 	$room = 1 if $room < 1;
 	my @log = @{ $self->{log} };
 	@log = @log[ -$room .. -1 ] if @log > $room;
 	push @out, map { $self->fit($width, [ 'dim', "  $_->[0]  " ], [ 'number', sprintf '%-5s', $_->[1] ], [ $_->[2], " $_->[3]" ]) } @log;
-	push @out, '' while @out < $rows - 1;
+	push @out, '' while @out < $rows - 2;
+	push @out, $self->fit($width, [ 'bar', $office->{display} ? " $words->{display} $office->{display}" : " $office->{no_display}" ]);
 	push @out, $self->fit($width - 1, [ 'dim', sprintf ' 1 s = %g min   psql -h %s -p %d -U postgres town',
 			1 / $office->{unit}, @$office{qw(dir port)} ]);
 	print "\e[H", join("\e[K\r\n", map { $self->encoded($_) } @out[ 0 .. $rows - 1 ]), "\e[K\e[J";

@@ -8,18 +8,19 @@ use Board;
 use Fcntl qw(:flock);
 use Getopt::Long;
 use IO::Handle;
+use IO::Socket::INET;
 use Office;
 use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(sleep time);
 
 my %option = (seconds => 180, speed => 60, seed => 1, lang => 'en', color => 1);
-GetOptions(\%option, 'bindir=s', 'dir=s', 'seconds=i', 'speed=i', 'seed=i', 'lang=s', 'plain', 'color!', 'keep')
+GetOptions(\%option, 'bindir=s', 'dir=s', 'seconds=i', 'speed=i', 'seed=i', 'lang=s', 'plain', 'color!', 'keep', 'listen=s')
   or die "demo.pl: see demo.sh --help\n";
 my ($bin, $dir) = @option{qw(bindir dir)};
 my $log = "$dir/log";
 my %office = (
 	dir => $dir,
-	port => 54321,    # names the socket only; nothing listens on the network
+	port => free_port(),
 	unit => 60 / $option{speed},
 	interval => 1.9,
 	stop => 0);
@@ -27,6 +28,13 @@ my ($postmaster, %children, $board);
 
 # Ctrl-C, or a parent that wants us gone: end in order.
 $SIG{$_} = sub { $office{stop} = 1 } foreach qw(INT TERM HUP PIPE);
+
+# A port of this machine that nobody uses.
+sub free_port
+{
+	my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "no free port: $@\n";
+	return $socket->sockport;
+}
 
 sub run_logged
 {
@@ -50,11 +58,13 @@ sub run_logged
 sub start_server
 {
 	run_logged('initdb', "$bin/initdb", '-D', "$dir/data", '-U', 'postgres', '-E', 'UTF8', '--locale=C',
-		'--auth-local=trust', '--auth-host=reject', '--no-sync', '--no-instructions');
+		'--auth-local=trust', '--auth-host=scram-sha-256', '--no-sync', '--no-instructions');
+	my $listen = $option{listen} || '127.0.0.1:' . free_port();
 	open my $conf, '>>', "$dir/data/postgresql.conf" or die "postgresql.conf: $!\n";
 	print $conf <<"CONF";
 shared_preload_libraries = 'qms'
-listen_addresses = ''
+qms.gateway_listen = '$listen'
+listen_addresses = '127.0.0.1'
 port = $office{port}
 unix_socket_directories = '$dir'
 unix_socket_permissions = 0700
@@ -112,6 +122,7 @@ sub set_up
 		flock $lock, LOCK_UN;
 	}
 	my $dbh = Office::connect(\%office, 'display');
+	find_display();
 	$office{branch} = $dbh->selectrow_array(q{SELECT branch_id FROM qms.branch_info('auenfeld', 'citizens')});
 	$office{queues} = { map { @$_ } @{ $dbh->selectall_arrayref('SELECT slug, queue_id FROM qms.queues') } };
 	$office{counters} = $dbh->selectcol_arrayref('SELECT counter_id FROM qms.counters ORDER BY name');
@@ -122,6 +133,25 @@ sub set_up
 		$office{services}{ $row->{service_id} } = { minutes => $row->{seconds} / $office{unit} };
 	}
 	$dbh->disconnect;
+	return;
+}
+
+# The page that hangs on the wall: its address, or why there is none.
+sub find_display
+{
+	my $dbh = Office::connect(\%office, 'postgres');
+	my $state;
+
+	foreach (1 .. 150)
+	{
+		$state = $dbh->selectrow_hashref(q{SELECT state, listen, coalesce(last_error, reason) AS why FROM qms.gateway_status WHERE name = 'local'});
+		last if $office{stop} || !$state || $state->{state} eq 'listening';
+		sleep 0.1;
+	}
+	$dbh->disconnect;
+	$office{display} = $state && $state->{state} eq 'listening' ? "http://$state->{listen}/display/auenfeld/citizens" : '';
+	$office{display} =~ s{//(?:0\.0\.0\.0|\*|\[::\])}{//127.0.0.1};
+	$office{no_display} = 'no display: ' . ($state ? $state->{why} || $state->{state} : 'this server has no gateway');
 	return;
 }
 
@@ -232,6 +262,7 @@ if ($option{keep} && $postmaster && $ok)
 {
 	open my $kept, '>', "$dir/kept" or die "$dir/kept: $!\n";
 	print "\nThe cluster stays.  Connect:\n  psql -h $dir -p $office{port} -U postgres town\n",
+	  $office{display} ? "The display:\n  $office{display}\n" : '',
 	  "Stop and remove it:\n  kill -INT $postmaster; sleep 1; rm -rf $dir\n";
 	exit 0;
 }

@@ -7,12 +7,14 @@ usage: make demo [DEMO="OPTION..."]    or    bash test/demo/demo.sh [OPTION]...
 
 A morning of a town office in compressed time, on a throw-away PostgreSQL cluster:
 four clerks, a kiosk, phones and a reception work through the public functions of qms,
-each over a connection of its own.  Ends by itself, or with Ctrl-C.
+each over a connection of its own.  Ends by itself, or with Ctrl-C.  The address of
+the display, for a browser on this machine, is shown at the bottom.
 
   --seconds N   length of the demo (default 180; at least 20)
   --speed N     minutes of the office in a minute of the demo (default 60)
   --seed N      another morning (default 1)
-  --lang L      language of the display: en or de (default en)
+  --lang L      language of the picture: en or de (default en)
+  --listen H:P  address and port of the display (default: a free port of 127.0.0.1)
   --plain       lines instead of a picture, as when the output is not a terminal
   --no-color    no colours (so does NO_COLOR in the environment)
   --keep        leave the cluster running and say how to connect and how to stop it
@@ -40,6 +42,10 @@ while [ $# -gt 0 ]; do
 		--seed) number "$@"; seed=$2; shift ;;
 		--lang)
 			case ${2:-} in en | de) lang=$2 ;; *) echo "demo.sh: --lang is en or de" >&2; exit 2 ;; esac
+			shift ;;
+		--listen)
+			[[ ${2:-} =~ ^[^,\'[:space:]]+:[0-9]+$ ]] || { echo "demo.sh: --listen needs HOST:PORT" >&2; exit 2; }
+			options+=(--listen "$2")
 			shift ;;
 		--plain | --no-color) options+=("$1") ;;
 		--keep) keep=yes ;;

@@ -11,23 +11,15 @@ let all;
 let cluster;
 let office;
 let other;
-const clients = [];
 
 before(async () => {
   all = await setup({ people: { branches: 2 } });
   cluster = all.cluster;
   [office, other] = all.town.branches;
 });
-after(async () => {
-  clients.forEach((one) => one.disconnect());
-  await teardown(all);
-});
+after(() => teardown(all));
 
-function connect(options) {
-  const one = client(all.gateway.socket, options);
-  clients.push(one);
-  return one;
-}
+const connect = (options) => client(all.gateway.socket, options);
 const follow = (channel, options, subOptions) => new Follower(connect(options), channel, subOptions);
 const join = async (queue = office.queues[0]) => (await cluster.ask('SELECT ticket_id, visit_id, number::text, token FROM qms.join_queue($1)', [queue]))[0];
 const call = async (counter = office.counters[0]) => (await cluster.ask('SELECT number::text FROM qms.call_next($1, finish_current => \'completed\')', [counter]))[0];
@@ -69,6 +61,25 @@ test('whatever is committed after "subscribed" is delivered', async () => {
     await until('it came', () => one.segments.some((segment) => segment.events.some(([, what]) => what.includes(number))), 10);
     one.end();
   }
+});
+
+test('the last event of a burst comes as soon as the first', async () => {
+  const one = follow(`display:${other.id}`);
+  await one.ready();
+  const session = await cluster.session();
+  let slowest = 0;
+  for (let i = 0; i < 150; i++) {
+    await session.query('SELECT FROM qms.join_queue($1)', [other.queues[i % 2]]);
+    /* The second when the gateway may be reading the first. */
+    await sleep(i % 5);
+    const { rows: [{ number }] } = await session.query('SELECT number::text FROM qms.join_queue($1)', [other.queues[0]]);
+    const began = Date.now();
+    await until('it comes', () => one.last && one.last.number === number, 5);
+    slowest = Math.max(slowest, Date.now() - began);
+  }
+  await session.end();
+  one.end();
+  assert.ok(slowest < 3000, `${slowest} ms`);
 });
 
 test('events in order, each once, in every kind of channel', async () => {

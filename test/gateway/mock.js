@@ -105,7 +105,9 @@ export class Mock {
   publish(name, event) {
     this.position += 1;
     const channel = this.channels.get(name);
-    const pub = { offset: this.position, data: { v: 1, position: this.position, epoch: this.epoch, at: new Date().toISOString(), ...event } };
+    const queue = (channel.snapshot.queues || []).find((one) => one.queue_id === event.queue_id);
+    const figures = queue && { waiting: queue.waiting, waiting_exact: queue.waiting_exact, wait_p50: queue.wait_p50, status: queue.status };
+    const pub = { offset: this.position, data: { v: 1, position: this.position, epoch: this.epoch, at: new Date().toISOString(), ...(figures ? { data: figures } : {}), ...event } };
     channel.ring.push(pub);
     for (const client of this.clients) {
       for (const other of client.channels) if (this.channels.get(other) === channel) this.send(client, { push: { channel: other, pub } });

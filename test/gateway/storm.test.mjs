@@ -59,6 +59,5 @@ test(`${CLIENTS} clients, random cuts during ${SECONDS} s of writes, the gateway
   assert.deepEqual(holes.slice(0, 5), []);
   assert.ok(sum('recoveries') > CLIENTS / 2);
   assert.deepEqual(cluster.badLines(), []);
-  followers.forEach((one) => one.centrifuge.disconnect());
   bad = false;
 });

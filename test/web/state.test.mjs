@@ -16,7 +16,7 @@ const snapshot = (more = {}) => ({
   notices: [], ...more,
 });
 const event = (position, kind, more = {}) => ({
-  v: 1, position, epoch, at: `2026-01-01T09:00:${String(position % 60).padStart(2, '0')}Z`, kind, queue_id: 1, ...more,
+  v: 1, position, epoch, at: `2026-01-01T09:00:${String(position % 60).padStart(2, '0')}Z`, kind, queue_id: 1, data: { waiting: 3 }, ...more,
 });
 const at = (counter) => ({ counter_id: counter, counter_name: `Counter ${counter}`, zone_id: 1 });
 const fold = (messages, state = nothing) => messages.reduce((all, message) => {
@@ -123,7 +123,7 @@ test('calls that a new snapshot brings are told, those that were known are not',
 test('queues: figures, status, opening hours', () => {
   let { state } = fold([snapshot(), event(11, 'queue.closed', { state: 'closed', data: { waiting: 0, waiting_exact: true, wait_p50: null, status: 'open' } })]);
   assert.deepEqual([state.queues[0].status, state.queues[0].waiting, state.queues[0].wait], ['closed', 0, null]);
-  ({ state } = fold([event(12, 'queue.opened', { state: 'open' })], state));
+  ({ state } = fold([event(12, 'queue.opened', { state: 'open', data: undefined })], state));
   assert.deepEqual([state.queues[0].status, state.queues[0].waiting], ['open', 0]);
   ({ state } = fold([event(13, 'ticket.joined', { number: 'A010', state: 'waiting', data: { waiting: 1234, waiting_exact: false, wait_p50: 7200, status: 'open' } })], state));
   assert.deepEqual([state.queues[0].waiting, state.queues[0].exact], [1234, false]);
@@ -135,11 +135,12 @@ test('an event may change the line of another queue as well', () => {
   assert.deepEqual(state.queues.map((queue) => [queue.waiting, queue.wait, queue.status]), [[4, 120, 'open'], [6, 90, 'paused']]);
 });
 
-test('changed configuration asks for a new snapshot', () => {
-  for (const [kind, more] of [['queue.created', { queue_id: 2 }], ['queue.updated', {}], ['counter.updated', at(1)], ['branch.updated', {}], ['zone.deleted', {}], ['ticket.joined', { queue_id: 77, number: 'Z001', state: 'waiting' }]]) {
+test('changed configuration, and figures that are missing, ask for a new snapshot', () => {
+  for (const [kind, more] of [['queue.created', { queue_id: 2 }], ['queue.updated', {}], ['counter.updated', at(1)], ['branch.updated', {}], ['zone.deleted', {}], ['ticket.joined', { queue_id: 77, number: 'Z001', state: 'waiting' }], ['ticket.called', { number: 'A002', state: 'called', ...at(2), data: undefined }]]) {
     assert.equal(apply(fold([snapshot()]).state, event(11, kind, more)).resync, true, kind);
   }
   assert.equal(apply(fold([snapshot()]).state, event(11, 'staff.created', { queue_id: null })).resync, false);
+  assert.equal(apply(fold([snapshot()]).state, event(11, 'ticket.called', { number: 'A002', state: 'called', ...at(2) })).resync, false);
 });
 
 test('a counter that closes has nobody', () => {

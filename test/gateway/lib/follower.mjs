@@ -7,6 +7,14 @@ import { sleep, until } from './cluster.mjs';
 /* What identifies an event, as far as the channel tells. */
 const mark = (event) => `${event.id || ''} ${event.kind} ${event.number || ''} ${event.state || ''} ${event.counter_id || ''}`;
 
+const everybody = new Set();
+
+/* However a test ends: nobody is left who connects again and again. */
+export function goHome() {
+  everybody.forEach((one) => one.disconnect());
+  everybody.clear();
+}
+
 /* A client; cut() closes its connection as a lost network does. */
 export function client(url, options = {}) {
   const sockets = new Set();
@@ -20,6 +28,7 @@ export function client(url, options = {}) {
   const centrifuge = new Centrifuge(url, { websocket: Socket, minReconnectDelay: 50, maxReconnectDelay: 500, timeout: 10000, ...options });
   centrifuge.cut = () => sockets.forEach((socket) => socket.terminate());
   centrifuge.seen = [];
+  everybody.add(centrifuge);
   for (const name of ['connecting', 'connected', 'disconnected', 'error']) centrifuge.on(name, (context) => centrifuge.seen.push([name, context.code || (context.error && context.error.code), context.reason || (context.error && context.error.message)]));
   return centrifuge;
 }

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Cluster } from './cluster.mjs';
+import { goHome } from './follower.mjs';
 import { Gateway } from './gateway.mjs';
 import { town } from './town.mjs';
 
@@ -23,6 +24,7 @@ export async function setup({ people = {}, gateway = {}, settings = [], start = 
 
 /* keep: something failed, so the logs stay for a look. */
 export async function teardown(self, { clusters = [], keep = false } = {}) {
+  goHome();
   if (!self) return;
   await self.gateway.end('SIGTERM', 5);
   for (const cluster of [self.cluster, ...clusters]) await cluster.stop('immediate');
