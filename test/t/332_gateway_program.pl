@@ -113,6 +113,15 @@ foreach my $case ([ {}, [], 77 ], [ { QMS_GATEWAY_MAX_CONNECTIONS => 88 }, [], 8
 	$g->stop;
 }
 
+# Several addresses, in their order.
+{
+	my $g = Gateway->start(settings => { listen => '127.0.0.1:0, 127.0.0.2:0' });
+	like($g->log_text, qr/listens on 127\.0\.0\.1:\d+, 127\.0\.0\.2:\d+, 0 pages/, 'two addresses');
+	my ($second) = $g->log_text =~ /127\.0\.0\.2:(\d+)/;
+	ok(IO::Socket::INET->new(PeerHost => '127.0.0.2', PeerPort => $second), 'the second one works');
+	$g->stop;
+}
+
 # A busy port, an address that is not ours.
 my $busy = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
 ($rc, $text) = run(@database, '--listen', '127.0.0.1:' . $busy->sockport);
