@@ -107,8 +107,8 @@ make_room(QmsDatabase *db)
 }
 
 /* The channel of a name, or null. */
-QmsChannel *
-qms_channel_find(QmsDatabase *db, const char *name)
+static QmsChannel *
+find(QmsDatabase *db, const char *name)
 {
 	QmsChannel *channel;
 
@@ -145,7 +145,7 @@ linger(QmsChannel *channel)
 QmsChannel *
 qms_channel_get(QmsDatabase *db, const char *name)
 {
-	QmsChannel *channel = qms_channel_find(db, name);
+	QmsChannel *channel = find(db, name);
 	QmsChannel **slot;
 
 	if (channel != NULL)

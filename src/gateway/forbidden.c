@@ -221,6 +221,13 @@ try_read_file(void)
 	return fd >= 0;
 }
 
+/* Forbidden in the supervised form. */
+static bool
+try_read_outside(void)
+{
+	return open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC) >= 0;
+}
+
 static const struct
 {
 	const char *name;
@@ -232,7 +239,7 @@ static const struct
 	{"open-rdwr", try_open_rdwr}, {"openat2", try_openat2}, {"unlink", try_unlink}, {"rename", try_rename},
 	{"chmod", try_chmod}, {"kill", try_kill}, {"io-uring", try_io_uring}, {"wx-memory", try_wx_memory},
 	{"prlimit", try_prlimit}, {"getaddrinfo", try_getaddrinfo}, {"tcp", try_tcp}, {"thread", try_thread},
-	{"read-file", try_read_file},
+	{"read-file", try_read_file}, {"read-outside", try_read_outside},
 };
 
 /* One of them, by its name. */

@@ -12,6 +12,16 @@ static const char *const names[] = {"debug", "info", "warning", "error"};
 static QmsLogLevel least = QMS_LOG_INFO;
 static bool to_supervisor;
 
+/* Milliseconds of the monotonic clock. */
+int64_t
+qms_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 /* What of the log is written, and where to. */
 void
 qms_log_set(const char *level, bool supervised)

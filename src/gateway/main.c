@@ -76,6 +76,11 @@ begin(QmsConfig *config)
 	if (good)
 		qms_hub_init(config, &loop);
 	/* As the server's own user it does not run without. */
+	if (good && flags.supervised && qms_sandbox_built && !qms_landlock_enter(config))
+	{
+		good = false;
+		qms_text_puts(&problem, "could not restrict which files the program reads");
+	}
 	if (good && !qms_sandbox_enter() && flags.supervised)
 	{
 		good = false;

@@ -223,11 +223,12 @@ extern int	qms_conn_writeable(QmsConn *conn);
 extern int	qms_conn_flush(QmsConn *conn);
 extern void qms_metrics_write(QmsText *out);
 
-/* ---- sandbox.c, forbidden.c ---- */
+/* ---- sandbox.c, landlock.c, forbidden.c ---- */
 
 extern const bool qms_sandbox_built;	/* not with a sanitizer */
 extern void qms_sandbox_begin(bool supervised, pid_t parent);
 extern bool qms_sandbox_enter(void);
+extern bool qms_landlock_enter(const QmsConfig *config);
 extern void qms_try_forbidden(const char *what);
 
 #endif							/* QMS_GATEWAY_NET_H */

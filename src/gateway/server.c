@@ -442,6 +442,8 @@ qms_server_reload(QmsConfig *config)
 	if (strcmp(old->listen, config->listen) != 0 && !qms_listen_change(config->listen, &problem))
 		qms_log(QMS_LOG_ERROR, problem.data, "It listens where it listened before.", NULL);
 	qms_pages_set(config->pages);
+	if (config->supervised && qms_sandbox_built && strcmp(old->pages, config->pages) != 0 && qms_pages_count() == 0)
+		qms_log(QMS_LOG_WARNING, "another folder of pages cannot be read until the program is started again", config->pages, NULL);
 	qms_text_free(&problem);
 }
 

@@ -6,13 +6,12 @@
  *
  * Three wheels of 256 slots, as hands of a clock: a slot of the first is 100 ms,
  * of the second 25.6 s, of the third 109 min.  When the first has gone round,
- * the next slot of the second is spread over it.  The loop is woken only while
- * there are timers.
+ * the next slot of the second is spread over it.  The loop is woken for the next
+ * slot that is not empty, and when the first wheel has gone round; without timers
+ * never.
  */
 #include "net.h"
 
-#include <string.h>
-#include <time.h>
 
 #define SLOTS 256
 #define LEVELS 3
@@ -24,18 +23,11 @@
 static QmsTimer slots[LEVELS][SLOTS];
 static uint32_t now_tick;		/* all before and with it has run */
 static int64_t start_ms;
+static uint32_t wake_tick;		/* when the loop is woken */
 static unsigned long running;	/* timers that are not at rest */
 static uv_timer_t alarm_clock;
 
-/* Milliseconds of the monotonic clock. */
-int64_t
-qms_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+static void on_alarm(uv_timer_t *handle);
 
 /* The timer into the slot where its time belongs. */
 static void
@@ -118,19 +110,42 @@ clock_tick(void)
 	return (uint32_t) ((qms_now_ms() - start_ms) / QMS_WHEEL_GRAIN);
 }
 
+/* The loop is woken at that tick. */
+static void
+wake_at(uint32_t tick)
+{
+	int64_t		ms = start_ms + (int64_t) tick * QMS_WHEEL_GRAIN - qms_now_ms();
+
+	wake_tick = tick;
+	/* The loop's own clock stands still while it works, so it may be early; never by much. */
+	uv_update_time(alarm_clock.loop);
+	uv_timer_start(&alarm_clock, on_alarm, ms < 1 ? 1 : (uint64_t) ms, 0);
+}
+
+/* The next tick at which there is something to do. */
+static uint32_t
+next_tick(void)
+{
+	uint32_t	tick = now_tick + 1;
+
+	while (tick % SPAN_1 != 0 && slots[0][tick % SLOTS].next == &slots[0][tick % SLOTS])
+		tick++;
+	return tick;
+}
+
 /* Woken by the loop. */
 static void
 on_alarm(uv_timer_t *handle)
 {
 	uint32_t	to = clock_tick();
 
-	while (running > 0 && now_tick != to)
+	/* A callback that takes long may have set the wheel on beyond that. */
+	while (running > 0 && (int32_t) (to - now_tick) > 0)
 		advance();
-	if (running == 0)
-	{
-		now_tick = to;
+	if (running > 0)
+		wake_at(next_tick());
+	else
 		uv_timer_stop(handle);
-	}
 }
 
 /* After so many milliseconds, or a little later, the callback; a timer that runs is moved. */
@@ -138,19 +153,19 @@ void
 qms_wheel_add(QmsTimer *timer, int ms, QmsTimerCallback callback, void *arg)
 {
 	uint32_t	ticks = ms <= 0 ? 1 : ((uint32_t) ms + QMS_WHEEL_GRAIN - 1) / QMS_WHEEL_GRAIN + 1;
+	bool		stood = running == 0;
 
 	if (timer->prev != NULL)
 		qms_wheel_cancel(timer);
 	if (running++ == 0)
-	{
-		/* The wheel stood still. */
 		now_tick = clock_tick();
-		uv_timer_start(&alarm_clock, on_alarm, QMS_WHEEL_GRAIN, QMS_WHEEL_GRAIN);
-	}
 	timer->callback = callback;
 	timer->arg = arg;
 	timer->due = clock_tick() + (ticks < SPAN_3 ? ticks : SPAN_3 - 1);
 	insert(timer);
+	/* What is in a slower wheel is spread when the first has gone round: for that it wakes anyway. */
+	if (stood || (int32_t) (timer->due - wake_tick) < 0)
+		wake_at(next_tick());
 }
 
 /* At rest; one that is at rest stays so. */

@@ -199,7 +199,7 @@ SKIP:
 	my %want = (
 		(map { $_ => 'Operation not permitted' } qw(fork raw-fork unix-socket unix-socket-high socketpair write-file open-rdwr unlink rename chmod kill wx-memory prlimit)),
 		(map { $_ => 'Function not implemented' } qw(openat2 io-uring)),
-		(map { $_ => 'done' } qw(getaddrinfo tcp thread read-file)));
+		(map { $_ => 'done' } qw(getaddrinfo tcp thread read-file read-outside)));
 	$gateway = Gateway->start(args => [ '--try-forbidden', join ',', sort keys %want ]);
 	is($gateway->websocket->{status}, 101, 'it serves behind its filter');
 	my %got = $gateway->log_text =~ /try-forbidden (\S+): (.*)/g;
@@ -284,6 +284,28 @@ waitpid $self->{pid}, 0;
 is($?, 0, 'supervised: and it ends');
 cmp_ok(time() - $begin, '<', 3, 'supervised: soon');
 
+SKIP:
+{
+	skip 'a build without sandbox', 7 if !$sandbox;
+	mkdir "$dir/pages";
+	put('pages/index.html', '<h1>index</h1>');
+	$self = supervised({ pages => "$dir/pages" }, '--try-forbidden', 'read-outside,read-file,getaddrinfo,tcp,thread,unix-socket');
+	($gateway->{port}) = line_of($self, 'ready')->{listen} =~ /:(\d+)\z/;
+	my %got = map { line_of($self, 'log')->{message} =~ /try-forbidden (\S+): (.*)/ } 1 .. 6;
+	SKIP:
+	{
+		skip 'a kernel without Landlock', 1 if $got{'read-outside'} eq 'done' && syscall(444, 0, 0, 1) < 0;
+		is($got{'read-outside'}, 'Permission denied', 'supervised: files that are not its business cannot be read');
+	}
+	is($got{'unix-socket'}, 'Operation not permitted', 'supervised: unix-socket is not permitted');
+	is($got{$_}, 'done', "supervised: $_ is") foreach qw(read-file getaddrinfo tcp thread);
+	put('pages/other.html', '<h1>other</h1>');
+	ok(Gateway::poll(sub { ($gateway->http('GET', '/other.html'))[2] eq '<h1>other</h1>' && $gateway->metric('open_fds') > 3 }),
+		'supervised: pages and figures can be read');
+	close $self->{in};
+	waitpid $self->{pid}, 0;
+	is($?, 0, 'supervised: it ends');
+}
 $self = supervised({ listen => '127.0.0.1:' . $busy->sockport });
 like(line_of($self, 'fatal')->{message}, qr/\Acould not listen on 127\.0\.0\.1:\d+: Address already in use\z/, 'supervised: a busy port is fatal');
 waitpid $self->{pid}, 0;
@@ -357,6 +379,10 @@ SKIP:
 	like($out, qr/subject=CN = one/, 'the certificate');
 	unlike($ask->($get, '-tls1_1', '-cipher', 'ALL:\@SECLEVEL=0'), qr/HTTP\/1\.1 200/, 'no TLS 1.1');
 	like($ask->(Gateway::handshake($gateway) . Gateway::WebSocket::frame(1, 'sealed letter')), qr/101 Switching.*sealed letter/s, 'a WebSocket over TLS');
+	# More than one TLS record: the library holds decrypted bytes that no socket tells of.
+	my $long = 'y' x 60000;
+	my $count = () = $ask->(Gateway::handshake($gateway) . join '', map { Gateway::WebSocket::frame(1, $long) } 1 .. 3) =~ /y/g;
+	cmp_ok($count, '>=', 180_000, 'long messages over TLS');
 	system("cp $dir/two.crt $dir/cert; cp $dir/two.key $dir/key");
 	kill 'HUP', $gateway->{pid};
 	ok(Gateway::poll(sub { $ask->($get) =~ /subject=CN = two/ }), 'a renewed certificate, without a restart');
