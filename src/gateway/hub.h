@@ -19,7 +19,9 @@
 #include "protocol.h"
 
 /* Bounds.  Times are milliseconds where nothing else is said. */
-#define QMS_SLICE 500			/* receivers between two looks at the loop */
+#ifndef QMS_SLICE
+#define QMS_SLICE 500			/* receivers between two looks at the loop; tests take fewer */
+#endif
 #define QMS_EVENTS_ROWS 500		/* events read at a time */
 #define QMS_FRAME_LIMIT 65536	/* publications are gathered into one frame up to here */
 #define QMS_OUT_FRAMES 512		/* replies that wait for a client that does not read */

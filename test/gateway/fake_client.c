@@ -345,17 +345,23 @@ fake_unsubscribe(QmsConn *conn, const char *channel)
 	fake_say(conn, "{\"id\":%u,\"unsubscribe\":{\"channel\":\"%s\"}}", sub->leaving, channel);
 }
 
+/* The hub is told that the connection is clear, if it wants to know. */
+void
+fake_writable(QmsConn *conn)
+{
+	if (!conn->is_open || conn->is_closing || !conn->is_clear || !conn->wants)
+		return;
+	conn->wants = false;
+	qms_client_writable(conn->client);
+}
+
 /* The kernel took what there was. */
 void
 fake_unjam(QmsConn *conn)
 {
-	if (!conn->is_open || conn->is_closing)
-		return;
-	conn->is_clear = true;
-	if (!conn->wants)
-		return;
-	conn->wants = false;
-	qms_client_writable(conn->client);
+	if (conn->is_open)
+		conn->is_clear = true;
+	fake_writable(conn);
 }
 
 /* Everything is quiet: whoever is subscribed has all there is. */

@@ -251,13 +251,22 @@ static void
 load_one(PGresult *result, const char *channel, int most)
 {
 	int			row = PQntuples(result);
-	int			first = fake_db.nevents;
+	int			nevents = fake_db.nevents;
+	int			first;
+	int64_t		last = fake_db.last;
 	int64_t		from = fake_db.pruned;
 	char		text[256];
 	int			n = 0;
 	int			i;
 
-	for (i = fake_db.nevents - 1; i >= 0; i--)
+	/* Behind by one event, or by several. */
+	if (fake_db.lags && nevents > 5 && fake_random(3) == 0)
+	{
+		nevents -= 1 + fake_random(5);
+		last = fake_db.events[nevents - 1].position;
+	}
+	first = nevents;
+	for (i = nevents - 1; i >= 0; i--)
 	{
 		if (fake_db.events[i].position <= fake_db.pruned)
 			break;
@@ -270,10 +279,10 @@ load_one(PGresult *result, const char *channel, int most)
 		}
 		first = i;
 	}
-	snprintf(text, sizeof(text), "{\"kind\":\"snapshot\",\n\"position\":%" PRId64 "}", fake_db.last);
+	snprintf(text, sizeof(text), "{\"kind\":\"snapshot\",\n\"position\":%" PRId64 "}", last);
 	set_text(result, row, 0, channel);
 	set_text(result, row, 1, "snapshot");
-	set_number(result, row, 2, fake_db.last);
+	set_number(result, row, 2, last);
 	set_text(result, row, 3, fake_epoch());
 	set_text(result, row++, 4, text);
 	set_text(result, row, 0, channel);
@@ -281,7 +290,7 @@ load_one(PGresult *result, const char *channel, int most)
 	set_number(result, row, 2, from);
 	set_text(result, row, 3, fake_epoch());
 	set_text(result, row++, 4, NULL);
-	for (i = first; most > 0 && i < fake_db.nevents; i++)
+	for (i = first; most > 0 && i < nevents; i++)
 	{
 		if (!fake_is_of(&fake_db.events[i], channel))
 			continue;

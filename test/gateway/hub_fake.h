@@ -49,6 +49,7 @@ typedef struct FakeDatabase
 	bool		is_public;		/* anonymous people may read displays and queues */
 	int64_t		token_expires;
 	bool		token_is_revoked;
+	bool		lags;			/* snapshots come from a server that is behind */
 	int			nchecks;
 	int			nloads;
 	int			nreads;
@@ -109,7 +110,8 @@ extern void fake_say(QmsConn *conn, const char *format,...) __attribute__((forma
 extern FakeSub *fake_sub(QmsConn *conn, const char *channel);
 extern void fake_subscribe(QmsConn *conn, const char *channel, const char *extra);
 extern void fake_unsubscribe(QmsConn *conn, const char *channel);
-extern void fake_unjam(QmsConn *conn);
+extern void fake_unjam(QmsConn *conn);	/* clear, and the hub is told */
+extern void fake_writable(QmsConn *conn);	/* the hub is told, if it is clear and wants to know */
 extern void fake_check_complete(QmsConn *conn);
 
 /* hub_fake.c */

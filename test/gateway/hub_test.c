@@ -654,8 +654,10 @@ random_step(int people)
 		fake_database_step();
 	else if (what < 55)
 		fake_turn();
+	else if (what < 58)
+		conn->is_clear = conn->is_open;
 	else if (what < 60)
-		fake_unjam(conn);
+		fake_writable(conn);
 	else if (what < 61)
 		conn->is_clear = false;
 	else if (what < 85)
@@ -698,6 +700,7 @@ random_rest(int people)
 	int			i;
 
 	fake_jam = 0;
+	fake_db.lags = false;
 	fake_ring();
 	for (round = 0; round < 6; round++)
 	{
@@ -737,6 +740,7 @@ random_world(unsigned seed)
 	for (i = 0; i < 4; i++)
 	{
 		fake_jam = seed % 3 == 0 ? 0 : 6;
+		fake_db.lags = seed % 4 == 0;
 		for (j = 0; j < 600; j++)
 			random_step(people);
 		random_rest(people);
