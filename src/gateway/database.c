@@ -288,16 +288,25 @@ on_ready(uv_poll_t *handle, int status, int events)
 		lost(link);
 		return;
 	}
-	while ((notify = PQnotifies(link->conn)) != NULL)
+	if (!take_results(link))
+	{
+		lost(link);
+		return;
+	}
+
+	/*
+	 * After the results, not before: a notification that comes right behind
+	 * the end of a query in the same read shows only once that is taken, and
+	 * nothing says that the socket is readable again.
+	 */
+	while (link->conn != NULL && (notify = PQnotifies(link->conn)) != NULL)
 	{
 		rung = true;
 		PQfreemem(notify);
 	}
 	if (rung && link->state == LINK_UP)
 		link->events->notified(link->db);
-	if (!take_results(link))
-		lost(link);
-	else if (link->conn != NULL && (PQstatus(link->conn) != CONNECTION_OK || !flush(link)))
+	if (link->conn != NULL && (PQstatus(link->conn) != CONNECTION_OK || !flush(link)))
 	{
 		complain(link, "lost the connection to a database");
 		lost(link);

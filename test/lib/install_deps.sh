@@ -1,5 +1,5 @@
 #!/bin/bash
-# install_deps.sh [build|test|bench|demo]...: install what is missing, through apt.
+# install_deps.sh [build|test|browser|bench|demo]...: install what is missing, through apt.
 # Quick and silent when nothing is missing.  PG_CONFIG=... chooses another PostgreSQL than 15.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -24,6 +24,11 @@ wanted=()
 for group in "${@:-build}"; do
 	case $group in
 		build) wanted+=("${build[@]}" procps) ;;
+		browser)
+			# A Node of another origin will do, and so will another Chromium.
+			command -v node >/dev/null && command -v npm >/dev/null || wanted+=(nodejs npm)
+			command -v chromium google-chrome >/dev/null || wanted+=(chromium fonts-dejavu-core)
+			;;
 		demo | bench) wanted+=("${build[@]}" procps libdbd-pg-perl) ;;
 		test)
 			wanted+=("${build[@]}" procps libipc-run-perl libdbd-pg-perl
@@ -31,7 +36,7 @@ for group in "${@:-build}"; do
 				python3-jwt python3-jwcrypto)
 			[ -z "$pg" ] || wanted+=("postgresql-$pg-pgtap")
 			;;
-		*) echo "install_deps.sh: unknown group \"$group\" (build, test, bench, demo)" >&2; exit 2 ;;
+		*) echo "install_deps.sh: unknown group \"$group\" (build, test, browser, bench, demo)" >&2; exit 2 ;;
 	esac
 done
 

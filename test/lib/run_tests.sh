@@ -74,6 +74,9 @@ for suite in "$@"; do
 done
 
 bash test/lib/install_deps.sh test || die "packages are missing, nothing was tested"
+# Scripts skip what needs a browser where there is none.
+[[ " $* " != *" scripts "* ]] || bash test/lib/install_deps.sh browser ||
+	echo "without Node, npm and Chromium a part of the scripts will be skipped"
 
 if [ -z "${PG_CONFIG:-}" ]; then
 	PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
