@@ -2,7 +2,7 @@
 # run.sh [FILE...]: the gateway with real clients: a server, qms_gateway and the official SDK `centrifuge`
 # (npm, unmodified) in Node and in Chromium.  As an unprivileged user; qms must be installed.
 #
-#   test/gateway/run.sh [clients recover order storm page]
+#   test/gateway/run.sh [clients supervised recover order storm page]
 #
 # QMS_SHORT=1: shorter, for CI.  QMS_GATEWAY=... another program.  The last line is "N passed, N failed".
 # What cannot be had (Node, npm's packages, Chromium, the program) is skipped, and it says so.
@@ -53,7 +53,7 @@ tests() {
 	rc=$?
 	kill -TERM -- "-$child" 2>/dev/null
 	child=
-	sed -nE 's/^ *((not )?ok [0-9]+ - .*|# .*(events|cuts|killed|holes).*)/\1/p' "$log"
+	sed -nE 's/^ *((not )?ok [0-9]+ - .*|# .*(events|cuts|killed|holes|ms until).*)/\1/p' "$log"
 	ok=$(sed -nE 's/^# pass ([0-9]+)$/\1/p' "$log" | tail -n 1)
 	bad=$(sed -nE 's/^# (fail|cancelled) ([0-9]+)$/\2/p' "$log" | awk '{n += $1} END {print n + 0}')
 	if [ "$rc" -ne 0 ]; then
@@ -70,7 +70,7 @@ tests() {
 program=${QMS_GATEWAY:-$("$PG_CONFIG" --bindir)/qms_gateway}
 [ -x "$program" ] || skip "no $program here (make and install it, or QMS_GATEWAY=...)"
 why=$(bash npm.sh) || skip "$why"
-[ $# -gt 0 ] || set -- clients recover order storm page
+[ $# -gt 0 ] || set -- clients supervised recover order storm page
 for name in "$@"; do
 	if [ "$name" = page ] && ! compgen -G '/usr/bin/chromium*' >/dev/null && [ ! -x /usr/bin/google-chrome ]; then
 		echo "skipped: the page in a browser (no Chromium here)"
