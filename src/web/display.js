@@ -208,6 +208,24 @@ function tick() {
   view.drawSound(chime.isSilent());
 }
 
+/* A tablet on a wall shall not fall asleep, where the browser can say so; it forgets when the page is hidden. */
+function stayAwake() {
+  if (!navigator.wakeLock || document.hidden) return;
+  navigator.wakeLock.request('screen').catch(() => undefined);
+}
+document.addEventListener('visibilitychange', stayAwake);
+stayAwake();
+
+/* Nobody needs a pointer on a wall; whoever moves one sees it for a while. */
+let pointerTimer = null;
+function hidePointer() {
+  document.body.classList.remove('no-pointer');
+  clearTimeout(pointerTimer);
+  pointerTimer = setTimeout(() => document.body.classList.add('no-pointer'), 4000);
+}
+window.addEventListener('pointermove', hidePointer);
+hidePointer();
+
 /* For tests, and for whoever stands before the screen with a keyboard. */
 window.qms = { get state() { return state; }, get status() { return status; }, get channel() { return channel; }, chime, centrifuge };
 
