@@ -23,12 +23,13 @@ typedef struct Listener
 {
 	uv_poll_t	poll;
 	int			fd;
+	char	   *word;			/* as it was asked for */
+	char	   *bound;			/* as it is, with a real port */
 	struct Listener *next;
 } Listener;
 
 static Listener *listeners;
 static QmsTimer pause_timer;
-static QmsText addresses;		/* as bound */
 
 static void listen_again(void *arg);
 
@@ -140,19 +141,21 @@ listen_again(void *arg)
 		uv_poll_start(&listener->poll, UV_READABLE, on_readable);
 }
 
-/* What the kernel has bound, for the log: port 0 becomes a real one. */
-static void
-note_address(QmsText *text, int fd)
+/* What the kernel has bound: port 0 becomes a real one. */
+static char *
+bound_address(int fd)
 {
 	struct sockaddr_storage bound;
 	socklen_t	size = sizeof(bound);
 	char		host[NI_MAXHOST],
-				port[NI_MAXSERV];
+				port[NI_MAXSERV],
+				text[NI_MAXHOST + NI_MAXSERV + 4] = "";
 
 	if (getsockname(fd, (struct sockaddr *) &bound, &size) == 0 &&
 		getnameinfo((struct sockaddr *) &bound, size, host, sizeof(host), port, sizeof(port),
 					NI_NUMERICHOST | NI_NUMERICSERV) == 0)
-		qms_text_printf(text, strchr(host, ':') != NULL ? "%s[%s]:%s" : "%s%s:%s", text->size > 0 ? ", " : "", host, port);
+		snprintf(text, sizeof(text), strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
+	return qms_copy(text);
 }
 
 /* A socket for one address, or -1 with errno. */
@@ -218,7 +221,11 @@ open_word(const char *word, QmsText *problem)
 static void
 on_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	Listener   *listener = handle->data;
+
+	free(listener->word);
+	free(listener->bound);
+	free(listener);
 }
 
 /* These listen no more. */
@@ -236,48 +243,81 @@ close_all(Listener *list)
 	}
 }
 
-/* All of the list, or none and what is wrong. */
+/* The one among these that is what the word asks for, out of the list; or null. */
+static Listener *
+take_out(Listener **list, const char *word)
+{
+	for (; *list != NULL; list = &(*list)->next)
+	{
+		Listener   *listener = *list;
+
+		if (strcmp(listener->word, word) != 0 && strcmp(listener->bound, word) != 0)
+			continue;
+		*list = listener->next;
+		return listener;
+	}
+	return NULL;
+}
+
+/* A new one for the word, or null and what is wrong. */
+static Listener *
+open_listener(const char *word, QmsText *problem)
+{
+	int			fd = open_word(word, problem);
+	Listener   *listener;
+
+	if (fd < 0)
+		return NULL;
+	listener = calloc(1, sizeof(*listener));
+	if (listener == NULL)
+		abort();
+	listener->fd = fd;
+	listener->word = qms_copy(word);
+	listener->bound = bound_address(fd);
+	uv_poll_init(qms_net.loop, &listener->poll, fd);
+	listener->poll.data = listener;
+	uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+	return listener;
+}
+
+/*
+ * All of the list, or what is wrong, and then as it was.  What is listened on
+ * already goes on, with everybody who waits there.
+ */
 bool
 qms_listen_start(const char *list, QmsText *problem)
 {
 	char		word[QMS_HOST_SIZE + QMS_PORT_SIZE + 8];
-	Listener   *before = listeners;
-	QmsText		text = {0};
+	Listener   *before = listeners,
+			   *kept = NULL,
+			   *fresh = NULL;
+	Listener  **kept_end = &kept,
+			  **fresh_end = &fresh;
+	bool		good = true;
 
-	listeners = NULL;
-	while (qms_list_next(&list, word, sizeof(word)))
+	while (good && qms_list_next(&list, word, sizeof(word)))
 	{
-		int			fd = open_word(word, problem);
-		Listener   *listener;
+		Listener   *listener = take_out(&before, word);
+		Listener ***end = listener != NULL ? &kept_end : &fresh_end;
 
-		if (fd < 0)
-		{
-			close_all(listeners);
-			listeners = before;
-			qms_text_free(&text);
-			return false;
-		}
-		listener = calloc(1, sizeof(*listener));
 		if (listener == NULL)
-			abort();
-		listener->fd = fd;
-		listener->poll.data = listener;
-		uv_poll_init(qms_net.loop, &listener->poll, fd);
-		listener->poll.data = listener;
-		uv_poll_start(&listener->poll, UV_READABLE, on_readable);
-		listener->next = listeners;
-		listeners = listener;
-		note_address(&text, fd);
+			listener = open_listener(word, problem);
+		good = listener != NULL;
+		if (!good)
+			break;
+		listener->next = NULL;
+		**end = listener;
+		*end = &listener->next;
 	}
-	close_all(before);
-	qms_text_free(&addresses);
-	addresses = text;
-	return true;
+	close_all(good ? before : fresh);
+	*kept_end = good ? fresh : before;
+	listeners = kept;
+	return good;
 }
 
 /*
- * Another list.  What is in both cannot be bound twice, so the old ones go first
- * and come back if the new ones do not work.
+ * Another list.  If the new ones do not go beside the old ones (*:8080 beside
+ * 127.0.0.1:8080), the old ones go first, and come back if that does not help.
  */
 bool
 qms_listen_change(const char *list, QmsText *problem)
@@ -286,7 +326,10 @@ qms_listen_change(const char *list, QmsText *problem)
 	QmsText		again = {0};
 	bool		good;
 
-	qms_text_puts(&before, addresses.data);
+	if (qms_listen_start(list, problem))
+		return true;
+	qms_text_clear(problem);
+	qms_listen_text(&before);
 	qms_listen_stop();
 	good = qms_listen_start(list, problem);
 	if (!good && !qms_listen_start(before.data, &again))
@@ -306,8 +349,12 @@ qms_listen_stop(void)
 }
 
 /* Where it listens, with real port numbers. */
-const char *
-qms_listen_text(void)
+void
+qms_listen_text(QmsText *text)
 {
-	return addresses.data == NULL ? "" : addresses.data;
+	const Listener *listener;
+
+	qms_text_puts(text, "");
+	for (listener = listeners; listener != NULL; listener = listener->next)
+		qms_text_printf(text, "%s%s", text->size > 0 ? ", " : "", listener->bound);
 }

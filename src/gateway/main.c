@@ -68,6 +68,7 @@ static void
 begin(QmsConfig *config)
 {
 	QmsText		problem = {0};
+	QmsText		where = {0};
 	bool		good;
 
 	qms_log_set(config->log_level, config->supervised);
@@ -86,6 +87,7 @@ begin(QmsConfig *config)
 		good = false;
 		qms_text_puts(&problem, "could not restrict the program's system calls");
 	}
+	qms_listen_text(&where);
 	if (!good)
 	{
 		fatal(problem.data);
@@ -93,11 +95,12 @@ begin(QmsConfig *config)
 	}
 	else if (flags.supervised)
 	{
-		qms_supervisor_tell("ready", "listen", qms_listen_text());
+		qms_supervisor_tell("ready", "listen", where.data);
 		qms_supervisor_report();
 	}
 	else
-		qms_logf(QMS_LOG_INFO, NULL, "qms_gateway %s listens on %s, %d pages", QMS_VERSION, qms_listen_text(), qms_pages_count());
+		qms_logf(QMS_LOG_INFO, NULL, "qms_gateway %s listens on %s, %d pages", QMS_VERSION, where.data, qms_pages_count());
+	qms_text_free(&where);
 	qms_text_free(&problem);
 	try_forbidden();
 }

@@ -178,7 +178,7 @@ extern void qms_conn_expire(void *conn);
 extern bool qms_listen_start(const char *list, QmsText *problem);
 extern bool qms_listen_change(const char *list, QmsText *problem);
 extern void qms_listen_stop(void);
-extern const char *qms_listen_text(void);
+extern void qms_listen_text(QmsText *text);
 extern void qms_tls_context(void *ssl_ctx);
 extern bool qms_tls_load(QmsText *problem);
 

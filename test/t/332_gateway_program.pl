@@ -113,6 +113,15 @@ foreach my $case ([ {}, [], 77 ], [ { QMS_GATEWAY_MAX_CONNECTIONS => 88 }, [], 8
 	$g->stop;
 }
 
+# Several addresses, in their order.
+{
+	my $g = Gateway->start(settings => { listen => '127.0.0.1:0, 127.0.0.2:0' });
+	like($g->log_text, qr/listens on 127\.0\.0\.1:\d+, 127\.0\.0\.2:\d+, 0 pages/, 'two addresses');
+	my ($second) = $g->log_text =~ /127\.0\.0\.2:(\d+)/;
+	ok(IO::Socket::INET->new(PeerHost => '127.0.0.2', PeerPort => $second), 'the second one works');
+	$g->stop;
+}
+
 # A busy port, an address that is not ours.
 my $busy = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
 ($rc, $text) = run(@database, '--listen', '127.0.0.1:' . $busy->sockport);
@@ -369,8 +378,10 @@ SKIP:
 	$gateway = Gateway->start(settings => { 'tls-cert' => "$dir/cert", 'tls-key' => "$dir/key", listen => '127.0.0.1:0' });
 	my $ask = sub {
 		my ($request, @options) = @_;
+		my $later = ref $options[0] ? ${ shift @options } : '';
 		my $out = put('request', $request);
-		return scalar `(cat $out; sleep 0.5) | timeout 10 openssl s_client -connect 127.0.0.1:$gateway->{port} -ign_eof @options 2>&1`;
+		my $more = put('later', $later);
+		return scalar `(cat $out; sleep 0.3; cat $more; sleep 0.5) | timeout 10 openssl s_client -connect 127.0.0.1:$gateway->{port} -ign_eof @options 2>&1`;
 	};
 	my $get = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
 	my $out = $ask->($get, '-alpn', 'h2,http/1.1');
@@ -381,7 +392,7 @@ SKIP:
 	like($ask->(Gateway::handshake($gateway) . Gateway::WebSocket::frame(1, 'sealed letter')), qr/101 Switching.*sealed letter/s, 'a WebSocket over TLS');
 	# More than one TLS record: the library holds decrypted bytes that no socket tells of.
 	my $long = 'y' x 60000;
-	my $count = () = $ask->(Gateway::handshake($gateway) . join '', map { Gateway::WebSocket::frame(1, $long) } 1 .. 3) =~ /y/g;
+	my $count = () = $ask->(Gateway::handshake($gateway), \join '', map { Gateway::WebSocket::frame(1, $long) } 1 .. 3) =~ /y/g;
 	cmp_ok($count, '>=', 180_000, 'long messages over TLS');
 	system("cp $dir/two.crt $dir/cert; cp $dir/two.key $dir/key");
 	kill 'HUP', $gateway->{pid};
