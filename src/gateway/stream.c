@@ -64,7 +64,6 @@ break_stream(QmsDatabase *db, int64_t position)
 	int			bucket = 0;
 
 	db->position = position;
-	qms_hub.counters.resets++;
 	qms_ring_forget_frames();
 	while ((channel = qms_channels_next(db, &bucket, channel)) != NULL)
 		qms_channel_break(channel);
@@ -96,7 +95,7 @@ begin_streaming(QmsDatabase *db)
 static void
 hello_done(QmsDatabase *db, PGresult *result)
 {
-	const char *epoch;
+	char		epoch[QMS_EPOCH_SIZE];
 	int64_t		last;
 	int64_t		pruned;
 
@@ -110,15 +109,21 @@ hello_done(QmsDatabase *db, PGresult *result)
 		qms_wheel_add(&db->look, QMS_HELLO_MS, on_look, db);
 		return;
 	}
-	epoch = PQgetvalue(result, 0, 0);
+	/* Shortened, if need be, as the one remembered. */
+	snprintf(epoch, sizeof(epoch), "%s", PQgetvalue(result, 0, 0));
 	last = qms_result_int64(result, 0, 1);
 	pruned = qms_result_int64(result, 0, 2);
-	if (strncmp(epoch, db->epoch, sizeof(db->epoch)) != 0)
+	if (db->epoch[0] == '\0')
+		qms_log(QMS_LOG_INFO, "a database is served", db->name, NULL);
+	if (strcmp(epoch, db->epoch) != 0 || db->position < pruned || db->position > last)
 	{
+		/* While nobody is subscribed, and in the beginning, nobody loses anything. */
+		if (db->epoch[0] != '\0' && !db->asleep)
+			qms_hub.counters.resets++;
 		snprintf(db->epoch, sizeof(db->epoch), "%s", epoch);
 		break_stream(db, last);
 	}
-	else if (db->asleep || db->position < pruned || db->position < 0 || db->position > last)
+	else if (db->asleep)
 		break_stream(db, last);
 	begin_streaming(db);
 }

@@ -71,6 +71,18 @@ person(int i, const char *token)
 	return conn;
 }
 
+/* So many seconds, in which pings are answered. */
+static void
+live_on(QmsConn *conn, int seconds)
+{
+	while (seconds-- > 0 && !conn->is_closing)
+	{
+		fake_advance(1000);
+		fake_say(conn, "{}");
+		fake_settle();
+	}
+}
+
 static void
 publish(int n)
 {
@@ -204,13 +216,7 @@ test_expiry(void)
 	fake_subscribe(conn, "staff:1", "");
 	fake_settle();
 	CHECK(fake_sub(conn, "staff:1")->is_live);
-	while (fake_now / 1000 < fake_db.token_expires - 1)
-	{
-		fake_advance(1000);
-		fake_unjam(conn);
-		fake_say(conn, "{}");
-		fake_settle();
-	}
+	live_on(conn, (int) (fake_db.token_expires - 1 - fake_now / 1000));
 	CHECK(!conn->is_closing);
 	fake_advance(1500);
 	CHECK(conn->is_closing && conn->close_code == 3005);
@@ -225,9 +231,7 @@ test_expiry(void)
 	fake_say(conn, "{\"id\":3,\"refresh\":{\"token\":\"clerk\"}}");
 	fake_settle();
 	CHECK(strstr(conn->last, "\"refresh\":{") != NULL);
-	fake_advance(8000);
-	fake_say(conn, "{}");
-	fake_advance(17000);
+	live_on(conn, 25);
 	CHECK(!conn->is_closing);
 	fake_say(conn, "{\"id\":4,\"refresh\":{\"token\":\"somebody else\"}}");
 	fake_settle();
@@ -267,16 +271,7 @@ test_revocation(void)
 	fake_settle();
 	CHECK(fake_sub(conn, "visit:1")->is_live);
 	fake_db.token_is_revoked = true;
-	{
-		int			i;
-
-		for (i = 0; i < 62 && !conn->is_closing; i++)
-		{
-			fake_advance(1000);
-			fake_say(conn, "{}");
-			fake_settle();
-		}
-	}
+	live_on(conn, 62);
 	CHECK(conn->is_closing && conn->close_code == 3500);
 	end();
 	ok("revocation: at an event that says so, and within a minute without one");
