@@ -20,7 +20,7 @@ const REFUSED_MS = 20000;
 const LOOK_MS = 3600000;
 
 /* What the page is made of, itself first: others than these tell of a new version. */
-const FILES = ['', 'display.css', 'display.js', 'display-state.js', 'display-layout.js', 'display-view.js', 'display-words.js', 'display-sound.js', 'centrifuge.js'];
+const FILES = ['', 'display.css', 'display-small.css', 'display-theme.css', 'display.js', 'display-state.js', 'display-layout.js', 'display-view.js', 'display-words.js', 'display-sound.js', 'centrifuge.js'];
 
 /* Codes of the protocol. */
 const UNKNOWN_CHANNEL = 102;
