@@ -76,6 +76,7 @@ export function settingsOf(search) {
     turn: numberIn(query.get('turn'), 1, 600, 10),
     rotate: Number(oneOf('rotate', ['0', '90', '180', '270'])),
     dim: !isOff('dim'),
+    hours: Number(oneOf('clock', ['24', '12'])),
   };
 }
 

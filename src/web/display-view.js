@@ -150,7 +150,8 @@ export class View {
   }
 
   timeOf(date, zone) {
-    return Number.isNaN(date.getTime()) ? '' : this.format(date, zone, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+    const parts = this.settings.hours === 12 ? { hour: 'numeric', minute: '2-digit', hourCycle: 'h12' } : { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' };
+    return Number.isNaN(date.getTime()) ? '' : this.format(date, zone, parts);
   }
 
   counterName(one) {

@@ -20,7 +20,7 @@ const REFUSED_MS = 20000;
 const LOOK_MS = 3600000;
 
 /* What the page is made of, itself first: others than these tell of a new version. */
-const FILES = ['', 'display.css', 'display.js', 'display-state.js', 'display-layout.js', 'display-view.js', 'display-words.js', 'display-sound.js', 'centrifuge.js'];
+const FILES = ['', 'display.css', 'display-small.css', 'display-theme.css', 'display.js', 'display-state.js', 'display-layout.js', 'display-view.js', 'display-words.js', 'display-sound.js', 'centrifuge.js'];
 
 /* Codes of the protocol. */
 const UNKNOWN_CHANNEL = 102;
@@ -207,6 +207,24 @@ function tick() {
   view.tick(now, Math.floor(now / 1000 / settings.turn), languages);
   view.drawSound(chime.isSilent());
 }
+
+/* A tablet on a wall shall not fall asleep, where the browser can say so; it forgets when the page is hidden. */
+function stayAwake() {
+  if (!navigator.wakeLock || document.hidden) return;
+  navigator.wakeLock.request('screen').catch(() => undefined);
+}
+document.addEventListener('visibilitychange', stayAwake);
+stayAwake();
+
+/* Nobody needs a pointer on a wall; whoever moves one sees it for a while. */
+let pointerTimer = null;
+function hidePointer() {
+  document.body.classList.remove('no-pointer');
+  clearTimeout(pointerTimer);
+  pointerTimer = setTimeout(() => document.body.classList.add('no-pointer'), 4000);
+}
+window.addEventListener('pointermove', hidePointer);
+hidePointer();
 
 /* For tests, and for whoever stands before the screen with a keyboard. */
 window.qms = { get state() { return state; }, get status() { return status; }, get channel() { return channel; }, chime, centrifuge };

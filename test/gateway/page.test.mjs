@@ -51,7 +51,7 @@ async function asNew() {
 }
 
 test('the page and its files come with the right types and a strict policy', async () => {
-  for (const [file, type] of [[`/display/${office.id}`, 'text/html'], ['/display/city/office-1', 'text/html'], ['/display.js', 'text/javascript'], ['/display.css', 'text/css'], ['/centrifuge.js', 'text/javascript'], ['/display.svg', 'image/svg+xml']]) {
+  for (const [file, type] of [[`/display/${office.id}`, 'text/html'], ['/display/city/office-1', 'text/html'], ['/display.js', 'text/javascript'], ['/display.css', 'text/css'], ['/display-theme.css', 'text/css'], ['/centrifuge.js', 'text/javascript'], ['/display.svg', 'image/svg+xml']]) {
     const answer = await fetch(all.gateway.url + file);
     assert.equal(answer.status, 200, file);
     assert.ok(answer.headers.get('content-type').startsWith(type), `${file} ${answer.headers.get('content-type')}`);

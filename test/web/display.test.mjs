@@ -108,6 +108,9 @@ test('the clock is that of the branch', async () => {
   const wanted = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: 'Asia/Kathmandu' });
   await until(page, 'time', (now) => now.time === wanted.format(new Date()), 5);
   await done(page);
+  const { page: twelve } = await display({}, {}, '?clock=12&lang=en-us');
+  assert.match((await shown(twelve)).time, /^\d{1,2}:\d\d\s[AP]M$/);
+  await done(twelve);
 });
 
 test('a call stands first, flashes, is read out and rung; a second call too; then it ends', async () => {

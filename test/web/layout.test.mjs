@@ -60,9 +60,9 @@ test('pages show everybody in turn and keep the pinned ones', () => {
 
 test('settings of the address', () => {
   const none = settingsOf('');
-  assert.deepEqual(none, { languages: [], theme: 'auto', zones: [], queues: [], hidden: [], volume: 0.6, turn: 10, rotate: 0, dim: true });
-  const all = settingsOf('?lang=de,EN&theme=dark&zone=Upper%20floor&queue=A,B&hide=last,clock,x&volume=35&turn=5&rotate=90&dim=off');
-  assert.deepEqual(all, { languages: ['de', 'en'], theme: 'dark', zones: ['Upper floor'], queues: ['A', 'B'], hidden: ['last', 'clock'], volume: 0.35, turn: 5, rotate: 90, dim: false });
+  assert.deepEqual(none, { languages: [], theme: 'auto', zones: [], queues: [], hidden: [], volume: 0.6, turn: 10, rotate: 0, dim: true, hours: 24 });
+  const all = settingsOf('?lang=de,EN&theme=dark&zone=Upper%20floor&queue=A,B&hide=last,clock,x&volume=35&turn=5&rotate=90&dim=off&clock=12');
+  assert.deepEqual(all, { languages: ['de', 'en'], theme: 'dark', zones: ['Upper floor'], queues: ['A', 'B'], hidden: ['last', 'clock'], volume: 0.35, turn: 5, rotate: 90, dim: false, hours: 12 });
   assert.equal(settingsOf('?chime=off&volume=50').volume, 0);
   assert.equal(settingsOf('?volume=1000').volume, 1);
   assert.equal(settingsOf('?volume=loud').volume, 0.6);

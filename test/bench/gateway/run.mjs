@@ -64,7 +64,7 @@ class Load {
 
 async function main() {
   const { stdout } = await run(process.env.PG_CONFIG || '/usr/lib/postgresql/15/bin/pg_config', ['--includedir']);
-  await run('cc', ['-O2', '-D_GNU_SOURCE', `-I${stdout.trim()}`, path.join(here, 'load.c'), '-o', path.join(folder, 'load'), '-lpq', '-lpthread']);
+  await run('cc', ['-O2', '-D_GNU_SOURCE', `-I${stdout.trim()}`, ...['load.c', 'client.c', 'commit.c'].map((file) => path.join(here, file)), '-o', path.join(folder, 'load'), '-lpq', '-lpthread']);
   const cluster = await Cluster.make(folder, 'main', ['qms.gateway = off', 'fsync = on', 'wal_sync_method = fdatasync', 'shared_buffers = 256MB', 'max_wal_size = 4GB', 'checkpoint_timeout = 1h']);
   await cluster.start();
   const { branches: [office] } = await town(cluster, { queues: 1, counters: 1 });

@@ -1,0 +1,56 @@
+/*
+ * load.h
+ *		The load client: very many WebSocket clients in one process.
+ */
+#ifndef LOAD_H
+#define LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MAX_CLIENTS 40000
+#define ROUND_MS 20000
+
+typedef enum State
+{
+	CONNECTING, UPGRADING, ASKED, OPEN, STALLED, CLOSED
+} State;
+
+typedef struct Client
+{
+	int			fd;
+	State		state;
+	int64_t		messages;
+	size_t		kept;			/* bytes of a frame that is not complete */
+	unsigned char *rest;
+} Client;
+
+/* client.c: the clients on their epoll */
+extern Client clients[MAX_CLIENTS];
+extern int	nclients,
+			nopen,
+			nstalled,
+			nclosed,
+			epoll;
+extern int64_t bytes,
+			pings,
+			goal,
+			reached;
+extern int64_t first_at,
+			last_at;
+extern int64_t now_ns(void);
+extern void die(const char *what);
+extern void begin(int port, const char *path, const char *channel);	/* channel null: plain */
+extern void open_clients(int n);
+extern void turn(int timeout);
+
+/* commit.c: statements, in a thread of their own */
+extern int64_t commit_at,
+			ack_at,
+			nrows;
+extern void begin_committing(const char *conninfo);
+extern void give(const char *sql, bool transaction);
+extern bool is_given(void);		/* still under way */
+
+#endif							/* LOAD_H */
