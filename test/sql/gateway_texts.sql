@@ -43,7 +43,7 @@ SELECT position, organization_id, branch_id, zone_id, queue_id, application_id, 
 FROM qms_internal.gateway_events(:start);
 SELECT string_agg(DISTINCT full_text::jsonb->>'kind', ' ') FROM qms_internal.gateway_events(0) WHERE resnapshot;
 -- texts
-SELECT full_text FROM qms_internal.gateway_events(:start, 'first', 1000) WHERE position IN (:start + 1, :start + 13);
+SELECT replace(full_text, format('"role":"%s"', session_user), '"role":"root"') AS full_text FROM qms_internal.gateway_events(:start, 'first', 1000) WHERE position IN (:start + 1, :start + 13);
 SELECT public_text FROM qms_internal.gateway_events(:start, 'first', 1000) WHERE public_text IS NOT NULL;
 SELECT system_text FROM qms_internal.gateway_events(:start) WHERE is_system;
 SELECT visit_text FROM qms_internal.gateway_events(:start) WHERE visit_id = :personal OR full_text ~ 'tell him|nor this' OR application_id IS NOT NULL;
