@@ -12,9 +12,11 @@ mkdir -p "$cache" || exit 1
 exec 8>"$cache/lock"
 flock -w 200 8 || { echo "another run holds $cache"; exit 1; }
 if [ ! -e "$cache/done" ]; then
+	# What could not be had a moment ago is not waited for again.
+	[ -z "$(find "$cache/failed" -mmin -10 2>/dev/null)" ] || { echo "npm could not install the packages of test/gateway/package.json here"; exit 1; }
 	cp package.json "$cache/"
-	(cd "$cache" && HOME=$cache timeout 180 npm install --ignore-scripts --no-audit --no-fund >npm.log 2>&1) ||
-		{ echo "npm cannot install the packages of test/gateway/package.json here: $(grep -m 1 -iE 'err(or|!)' "$cache/npm.log")"; exit 1; }
+	(cd "$cache" && HOME=$cache timeout 180 npm install --ignore-scripts --no-audit --no-fund --fetch-retries=1 --fetch-timeout=30000 >npm.log 2>&1) ||
+		{ touch "$cache/failed"; echo "npm cannot install the packages of test/gateway/package.json here: $(grep -m 1 -iE 'err(or|!)' "$cache/npm.log")"; exit 1; }
 	touch "$cache/done"
 fi
 for folder in . "$@"; do
