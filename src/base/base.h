@@ -152,7 +152,7 @@ extern uint64 qms_installation_number(void);
 extern TimestampTz qms_clock_now(void);
 extern bool qms_clock_is_mocked(void);
 extern void qms_clock_define_settings(void);
-extern bool qms_time_parse(const char *text, TimestampTz *value);
+extern bool qms_time_parse(const char *text, bool needs_zone, TimestampTz *value);
 extern int64 qms_unix_seconds(TimestampTz moment);
 extern TimestampTz qms_unix_moment(int64 seconds);
 extern Interval *qms_interval_make(int64 usec);
@@ -201,6 +201,9 @@ typedef struct QmsMemory
 } QmsMemory;
 
 extern void qms_memory_register(const QmsMemory *part); /* while the library is preloaded, else nothing */
+
+/* ---- try.c ---- */
+extern ErrorData *qms_try(void (*function) (void *arg), void *arg);
 
 /* ---- random.c ---- */
 extern void qms_random(void *bytes, size_t size);

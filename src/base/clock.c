@@ -15,9 +15,12 @@
 static char *mock_now_text = NULL;
 static TimestampTz mock_now = QMS_NO_TIME;
 
-/* A moment as text, without an error for what is none; in the session's time zone if it names none. */
+/*
+ * A moment as text, without an error for what is none.  One that names no time
+ * zone is in the session's, or is none either if it needs a zone.
+ */
 bool
-qms_time_parse(const char *text, TimestampTz *value)
+qms_time_parse(const char *text, bool needs_zone, TimestampTz *value)
 {
 	char	   *field[MAXDATEFIELDS];
 	int			ftype[MAXDATEFIELDS];
@@ -28,6 +31,10 @@ qms_time_parse(const char *text, TimestampTz *value)
 	int			dtype;
 	int			tz;
 
+	/* Decoding where no zone is expected fails if there is one; it spoils what was parsed. */
+	if (needs_zone && (ParseDateTime(text, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0 ||
+					   DecodeDateTime(field, ftype, nf, &dtype, &tm, &fsec, NULL) == 0))
+		return false;
 	return ParseDateTime(text, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) == 0 &&
 		DecodeDateTime(field, ftype, nf, &dtype, &tm, &fsec, &tz) == 0 && dtype == DTK_DATE &&
 		tm2timestamp(&tm, fsec, &tz, value) == 0;
@@ -40,7 +47,7 @@ check_mock_now(char **newval, void **extra, GucSource source pg_attribute_unused
 	TimestampTz *parsed;
 	TimestampTz value = QMS_NO_TIME;
 
-	if (*newval != NULL && **newval != '\0' && !qms_time_parse(*newval, &value))
+	if (*newval != NULL && **newval != '\0' && !qms_time_parse(*newval, false, &value))
 	{
 		GUC_check_errdetail("The value must be a timestamp with time zone, or empty for the real clock.");
 		return false;

@@ -254,19 +254,7 @@ qms_time_of_day(const char *text)
 static bool
 parse_time(const char *text, TimestampTz *value)
 {
-	char	   *field[MAXDATEFIELDS];
-	int			ftype[MAXDATEFIELDS];
-	char		work[MAXDATELEN + MAXDATEFIELDS];
-	struct pg_tm tm;
-	fsec_t		fsec;
-	int			nf;
-	int			dtype;
-
-	if (strspn(text, "0123456789") < 4 || text[4] != '-' ||
-		ParseDateTime(text, work, sizeof(work), field, ftype, MAXDATEFIELDS, &nf) != 0)
-		return false;
-	/* It must fail where no time zone is expected, or it has none. */
-	return DecodeDateTime(field, ftype, nf, &dtype, &tm, &fsec, NULL) != 0 && qms_time_parse(text, value);
+	return strspn(text, "0123456789") >= 4 && text[4] == '-' && qms_time_parse(text, true, value);
 }
 
 static double

@@ -114,6 +114,7 @@ free_database(QmsDatabase *db)
 	free(db->name);
 	free(db->conninfo);
 	free(db->error);
+	qms_text_free(&db->figures);
 	free(db);
 }
 

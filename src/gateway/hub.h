@@ -72,6 +72,7 @@ struct QmsDatabase
 	bool		saying_hello;
 	bool		reading;
 	bool		rung;			/* there may be more */
+	QmsText		figures;		/* branches and queues that are looked at, as an array; empty: to be made */
 	bool		asleep;			/* nobody is subscribed: events were not read */
 	bool		complained;		/* about a database that cannot serve */
 	int64_t		rung_at;		/* nanoseconds: the first doorbell not answered yet, 0: none */

@@ -193,13 +193,16 @@ events_done(QmsDatabase *db, PGresult *result)
 }
 
 /* The branches and queues whose figures somebody looks at, or may come back for, as an array. */
-static void
-put_figures(QmsDatabase *db, QmsText *out)
+static const char *
+figures_of(QmsDatabase *db)
 {
+	QmsText    *out = &db->figures;
 	QmsChannel *channel = NULL;
 	const char *separator = "";
 	int			bucket = 0;
 
+	if (out->size > 0)
+		return out->data;
 	qms_text_puts(out, "{");
 	while ((channel = qms_channels_next(db, &bucket, channel)) != NULL)
 	{
@@ -211,6 +214,7 @@ put_figures(QmsDatabase *db, QmsText *out)
 		separator = ",";
 	}
 	qms_text_puts(out, "}");
+	return out->data;
 }
 
 /* Read what is there, unless the fan-out has to catch up first. */
@@ -221,7 +225,6 @@ qms_stream_go_on(QmsDatabase *db)
 	int			rows = qms_hub.history_size < QMS_EVENTS_ROWS ? qms_hub.history_size : QMS_EVENTS_ROWS;
 	char		position[32];
 	char		max_rows[32];
-	static QmsText figures;
 
 	if (!db->streaming || db->reading || !db->rung || !qms_link_is_up(db->stream))
 		return;
@@ -232,14 +235,12 @@ qms_stream_go_on(QmsDatabase *db)
 	db->reading = true;
 	db->wake_at = db->rung_at;
 	db->rung_at = 0;
-	qms_text_clear(&figures);
-	put_figures(db, &figures);
 	snprintf(position, sizeof(position), "%" PRId64, db->position);
 	snprintf(max_rows, sizeof(max_rows), "%d", rows);
 	values[0] = position;
 	values[1] = db->epoch;
 	values[2] = max_rows;
-	values[3] = figures.data;
+	values[3] = figures_of(db);
 	qms_link_query(db->stream, QMS_SQL_EVENTS, values, events_done);
 }
 

@@ -14,7 +14,6 @@
  */
 #include "look/look.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
@@ -25,7 +24,6 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/numeric.h"
-#include "utils/resowner.h"
 
 #define MAX_CLAIMED_CHANNELS 100
 
@@ -326,47 +324,37 @@ note_failure(Admission *admission, const ErrorData *error)
 	admission->has_failed = true;
 }
 
-static void
-answer_safely(Admission *admission, const Jsonb *question, Answer *answer)
+/* A question, and where its answer goes. */
+typedef struct Asked
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	Admission  *admission;
+	const Jsonb *question;
+	Answer	   *answer;
+} Asked;
 
-	memset(answer, 0, sizeof(*answer));
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		answer_question(admission, question, answer);
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+static void
+answer_asked(void *arg)
+{
+	Asked	   *asked = arg;
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (ends_all(error->sqlerrcode))
-			ReThrowError(error);
-		note_failure(admission, error);
-		memset(answer, 0, sizeof(*answer));
-		answer->code = INTERNAL_ERROR;
-	}
-	PG_END_TRY();
+	answer_question(asked->admission, asked->question, asked->answer);
 }
 
 static void
-set_text(Datum *values, bool *nulls, int column, const char *text)
+answer_safely(Admission *admission, const Jsonb *question, Answer *answer)
 {
-	nulls[column] = text == NULL;
-	if (text != NULL)
-		values[column] = CStringGetTextDatum(text);
+	Asked		asked = {admission, question, answer};
+	ErrorData  *error;
+
+	memset(answer, 0, sizeof(*answer));
+	error = qms_try(answer_asked, &asked);
+	if (error == NULL)
+		return;
+	if (ends_all(error->sqlerrcode))
+		ReThrowError(error);
+	note_failure(admission, error);
+	memset(answer, 0, sizeof(*answer));
+	answer->code = INTERNAL_ERROR;
 }
 
 static void
@@ -379,7 +367,7 @@ answer_row(Admission *admission, int n, bool has_number, const Answer *answer)
 	nulls[R_n] = !has_number;
 	values[R_n] = Int32GetDatum(n);
 	values[R_code] = Int32GetDatum(answer->code);
-	set_text(values, nulls, R_message, message_of(answer->code));
+	qms_look_set_text(values, nulls, R_message, message_of(answer->code));
 	values[R_temporary] = BoolGetDatum(answer->code == INTERNAL_ERROR);
 	nulls[R_expires_at] = person == NULL || person->who.until == DT_NOEND;
 	if (!nulls[R_expires_at])
@@ -387,10 +375,10 @@ answer_row(Admission *admission, int n, bool has_number, const Answer *answer)
 	nulls[R_organization_id] = person == NULL || person->who.organization_id == 0;
 	if (!nulls[R_organization_id])
 		values[R_organization_id] = Int64GetDatum(person->who.organization_id);
-	set_text(values, nulls, R_subject, person ? person->subject : NULL);
-	set_text(values, nulls, R_role, person ? qms_role_name(person->who.column) : NULL);
+	qms_look_set_text(values, nulls, R_subject, person ? person->subject : NULL);
+	qms_look_set_text(values, nulls, R_role, person ? qms_role_name(person->who.column) : NULL);
 	values[R_channels] = PointerGetDatum(construct_array(answer->channels, answer->nchannels, TEXTOID, -1, false, TYPALIGN_INT));
-	set_text(values, nulls, R_canonical, answer->canonical);
+	qms_look_set_text(values, nulls, R_canonical, answer->canonical);
 	qms_answer_row(admission->call, values, nulls);
 }
 

@@ -86,11 +86,19 @@ write_counter(StringInfo out, const QmsFeedEvent *event)
 	qms_write_id(out, "zone_id", event->zone_id);
 }
 
+/* What it is about, where nothing of it is secret from the reader. */
 static void
-write_version(StringInfo out, const QmsFeedEvent *event)
+write_subject(StringInfo out, const QmsFeedEvent *event)
 {
+	qms_write_id(out, "branch_id", event->branch_id);
+	qms_write_id(out, "queue_id", event->queue_id);
+	qms_write_id(out, "application_id", event->application_id);
+	qms_write_id(out, "visit_id", event->visit_id);
+	qms_write_id(out, "ticket_id", id_of(event, F_ticket_id));
+	write_state(out, event);
 	if (!event->nulls[F_version])
 		qms_write_int64(out, "version", DatumGetInt32(event->values[F_version]));
+	write_counter(out, event);
 }
 
 static Jsonb *
@@ -107,14 +115,7 @@ qms_feed_full(StringInfo out, const QmsFeedEvent *event, const char *epoch)
 	qms_write_int64(out, "id", id_of(event, F_event_id));
 	write_time_and_kind(out, event);
 	qms_write_int64(out, "organization_id", event->organization_id);
-	qms_write_id(out, "branch_id", event->branch_id);
-	qms_write_id(out, "queue_id", event->queue_id);
-	qms_write_id(out, "application_id", event->application_id);
-	qms_write_id(out, "visit_id", event->visit_id);
-	qms_write_id(out, "ticket_id", id_of(event, F_ticket_id));
-	write_state(out, event);
-	write_version(out, event);
-	write_counter(out, event);
+	write_subject(out, event);
 	qms_write_begin(out, "actor", '{');
 	qms_write_text(out, "kind", text_of(event, F_actor_kind));
 	qms_write_id(out, "id", id_of(event, F_actor_id));
@@ -182,14 +183,7 @@ qms_feed_of_visit(StringInfo out, const QmsFeedEvent *event, const char *epoch)
 	write_place(out, event, epoch);
 	qms_write_int64(out, "id", id_of(event, F_event_id));
 	write_time_and_kind(out, event);
-	qms_write_id(out, "branch_id", event->branch_id);
-	qms_write_id(out, "queue_id", event->queue_id);
-	qms_write_id(out, "application_id", event->application_id);
-	qms_write_id(out, "visit_id", event->visit_id);
-	qms_write_id(out, "ticket_id", id_of(event, F_ticket_id));
-	write_state(out, event);
-	write_version(out, event);
-	write_counter(out, event);
+	write_subject(out, event);
 	write_personal_data(out, data_of(event));
 	qms_write_end(out, '}');
 }

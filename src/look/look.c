@@ -6,6 +6,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "utils/builtins.h"
 
 /* The argument max_rows; 100 if null. */
 int32
@@ -72,4 +73,12 @@ qms_look_fetch(QmsCall *call, int r, Datum **values, bool **nulls)
 	*values = palloc(sizeof(Datum) * desc->natts);
 	*nulls = palloc(sizeof(bool) * desc->natts);
 	heap_deform_tuple(SPI_tuptable->vals[r], desc, *values, *nulls);
+}
+
+void
+qms_look_set_text(Datum *values, bool *nulls, int column, const char *text)
+{
+	nulls[column] = text == NULL;
+	if (text != NULL)
+		values[column] = CStringGetTextDatum(text);
 }

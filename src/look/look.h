@@ -123,4 +123,6 @@ extern void qms_snapshot_write(StringInfo out, const QmsChannel *channel, const 
 extern void qms_snapshot_staff(StringInfo out, int64 branch_id, const QmsMoment *moment);
 extern void qms_snapshot_visit(StringInfo out, int64 visit_id, const QmsMoment *moment);
 
+extern void qms_look_set_text(Datum *values, bool *nulls, int column, const char *text);	/* NULL: null */
+
 #endif							/* QMS_LOOK_H */

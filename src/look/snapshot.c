@@ -60,6 +60,16 @@ qms_snapshot_branch(StringInfo out, int64 branch_id, const QmsMoment *moment, Ti
 	return true;
 }
 
+/* A thing that people know by its name: id, name and names from column c on; not ended. */
+static void
+begin_named(StringInfo out, const char *id, int r, int c)
+{
+	qms_write_begin(out, NULL, '{');
+	qms_write_id(out, id, qms_spi_int64(r, c));
+	qms_write_text(out, "name", qms_spi_text(r, c + 1));
+	qms_write_jsonb(out, "names", qms_spi_jsonb(r, c + 2));
+}
+
 static void
 write_zones(StringInfo out, const QmsChannel *channel, const QmsMoment *moment)
 {
@@ -76,10 +86,7 @@ write_zones(StringInfo out, const QmsChannel *channel, const QmsMoment *moment)
 	qms_write_begin(out, "zones", '[');
 	for (i = 0; i < n; i++)
 	{
-		qms_write_begin(out, NULL, '{');
-		qms_write_id(out, "zone_id", qms_spi_int64(i, 0));
-		qms_write_text(out, "name", qms_spi_text(i, 1));
-		qms_write_jsonb(out, "names", qms_spi_jsonb(i, 2));
+		begin_named(out, "zone_id", i, 0);
 		qms_write_end(out, '}');
 	}
 	qms_write_end(out, ']');
@@ -122,10 +129,7 @@ write_counters(StringInfo out, const QmsChannel *channel, const QmsMoment *momen
 	qms_write_begin(out, "counters", '[');
 	for (i = 0; i < n; i++)
 	{
-		qms_write_begin(out, NULL, '{');
-		qms_write_id(out, "counter_id", qms_spi_int64(i, 0));
-		qms_write_text(out, "name", qms_spi_text(i, 1));
-		qms_write_jsonb(out, "names", qms_spi_jsonb(i, 2));
+		begin_named(out, "counter_id", i, 0);
 		qms_write_id(out, "zone_id", qms_spi_int64(i, 3));
 		qms_write_text(out, "status", qms_spi_text(i, 9));
 		qms_write_end(out, '}');

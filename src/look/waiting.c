@@ -159,14 +159,6 @@ read_line(const Look *look, Line *line, const QmsProfile *profile, bool on_hold)
 }
 
 static void
-set_text(Datum *values, bool *nulls, int column, const char *text)
-{
-	nulls[column] = text == NULL;
-	if (text != NULL)
-		values[column] = CStringGetTextDatum(text);
-}
-
-static void
 answer_place(const Look *look, const Place *place, int32 number)
 {
 	const QmsTicket *ticket = place->ticket;
@@ -186,13 +178,13 @@ answer_place(const Look *look, const Place *place, int32 number)
 	}
 	nulls[W_place] = number == 0;
 	values[W_place] = Int32GetDatum(number);
-	set_text(values, nulls, W_queue_name, queue ? queue->name : NULL);
+	qms_look_set_text(values, nulls, W_queue_name, queue ? queue->name : NULL);
 	nulls[W_waited] = false;
 	values[W_waited] = IntervalPGetDatum(
 										 qms_interval_make(Max(look->call->now - qms_row_time(ticket, T_entered_at), 0)));
 	if (!look->blind)
 	{
-		set_text(values, nulls, W_customer_class, class ? class->name : NULL);
+		qms_look_set_text(values, nulls, W_customer_class, class ? class->name : NULL);
 		nulls[W_may_call] = look->session == NULL;
 		values[W_may_call] = BoolGetDatum(place->may_call);
 		qms_ticket_show_contact(look->call, ticket, false, &values[W_contact], &nulls[W_contact]);

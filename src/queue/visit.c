@@ -115,12 +115,32 @@ qms_visit_claim(QmsTicket *ticket)
 	return !other_is_called(ticket);
 }
 
+/* Ids of the other open tickets of a ticket's visit, in the order of joining. */
+static int64 *
+others_of(const QmsTicket *ticket, int *n)
+{
+	int64	   *ids;
+	int			all;
+	int			i;
+
+	*n = 0;
+	if (!qms_row_bool(ticket, T_shared_visit))
+		return NULL;
+	ids = qms_visit_open_tickets(qms_row_int64(ticket, T_visit_id), &all);
+	for (i = 0; i < all; i++)
+	{
+		if (ids[i] != qms_row_int64(ticket, T_ticket_id))
+			ids[(*n)++] = ids[i];
+	}
+	return ids;
+}
+
 /* Is another ticket of the visit being changed by its customer or a desk? */
 bool
 qms_visit_is_changing(const QmsTicket *ticket)
 {
 	int			n;
-	int64	   *ids = qms_visit_open_tickets(qms_row_int64(ticket, T_visit_id), &n);
+	int64	   *ids = others_of(ticket, &n);
 	int			i;
 
 	for (i = 0; i < n; i++)
@@ -144,18 +164,12 @@ qms_visit_is_changing(const QmsTicket *ticket)
 void
 qms_visit_lock_others(const QmsTicket *ticket)
 {
-	int64	   *ids;
 	int			n;
+	int64	   *ids = others_of(ticket, &n);
 	int			i;
 
-	if (!qms_row_bool(ticket, T_shared_visit))
-		return;
-	ids = qms_visit_open_tickets(qms_row_int64(ticket, T_visit_id), &n);
 	for (i = 0; i < n; i++)
-	{
-		if (ids[i] != qms_row_int64(ticket, T_ticket_id))
-			(void) qms_ticket_lock_if(QMS_IF_WAITING, ids[i]);
-	}
+		(void) qms_ticket_lock_if(QMS_IF_WAITING, ids[i]);
 }
 
 /*
@@ -169,22 +183,15 @@ qms_visit_lock_others(const QmsTicket *ticket)
 void
 qms_visit_pause_others(QmsCall *call, const QmsTicket *ticket)
 {
-	int64		me = qms_row_int64(ticket, T_ticket_id);
-	int64	   *ids;
 	int			n;
+	int64	   *ids = others_of(ticket, &n);
 	int			i;
 
-	if (!qms_row_bool(ticket, T_shared_visit))
-		return;
-	ids = qms_visit_open_tickets(qms_row_int64(ticket, T_visit_id), &n);
 	for (i = 0; i < n; i++)
 	{
-		QmsTicket  *other;
+		QmsTicket  *other = qms_ticket_lock_if(QMS_IF_WAITING, ids[i]);
 		QmsJson		json;
 
-		if (ids[i] == me)
-			continue;
-		other = qms_ticket_lock_if(QMS_IF_WAITING, ids[i]);
 		if (other == NULL)
 			continue;
 		qms_ticket_set_state(other, QMS_ON_HOLD);
@@ -193,7 +200,7 @@ qms_visit_pause_others(QmsCall *call, const QmsTicket *ticket)
 		qms_ticket_store(other);
 		qms_json_begin(&json);
 		qms_json_text(&json, "hold_kind", "other_ticket");
-		qms_json_int64(&json, "other_ticket_id", me);
+		qms_json_int64(&json, "other_ticket_id", qms_row_int64(ticket, T_ticket_id));
 		qms_ticket_event(call, other, "ticket.held", qms_json_end(&json), 0);
 	}
 }
@@ -202,29 +209,25 @@ qms_visit_pause_others(QmsCall *call, const QmsTicket *ticket)
 void
 qms_visit_resume_others(QmsCall *call, const QmsTicket *ticket)
 {
-	int64		me = qms_row_int64(ticket, T_ticket_id);
 	int64	   *ids;
 	int			n;
 	int			i;
 
 	if (!qms_row_bool(ticket, T_shared_visit) || other_is_called(ticket))
 		return;
-	ids = qms_visit_open_tickets(qms_row_int64(ticket, T_visit_id), &n);
+	ids = others_of(ticket, &n);
 	for (i = 0; i < n; i++)
 	{
-		QmsTicket  *other;
+		QmsTicket  *other = qms_ticket_lock_if(QMS_IF_HELD_FOR_OTHER, ids[i]);
 		QmsJson		json;
 
-		if (ids[i] == me)
-			continue;
-		other = qms_ticket_lock_if(QMS_IF_HELD_FOR_OTHER, ids[i]);
 		if (other == NULL)
 			continue;
 		qms_ticket_set_state(other, QMS_WAITING);
 		qms_ticket_clear_hold(other);
 		qms_ticket_store(other);
 		qms_json_begin(&json);
-		qms_json_int64(&json, "other_ticket_id", me);
+		qms_json_int64(&json, "other_ticket_id", qms_row_int64(ticket, T_ticket_id));
 		qms_ticket_event(call, other, "ticket.resumed", qms_json_end(&json), 0);
 	}
 }

@@ -49,11 +49,19 @@ export class View {
     this.grid = null;
     this.closedSince = null;
     this.still = window.matchMedia('(prefers-reduced-motion: reduce)');
-    document.documentElement.dataset.theme = settings.theme;
+    this.dark = window.matchMedia('(prefers-color-scheme: dark)');
+    this.dark.addEventListener('change', () => this.colour());
+    this.colour();
     for (const part of settings.hidden) document.body.classList.add(`without-${part}`);
     if (document.fonts && document.fonts.ready) document.fonts.ready.then(() => this.resize());
     window.addEventListener('resize', () => this.resize());
     this.measure();
+  }
+
+  /* Light or dark. */
+  colour() {
+    const { theme } = this.settings;
+    document.documentElement.dataset.theme = theme !== 'auto' ? theme : this.dark.matches ? 'dark' : 'light';
   }
 
   /* The unit of all sizes, 1rem: a tenth of a percent or so of the screen, 10 pixels at 1920x1080. */

@@ -16,7 +16,6 @@
 #include "pgstat.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #define LONGEST_REST (5 * USECS_PER_MINUTE)
 #define MAX_RESTING 256
@@ -220,59 +219,56 @@ qms_task_limit(const QmsTaskRun *run)
 	return limit;
 }
 
+/* A plan that looks at a queue. */
+typedef struct LookAtQueue
+{
+	QmsTaskRun *run;
+	int64		queue_id;
+	void		(*function) (QmsTaskRun *run, QmsQueue *queue, void *arg);
+	void	   *arg;
+	bool		found;
+} LookAtQueue;
+
+static void
+look_at_queue(void *arg)
+{
+	LookAtQueue *look = arg;
+	QmsQueue   *queue = qms_config_queue(look->queue_id);
+
+	look->found = queue != NULL;
+	if (look->found)
+		look->function(look->run, queue, look->arg);
+}
+
 /*
- * Have a plan look at a queue, in a subtransaction: one whose settings or time
- * zone are broken must not stop the others.  False if there is none, or it failed.
+ * Have a plan look at a queue: one whose settings or time zone are broken must
+ * not stop the others.  False if there is none, or it failed.
  */
 bool
 qms_task_with_queue(QmsTaskRun *run, int64 queue_id,
 					void (*function) (QmsTaskRun *run, QmsQueue *queue, void *arg), void *arg)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	SPITupleTable *result = SPI_tuptable;
+	LookAtQueue look = {run, queue_id, function, arg, false};
 	TimestampTz until = rests_until(run->task, -queue_id, run->call->now);
-	volatile bool good = false;
+	ErrorData  *error;
 
 	if (until != QMS_NO_TIME)
 	{
 		qms_task_next(run, until);
 		return false;
 	}
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
+	error = qms_try(look_at_queue, &look);
+	if (error != NULL)
 	{
-		QmsQueue   *queue = qms_config_queue(queue_id);
-
-		if (queue != NULL)
-			function(run, queue, arg);
-		good = queue != NULL;
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
 		report_failure(run->task, -queue_id, error);
 		FreeErrorData(error);
 		until = let_rest(run->task, -queue_id);
 		qms_task_next(run, until != QMS_NO_TIME ? until : run->call->now + LONGEST_REST);
-		good = false;
+		return false;
 	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
-	SPI_tuptable = result;
-	if (good)
+	if (look.found)
 		end_rest(run->task, -queue_id);
-	return good;
+	return look.found;
 }
 
 /* ---- turns ---- */

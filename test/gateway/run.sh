@@ -18,15 +18,11 @@ PG_CONFIG=${PG_CONFIG:-/usr/lib/postgresql/15/bin/pg_config}
 export PG_CONFIG
 passed=0 failed=0 child= work=$(mktemp -d "${TMPDIR:-/tmp}/qg.XXXXXX") || exit 1
 export TMPDIR=$work
+. ../lib/scripts.sh
 finish() {
-	local f pid
 	trap '' INT TERM HUP
-	[ -z "$child" ] || { kill -TERM -- "-$child" 2>/dev/null; wait "$child" 2>/dev/null; }
-	# Servers are in no process group of ours.
-	while IFS= read -r f; do
-		pid=$(head -n 1 "$f" 2>/dev/null)
-		[[ $pid =~ ^[0-9]+$ ]] && [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "${f%/*}" ] && kill -QUIT "$pid" 2>/dev/null
-	done < <(find "$work" -name postmaster.pid 2>/dev/null)
+	end_child
+	stop_servers "$work"
 	if [ "$failed" -gt 0 ]; then
 		echo "kept for a look: $work"
 	else
@@ -41,32 +37,6 @@ skip() {
 	finish
 }
 
-# tests SECONDS FILE: node --test in a process group of its own, so that all ends with it.
-tests() {
-	local rc ok bad log=$work/$2.log began=$SECONDS
-	echo "== $2"
-	set -m
-	timeout -k 20 "$1" node --test --test-reporter=tap "$2.test.mjs" >"$log" 2>&1 &
-	child=$!
-	set +m
-	wait "$child"
-	rc=$?
-	kill -TERM -- "-$child" 2>/dev/null
-	child=
-	sed -nE 's/^ *((not )?ok [0-9]+ - .*|# .*(events|cuts|killed|holes|ms until).*)/\1/p' "$log"
-	ok=$(sed -nE 's/^# pass ([0-9]+)$/\1/p' "$log" | tail -n 1)
-	bad=$(sed -nE 's/^# (fail|cancelled) ([0-9]+)$/\2/p' "$log" | awk '{n += $1} END {print n + 0}')
-	if [ "$rc" -ne 0 ]; then
-		[ "$bad" -gt 0 ] || bad=1
-		[ "$rc" -ne 124 ] || echo "timed out after $1 s"
-		grep -vE '^ *(ok |duration_ms|---|\.\.\.|type:)' "$log" | tail -n 100
-		tail -n 15 "$work"/qg-*/gateway.log 2>/dev/null
-	fi
-	passed=$((passed + ${ok:-0}))
-	failed=$((failed + bad))
-	echo "   $2: ${ok:-0} passed, $bad failed, $((SECONDS - began)) s"
-}
-
 program=${QMS_GATEWAY:-$("$PG_CONFIG" --bindir)/qms_gateway}
 [ -x "$program" ] || skip "no $program here (make and install it, or QMS_GATEWAY=...)"
 why=$(bash npm.sh) || skip "$why"
@@ -76,6 +46,6 @@ for name in "$@"; do
 		echo "skipped: the page in a browser (no Chromium here)"
 		continue
 	fi
-	tests 300 "$name"
+	node_tests 300 "$name" "$name.test.mjs"
 done
 finish

@@ -19,14 +19,12 @@ unset MAKEFLAGS MFLAGS MAKELEVEL CDPATH $(compgen -v | grep -E '^PG[A-Z]')
 export LANG=C.UTF-8 LC_ALL=C.UTF-8
 make=(make -s --no-print-directory ${QMS_MAKE_ARGS:-})
 passed=0 failed=0 child= work= keep=
+. test/lib/scripts.sh
 
 finish() {
 	trap '' INT TERM HUP
-	if [ -n "$child" ]; then
-		kill -TERM -- "-$child" 2>/dev/null
-		wait "$child"
-	fi
-	stop_servers
+	end_child
+	[ -z "$work" ] || stop_servers "$work"
 	if [ -n "$work" ] && [ -n "$keep" ]; then
 		echo "kept for a look: $work"
 	elif [ -n "$work" ]; then
@@ -46,21 +44,6 @@ die() {
 	echo "$*" >&2
 	failed=$((failed + 1))
 	finish 1
-}
-
-# Servers that pg_ctl started are in no process group of ours: find them by their data folders.
-stop_servers() {
-	local f pid pids=() i
-	[ -n "$work" ] || return 0
-	while IFS= read -r f; do
-		pid=$(head -n 1 "$f" 2>/dev/null)
-		[[ $pid =~ ^[0-9]+$ ]] && [ "$(readlink "/proc/$pid/cwd" 2>/dev/null)" = "${f%/*}" ] || continue
-		kill -QUIT "$pid" 2>/dev/null && pids+=("$pid")
-	done < <(find "$work" -name postmaster.pid 2>/dev/null)
-	for i in {1..50}; do
-		[ ${#pids[@]} -gt 0 ] && kill -0 "${pids[@]}" 2>/dev/null || break
-		sleep 0.1
-	done
 }
 
 trap interrupted INT TERM HUP

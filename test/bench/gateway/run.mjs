@@ -30,6 +30,16 @@ function cpu(pid) {
     }
   }, 0);
 }
+/* It has done what it had to do: next to nothing since the look before, pings apart. */
+async function quiet(pid, seconds = 60) {
+  let before = -Infinity;
+  await until(`process ${pid} is quiet`, () => {
+    const now = cpu(pid);
+    const done = now - before < 5e6;
+    before = now;
+    return done;
+  }, seconds);
+}
 const rss = (pid) => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 /* What the kernel holds for TCP, in kB. */
 const kernel = () => Number(/TCP:.* mem (\d+)/.exec(fs.readFileSync('/proc/net/sockstat', 'utf8'))[1]) * 4;
@@ -90,7 +100,6 @@ async function main() {
     await gateway.ready();
     children.push(gateway.child);
     const node = await startNode();
-    await sleep(1000);
     const who = { qms: { pid: gateway.pid, load: new Load([String(gateway.port), '/connection/websocket', 'centrifuge', `display:${office.id}`, conninfo]) },
       node: { pid: node.pid, load: new Load([String(nodePort), '/', 'plain', '-', conninfo]) } };
     /* One client first: what is loaded once does not count. */
@@ -100,7 +109,7 @@ async function main() {
       const [, , shaken, all] = (await one.load.say(`open ${n - 1}`)).map(Number);
       one.rate = (n - 1) / (all / 1000);
       one.shaken = (n - 1) / (shaken / 1000);
-      await sleep(500);
+      await quiet(one.pid);
       one.memory = (rss(one.pid) - one.rss) / (n - 1);
       Object.assign(one, { first: [], last: [], ack: [], cpu: 0 });
     }
@@ -117,7 +126,7 @@ async function main() {
         const began = cpu(one.pid);
         const result = await one.load.round(name === 'qms' ? join : notify(size));
         if (result.got < n) note(`${name}: ${result.got} of ${n} got it`);
-        await sleep(30);
+        await quiet(one.pid);
         one.cpu += cpu(one.pid) - began;
         for (const key of ['ack', 'first', 'last']) one[key].push(result[key]);
       }
@@ -131,7 +140,6 @@ async function main() {
     Object.values(who).forEach((one) => one.load.end());
     node.kill();
     await gateway.end();
-    await sleep(500);
   }
   await stopped(cluster, gateway, startNode, { join, notify: notify(size), office, nodePort, conninfo });
   await cluster.stop('immediate');
@@ -141,7 +149,7 @@ async function main() {
 async function idle(who, n, cluster, gateway) {
   const seconds = SHORT ? 30 : 60;
   const sql = () => cluster.value(`SELECT count(*)::int FROM pg_stat_activity WHERE usename = 'gateway' AND query_start > now() - interval '${seconds} s'`);
-  await sleep(500);
+  for (const one of Object.values(who)) await quiet(one.pid);
   const began = Object.fromEntries(Object.entries(who).map(([name, one]) => [name, cpu(one.pid)]));
   await sleep(seconds * 1000);
   const [q, m] = ['qms', 'node'].map((name) => (cpu(who[name].pid) - began[name]) / 1e7 / seconds);
@@ -171,7 +179,8 @@ async function stopped(cluster, gateway, startNode, { join, notify, office, node
     for (let i = 0; i < events / 500; i++) await one.load.say(`write ${one.many(500)}`);
     const [, reached] = (await one.load.say(`wait ${events} 30000`)).map(Number);
     const [, least, most] = (await one.load.say('counts')).map(Number);
-    await sleep(3000);
+    /* Node may be busy for minutes: that is told below. */
+    await quiet(one.pid, 5).catch(() => undefined);
     const grown = rss(one.pid) - memory;
     const held = kernel() - tcp;
     /* Somebody who is still busy with the old ones would seem to be ahead of time. */
@@ -193,7 +202,6 @@ try {
   rc = 1;
 } finally {
   children.forEach((child) => child.kill('SIGKILL'));
-  await until('the end', () => true);
   for (const f of fs.readdirSync(folder)) {
     if (fs.existsSync(path.join(folder, f, 'postmaster.pid'))) await run(`${(await run(process.env.PG_CONFIG || '/usr/lib/postgresql/15/bin/pg_config', ['--bindir'])).stdout.trim()}/pg_ctl`, ['-D', path.join(folder, f), '-m', 'immediate', 'stop']).catch(() => undefined);
   }
