@@ -104,6 +104,14 @@ qms_conn_write(QmsConn *conn, QmsFrame *frame)
 {
 	if (!is_open(conn))
 		return -1;
+	if (qms_send_gather(conn, frame))
+	{
+		qms_net.counts[QMS_MESSAGES_OUT]++;
+		qms_net.counts[QMS_BYTES_OUT] += frame->size;
+		return 0;
+	}
+	if (!is_open(conn))
+		return -1;
 	if (qms_conn_is_clear(conn))
 		return send_now(conn, frame);
 	if (!backlog_add(conn, frame))
@@ -181,6 +189,8 @@ qms_conn_close(QmsConn *conn, int code, const char *reason)
 {
 	size_t		length = reason == NULL ? 0 : strlen(reason);
 
+	if (conn->gathered)
+		qms_send_flush();
 	if (!is_open(conn))
 		return;
 	conn->close_code = (uint16_t) code;

@@ -114,6 +114,7 @@ typedef struct QmsConfig
 	int			ping_interval;	/* seconds, 0: no pings */
 	int			pong_timeout;	/* seconds */
 	int			history_size;	/* publications kept per channel */
+	int			send_threads;	/* 0: as the machine has processors */
 	char	   *allowed_origins;
 	char	   *tls_cert;
 	char	   *tls_key;
@@ -145,6 +146,8 @@ extern bool qms_conn_is_clear(const QmsConn *conn); /* nothing of ours waits: a 
 extern int	qms_conn_write(QmsConn *conn, QmsFrame *frame);	/* one text message, SSE: bytes as they are; -1: it is dying */
 extern void qms_conn_want(QmsConn *conn);	/* qms_client_writable once clear */
 extern void qms_conn_close(QmsConn *conn, int code, const char *reason);
+extern void qms_send_begin(void);	/* writes are gathered ... */
+extern void qms_send_end(void);	/* ... and go out now, from several threads */
 
 /* The hub's half, called by the transport. */
 #define QMS_OPENING_CHANNELS 8

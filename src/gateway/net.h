@@ -160,6 +160,7 @@ struct QmsConn
 	uint8_t		stage;
 	uint8_t		kind;
 	bool		approved;		/* the upgrade was looked at */
+	bool		gathered;		/* what is written to it goes out with others, see send.c */
 	bool		wanted;			/* the hub wants to know when it is clear */
 	bool		opening;		/* inside qms_client_open */
 	bool		closing;		/* to be closed with close_code once clear */
@@ -222,6 +223,12 @@ extern int	qms_ws_receive(QmsConn *conn, const char *piece, size_t size);
 extern int	qms_conn_writeable(QmsConn *conn);
 extern int	qms_conn_flush(QmsConn *conn);
 extern void qms_metrics_write(QmsText *out);
+
+/* ---- send.c ---- */
+
+extern bool qms_send_gather(QmsConn *conn, QmsFrame *frame);
+extern void qms_send_flush(void);
+extern void qms_send_stop(void);
 
 /* ---- sandbox.c, landlock.c, forbidden.c ---- */
 

@@ -479,6 +479,7 @@ qms_server_finish(void)
 	if (qms_net.context == NULL)
 		return;
 	uv_prepare_stop(&prepare);
+	qms_send_stop();
 	lws_context_destroy(qms_net.context);
 	for (rounds = 0; rounds < 100 && uv_run(qms_net.loop, UV_RUN_NOWAIT) != 0; rounds++)
 		;

@@ -82,7 +82,9 @@ static Number numbers[] = {
 	{"request_timeout", 10, 1, 3600, GUC_UNIT_S, false,
 		"Time within which a connection must have sent its request.", NULL, 0},
 	{"history_size", 1000, 10, 1000000, 0, false,
-		"Publications of each channel that the gateway keeps for clients that come back.", NULL, 0}
+		"Publications of each channel that the gateway keeps for clients that come back.", NULL, 0},
+	{"send_threads", 0, 0, 16, 0, true,
+		"Threads of the gateway that send what is for many clients; 0: up to 4, as the machine has processors.", NULL, 0}
 };
 
 static const struct config_enum_entry log_levels[] = {

@@ -47,8 +47,8 @@ my $config = $gateway->config;
 my ($database) = @{ $config->{databases} };
 is($config->{type} . ' ' . $gateway->served, 'config postgres', 'the configuration names the database');
 is_deeply($config->{hosts}, {}, 'no host names');
-is(join(' ', map { $config->{$_} } qw(listen max_connections max_connections_per_address max_frame_size max_commands_per_second max_subscriptions ping_interval pong_timeout max_requests_per_second request_timeout history_size log_level)),
-	'127.0.0.1:8080 20000 1000 65536 50 100 25 10 200 10 1000 info', 'and has the defaults');
+is(join(' ', map { $config->{$_} } qw(listen max_connections max_connections_per_address max_frame_size max_commands_per_second max_subscriptions ping_interval pong_timeout max_requests_per_second request_timeout history_size send_threads log_level)),
+	'127.0.0.1:8080 20000 1000 65536 50 100 25 10 200 10 1000 0 info', 'and has the defaults');
 like($config->{pages}, qr{^/.*/extension/qms-web$}, "pages: $config->{pages}");
 is(join(' ', map { "'$config->{$_}'" } qw(tls_cert tls_key allowed_origins trusted_proxies metrics_from)), "'' '' '' '' '127.0.0.0/8, ::1'", 'what is not set is empty');
 
