@@ -4,7 +4,7 @@
  *
  * The hub (protocol, clients, channels, fan-out, databases) decides what is
  * sent to whom; the transport (libwebsockets, HTTP, settings, the loop) sends
- * it.  One thread, one libuv loop.  No header of the PostgreSQL server here.
+ * it.  One libuv loop in one thread; only send.c has helpers.  No header of the PostgreSQL server here.
  */
 #ifndef QMS_GATEWAY_H
 #define QMS_GATEWAY_H

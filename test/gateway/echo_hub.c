@@ -7,6 +7,9 @@
  *		big N				a message of N bytes
  *		many N				N messages "1" ... "N", whether the socket takes them or not
  *		polite N			the same, but only while it is clear
+ *		all N SIZE			N messages of SIZE bytes to everybody, each to all at once, as in a fan-out:
+ *							"1 xx...", "2 xx..."; the client goes after the first that it gets, if it was "fickle"
+ *		fickle				see there
  *		busy MS				the loop is kept for MS milliseconds
  *		about				what the hub was told when the client came
  *		left				how many clients have gone so far
@@ -23,6 +26,7 @@ struct QmsClient
 	QmsText		about;
 	int			next;			/* of "polite" */
 	int			last;
+	bool		fickle;
 	QmsClient  *after;
 	QmsClient  *before;
 };
@@ -57,6 +61,38 @@ say_number(QmsClient *client, int number)
 	char		text[32];
 
 	say(client, text, snprintf(text, sizeof(text), "%d", number));
+}
+
+/* A message for everybody, gathered. */
+static void
+say_to_all(int number, size_t size)
+{
+	QmsFrame   *forms[2];
+	QmsClient  *client;
+	int			i;
+
+	for (i = 0; i < 2; i++)
+	{
+		QmsText		text = {0};
+
+		qms_text_printf(&text, "%s%d ", i ? "data: " : "", number);
+		while (text.size < size)
+			qms_text_append(&text, "x", 1);
+		qms_text_puts(&text, i ? "\n\n" : "");
+		forms[i] = qms_frame_new(text.size);
+		memcpy(forms[i]->data, text.data, text.size);
+		qms_text_free(&text);
+	}
+	qms_send_begin();
+	for (client = clients; client != NULL; client = client->after)
+	{
+		qms_conn_write(client->conn, forms[client->kind == QMS_CONN_SSE]);
+		if (client->fickle)
+			qms_conn_close(client->conn, 3000, "fickle");
+	}
+	qms_send_end();
+	qms_frame_unref(forms[0]);
+	qms_frame_unref(forms[1]);
 }
 
 QmsClient *
@@ -121,6 +157,11 @@ qms_client_message(QmsClient *client, const char *text, size_t size)
 		client->last = n;
 		qms_client_writable(client);
 	}
+	else if (strncmp(copy, "all ", 4) == 0)
+		for (i = 1; i <= n; i++)
+			say_to_all(i, atoi(strchr(word + 1, ' ')));
+	else if (strcmp(copy, "fickle") == 0)
+		client->fickle = true;
 	else if (strncmp(copy, "busy ", 5) == 0)
 		usleep(n * 1000);
 	else if (strcmp(copy, "about") == 0)
