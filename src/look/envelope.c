@@ -49,6 +49,7 @@ qms_feed_fetch(SPITupleTable *rows, uint64 r, QmsFeedEvent *event)
 	event->visit_id = id_of(event, F_visit_id);
 	event->counter_id = id_of(event, F_counter_id);
 	event->zone_id = id_of(event, F_zone_id);
+	event->at = event->nulls[F_at] ? QMS_NO_TIME : DatumGetTimestampTz(event->values[F_at]);
 	event->queue_status = text_of(event, F_queue_status);
 }
 
@@ -64,7 +65,7 @@ write_place(StringInfo out, const QmsFeedEvent *event, const char *epoch)
 static void
 write_time_and_kind(StringInfo out, const QmsFeedEvent *event)
 {
-	qms_write_time(out, "at", DatumGetTimestampTz(event->values[F_at]));
+	qms_write_time(out, "at", event->at);
 	qms_write_text(out, "kind", event->kind);
 }
 

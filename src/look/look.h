@@ -83,6 +83,7 @@ typedef struct QmsFeedEvent
 	bool		nulls[QMS_FEED_WIDTH];
 	int64		position;
 	const char *kind;			/* NULL: its row is not there any more */
+	TimestampTz at;
 	bool		is_public;
 	bool		is_system;
 	int64		organization_id;
