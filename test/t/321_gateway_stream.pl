@@ -73,6 +73,9 @@ is_complete($staff, 'admin:1', 'and that of the organization');
 is_complete($phone, "visit:$visit", 'the phone has what concerns it');
 is($phone->{subs}{"visit:$visit"}{got}[-1]{data}{state}, 'called', 'it is called');
 
+my ($arrivals, $seconds) = map { $gateway->metric("arrival_seconds_${_}{}") } qw(count sum);
+ok($arrivals > 0 && $seconds > 0 && $seconds < 30 * $arrivals, "events come soon: $arrivals looks, $seconds s");
+
 # What others may not see.
 my $stranger = Follower->new($gateway)->subscribe('staff:1')->subscribe("visit:$visit", data => { token => 'x' x 43 });
 $stranger->until(sub { @{ $stranger->{errors} } == 2 });
