@@ -215,13 +215,25 @@ qms_feed_undone_transfer(const QmsFeedEvent *event)
 	return event_id;
 }
 
+/* Have tokens ended with the keys that signed them?  Those of logins open no channel. */
+static bool
+has_ended_tokens(const Jsonb *data)
+{
+	char	   *purpose = data ? qms_jsonb_text(data, "purpose") : NULL;
+	bool		at_once = false;
+
+	return purpose != NULL && strcmp(purpose, "login") != 0 &&
+		qms_jsonb_bool(data, "at_once", &at_once) && at_once;
+}
+
 /*
  * May somebody's right to read a channel be another one now?  Not by what only
  * begins, such as a login or a new key.
  */
 bool
-qms_feed_changes_rights(const char *kind)
+qms_feed_changes_rights(const QmsFeedEvent *event)
 {
+	const char *kind = event->kind;
 	static const char *const things[] = {
 		"staff.", "role_binding.", "api_key.", "device.", "customer.", "organization.", "application.", "branch.",
 		"queue.updated", "queue.deleted", "zone.deleted", "visit.anonymized"
@@ -243,7 +255,7 @@ qms_feed_changes_rights(const char *kind)
 		if (strncmp(kind, things[i], strlen(things[i])) == 0)
 			return true;
 	}
-	return false;
+	return strcmp(kind, "signing_key.rotated") == 0 && has_ended_tokens(data_of(event));
 }
 
 /*

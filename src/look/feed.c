@@ -241,7 +241,7 @@ answer_event(Feed *feed, const QmsFeedEvent *event)
 	values[E_is_system] = BoolGetDatum(event->is_system);
 	values[E_resnapshot] = BoolGetDatum(qms_feed_changes_what_is_shown(event));
 	values[E_at_us] = Int64GetDatum(qms_unix_usec(event->at));
-	values[E_recheck] = BoolGetDatum(qms_feed_changes_rights(event->kind));
+	values[E_recheck] = BoolGetDatum(qms_feed_changes_rights(event));
 	qms_feed_full(&out, event, epoch);
 	values[E_full_text] = qms_write_datum(&out);
 	nulls[E_public_text] = !event->is_public;
