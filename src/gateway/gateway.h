@@ -125,6 +125,7 @@ typedef struct QmsConfig
 	int			max_requests_per_second;	/* of one address */
 	int			request_timeout;	/* seconds */
 	char	   *metrics_from;
+	int			alive_every;	/* ms between signs of life for the supervisor; 0: none */
 } QmsConfig;
 
 /*

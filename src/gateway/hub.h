@@ -144,7 +144,7 @@ typedef struct QmsCounters
 	uint64_t	reconnects;		/* of databases */
 	uint64_t	disconnects[16];	/* by code, see hub_metrics.c */
 	QmsHistogram delivery[QMS_CHANNEL_KINDS];	/* doorbell to the last write */
-	QmsHistogram arrival;		/* commit to doorbell */
+	QmsHistogram arrival;		/* an event's own moment to its arrival here */
 	double		lag_ms;
 } QmsCounters;
 

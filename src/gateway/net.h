@@ -57,7 +57,8 @@ extern bool qms_supervisor_start(uv_loop_t *loop, QmsSupervisorLine line, void (
 extern void qms_supervisor_stop(void);
 extern void qms_supervisor_say(const QmsText *line);
 extern void qms_supervisor_tell(const char *type, const char *name, const char *value);
-extern void qms_supervisor_report(void);
+extern void qms_supervisor_report(int alive_every);
+extern void qms_supervisor_live(int every);
 extern void qms_wheel_start(uv_loop_t *loop);
 extern void qms_wheel_stop(void);
 

@@ -113,6 +113,9 @@ test_subscribe(void)
 	fake_settle();
 	CHECK(sub->received == 3);
 	fake_check_complete(conn);
+	/* Two looks with a doorbell; these events were a moment old. */
+	CHECK(qms_hub.counters.arrival.count == 2);
+	CHECK(qms_hub.counters.arrival.sum >= 2 * 0.0025 && qms_hub.counters.arrival.sum < 60);
 	fake_unsubscribe(conn, "display:1");
 	publish(1);
 	CHECK(sub->received == 3);
