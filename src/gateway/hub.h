@@ -20,7 +20,7 @@
 
 /* Bounds.  Times are milliseconds where nothing else is said. */
 #ifndef QMS_SLICE
-#define QMS_SLICE 500			/* receivers between two looks at the loop; tests take fewer */
+#define QMS_SLICE 100			/* receivers between two looks at the loop; tests take fewer */
 #endif
 #define QMS_EVENTS_ROWS 500		/* events read at a time */
 #define QMS_PUSH_LIMIT 8192		/* publications are gathered into one frame up to here; what a socket does not take of it is copied */
