@@ -148,11 +148,11 @@ qms_conn_flush(QmsConn *conn)
 	return rc;
 }
 
-/* qms_client_writable, once it is clear. */
+/* qms_client_writable, once it is clear.  Each asking costs libuv two system calls. */
 void
 qms_conn_want(QmsConn *conn)
 {
-	if (!is_open(conn))
+	if (!is_open(conn) || conn->wanted)
 		return;
 	conn->wanted = true;
 	if (!conn->opening || conn->kind != QMS_CONN_SSE)

@@ -195,7 +195,7 @@ qms_ring_frame(QmsChannel *channel, QmsConnKind kind, bool with_id, int64_t from
 		put_entry(out, channel, kind, with_id, qms_ring_entry(channel, i));
 		*to = qms_ring_entry(channel, i)->position;
 		/* Plain WebSocket pages parse one message as one JSON value. */
-		if (kind == QMS_CONN_UNI_WS || out->size > QMS_FRAME_LIMIT)
+		if (kind == QMS_CONN_UNI_WS || out->size > QMS_PUSH_LIMIT)
 			break;
 	}
 	frame = qms_put_frame(out);
