@@ -54,7 +54,8 @@ qms_ws_receive(QmsConn *conn, const char *piece, size_t size)
 		return refuse(conn, QMS_BINARY, UNSUPPORTED_DATA, "text only");
 	if (conn->binary && !lws_frame_is_binary(conn->wsi))
 	{
-		qms_client_bad_request(conn->client);
+		if (conn->client != NULL)
+			qms_client_bad_request(conn->client);
 		return 0;
 	}
 	if (conn->message.size + size + lws_remaining_packet_payload(conn->wsi) > most)
