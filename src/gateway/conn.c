@@ -71,7 +71,8 @@ backlog_add(QmsConn *conn, QmsFrame *frame)
 static int
 send_now(QmsConn *conn, QmsFrame *frame)
 {
-	enum lws_write_protocol how = conn->kind == QMS_CONN_SSE ? LWS_WRITE_HTTP : LWS_WRITE_TEXT;
+	enum lws_write_protocol how = conn->kind == QMS_CONN_SSE ? LWS_WRITE_HTTP :
+		frame->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT;
 
 	if (lws_write(conn->wsi, frame->data, frame->size, how) < (int) frame->size)
 	{
@@ -98,7 +99,7 @@ qms_conn_is_clear(const QmsConn *conn)
 		!lws_partial_buffered(conn->wsi);
 }
 
-/* One text message, or bytes of a stream; -1: the connection is dying. */
+/* One message, or bytes of a stream; -1: the connection is dying. */
 int
 qms_conn_write(QmsConn *conn, QmsFrame *frame)
 {

@@ -121,6 +121,7 @@ typedef struct QmsHistogram
 typedef struct QmsCounters
 {
 	int64_t		connections;
+	int64_t		forms[QMS_FORMS];	/* of them, by the form they speak */
 	int64_t		subscriptions;
 	uint64_t	connects;
 	uint64_t	commands;

@@ -160,6 +160,7 @@ struct QmsConn
 	uint16_t	close_code;
 	uint8_t		stage;
 	uint8_t		kind;
+	bool		binary;			/* its messages are Protobuf */
 	bool		approved;		/* the upgrade was looked at */
 	bool		gathered;		/* what is written to it goes out with others, see send.c */
 	bool		wanted;			/* the hub wants to know when it is clear */
@@ -169,6 +170,8 @@ struct QmsConn
 	bool		peer_closes;	/* the other side has sent its close frame */
 	bool		dead;			/* doomed, or the library closes it */
 };
+
+#define QMS_SUBPROTOCOL_BINARY "centrifuge-protobuf"
 
 extern bool qms_server_start(uv_loop_t *loop, QmsConfig *config, QmsText *problem);
 extern void qms_server_reload(QmsConfig *config);

@@ -209,7 +209,7 @@ qms_send_end(void)
 	qms_send_flush();
 }
 
-/* The header of a server's WebSocket message, before its text; where the whole begins. */
+/* The header of a server's WebSocket message, before its bytes; where the whole begins. */
 static const unsigned char *
 put_header(QmsFrame *frame, size_t *size)
 {
@@ -219,7 +219,7 @@ put_header(QmsFrame *frame, size_t *size)
 	size_t		i;
 
 	/* Several may write it for the same frame, one after the other: it is the same. */
-	at[0] = 0x81;				/* final, text */
+	at[0] = frame->binary ? 0x82 : 0x81;	/* final */
 	if (header == 2)
 		at[1] = (unsigned char) n;
 	else

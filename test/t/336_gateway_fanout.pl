@@ -21,7 +21,9 @@ foreach my $wanted (4, 1)
 {
 	my $gateway = Gateway->start(settings => { 'send-threads' => $wanted });
 	my $alone = threads($gateway);
-	my @readers = map { $gateway->websocket } 1 .. $readers;
+	# Every other one speaks Protobuf: its frames have another opcode.
+	my @readers = map { $gateway->websocket($_ % 2 ? () : (headers => { 'Sec-WebSocket-Protocol' => 'centrifuge-protobuf' })) } 1 .. $readers;
+	my %opcode = map { ($readers[$_] => 1 + $_ % 2) } 0 .. $#readers;
 	my @stopped = map { $gateway->websocket } 1 .. 10;
 	my @fickle = map { $gateway->websocket } 1 .. 5;
 	my @gone = map { $gateway->websocket } 1 .. 5;
@@ -55,7 +57,7 @@ foreach my $wanted (4, 1)
 				{
 					my $frame = $one->next_frame;
 					push @bad, "$i: " . (ref $frame ? "$frame->[0] " . substr $frame->[1], 0, 20 : $frame)
-					  if !ref $frame || $frame->[0] != 1 || $frame->[1] ne "$i " . 'x' x ($each - length "$i ");
+					  if !ref $frame || $frame->[0] != ($opcode{$one} // 1) || $frame->[1] ne "$i " . 'x' x ($each - length "$i ");
 					last if !ref $frame;
 				}
 			}
