@@ -20,7 +20,7 @@
 	X(priority) X(credit) X(effective_arrival) X(sort_key) X(joined_at) X(entered_at) \
 	X(called_at) X(started_at) X(counter_id) X(staff_id) X(staff_session_id) X(calls) X(recalls) \
 	X(last_recall_at) X(defers) X(hold_kind) X(hold_reason) X(held_at) X(resume_at) X(resume_to) \
-	X(wanted_counter_id) X(wanted_staff_id) X(wanted_until) X(requires_skill) X(by_class) \
+	X(due_at) X(wanted_counter_id) X(wanted_staff_id) X(wanted_until) X(requires_skill) X(by_class) \
 	X(shared_visit) X(simulated) X(subject) X(language) X(contact) X(metadata) X(notes) \
 	X(token_nonce) X(quoted_p10) X(quoted_p50) X(quoted_p90) X(quoted_n) X(quoted_s)
 

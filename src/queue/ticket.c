@@ -375,8 +375,11 @@ note_work(const QmsTicket *ticket)
 {
 	QmsQueue   *queue = qms_config_queue(qms_row_int64(ticket, T_queue_id));
 	TimestampTz resume_at = qms_row_time(ticket, T_resume_at);
+	TimestampTz due_at = qms_row_time(ticket, T_due_at);
 	TimestampTz no_show = qms_ticket_no_show_due(ticket);
 
+	if (due_at != QMS_NO_TIME)
+		qms_doorbell_note_timer(due_at);
 	if (resume_at != QMS_NO_TIME)
 		qms_doorbell_note_timer(resume_at);
 	if (no_show != DT_NOEND)

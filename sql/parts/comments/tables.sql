@@ -275,8 +275,8 @@ COMMENT ON COLUMN qms.ticket.effective_arrival IS 'Moment of arrival that the or
 COMMENT ON COLUMN qms.ticket.sort_key IS 'Place in the order: effective_arrival minus credit in microseconds since 2000-01-01 00:00 UTC; the smallest is next.';
 COMMENT ON COLUMN qms.ticket.joined_at IS 'When the person joined the first queue.';
 COMMENT ON COLUMN qms.ticket.entered_at IS 'When the current leg began.';
-COMMENT ON COLUMN qms.ticket.called_at IS 'Last call of the current leg; null: not called.';
-COMMENT ON COLUMN qms.ticket.started_at IS 'When serving began in the current leg; null: not yet.';
+COMMENT ON COLUMN qms.ticket.called_at IS 'Last call of the current leg, in a waiting room its release; null: not called.';
+COMMENT ON COLUMN qms.ticket.started_at IS 'When serving began in the current leg, in a waiting room when access was claimed; null: not yet.';
 COMMENT ON COLUMN qms.ticket.counter_id IS 'Counter that called or serves; null in every other state.';
 COMMENT ON COLUMN qms.ticket.staff_id IS 'Staff member who called or serves; null: none.';
 COMMENT ON COLUMN qms.ticket.staff_session_id IS 'Session that called or serves; null: none.';
@@ -289,6 +289,7 @@ COMMENT ON COLUMN qms.ticket.hold_reason IS 'Why it was put on hold, in words; n
 COMMENT ON COLUMN qms.ticket.held_at IS 'Since when it is on hold; null: it is not.';
 COMMENT ON COLUMN qms.ticket.resume_at IS 'When it comes back by itself; null: when somebody says so.';
 COMMENT ON COLUMN qms.ticket.resume_to IS 'Where it comes back to: place, counter or clerk; null: not on hold.';
+COMMENT ON COLUMN qms.ticket.due_at IS 'When the state ends by itself: of a released ticket that nobody claims, of an admitted one whose access token runs out; null: never.';
 COMMENT ON COLUMN qms.ticket.wanted_counter_id IS 'Counter that is to call it; null: any.';
 COMMENT ON COLUMN qms.ticket.wanted_staff_id IS 'Staff member who is to call it; null: anybody.';
 COMMENT ON COLUMN qms.ticket.wanted_until IS 'Until when that wish holds; then anybody may call; null: no wish.';
@@ -339,8 +340,8 @@ COMMENT ON COLUMN qms.ticket_history.effective_arrival IS 'Moment of arrival tha
 COMMENT ON COLUMN qms.ticket_history.sort_key IS 'Place in the order: effective_arrival minus credit in microseconds since 2000-01-01 00:00 UTC; the smallest is next.';
 COMMENT ON COLUMN qms.ticket_history.joined_at IS 'When the person joined the first queue.';
 COMMENT ON COLUMN qms.ticket_history.entered_at IS 'When the current leg began.';
-COMMENT ON COLUMN qms.ticket_history.called_at IS 'Last call of the current leg; null: not called.';
-COMMENT ON COLUMN qms.ticket_history.started_at IS 'When serving began in the current leg; null: not yet.';
+COMMENT ON COLUMN qms.ticket_history.called_at IS 'Last call of the current leg, in a waiting room its release; null: not called.';
+COMMENT ON COLUMN qms.ticket_history.started_at IS 'When serving began in the current leg, in a waiting room when access was claimed; null: not yet.';
 COMMENT ON COLUMN qms.ticket_history.counter_id IS 'Counter of the last call; null: it ended uncalled.';
 COMMENT ON COLUMN qms.ticket_history.staff_id IS 'Staff member who called or serves; null: none.';
 COMMENT ON COLUMN qms.ticket_history.staff_session_id IS 'Session that called or serves; null: none.';
@@ -353,6 +354,7 @@ COMMENT ON COLUMN qms.ticket_history.hold_reason IS 'Why it was put on hold, in 
 COMMENT ON COLUMN qms.ticket_history.held_at IS 'Since when it was on hold as it ended; null: it was not.';
 COMMENT ON COLUMN qms.ticket_history.resume_at IS 'When it would have come back by itself; null: not on hold or open-ended.';
 COMMENT ON COLUMN qms.ticket_history.resume_to IS 'Where it comes back to: place, counter or clerk; null: not on hold.';
+COMMENT ON COLUMN qms.ticket_history.due_at IS 'When the state it ended from would have ended by itself; null: never.';
 COMMENT ON COLUMN qms.ticket_history.wanted_counter_id IS 'Counter that is to call it; null: any.';
 COMMENT ON COLUMN qms.ticket_history.wanted_staff_id IS 'Staff member who is to call it; null: anybody.';
 COMMENT ON COLUMN qms.ticket_history.wanted_until IS 'Until when that wish holds; then anybody may call; null: no wish.';

@@ -100,6 +100,7 @@ CREATE TABLE qms.ticket (
 	held_at timestamptz,
 	resume_at timestamptz,
 	resume_to text,
+	due_at timestamptz,
 	wanted_counter_id bigint,
 	wanted_staff_id bigint,
 	wanted_until timestamptz,
@@ -135,6 +136,9 @@ CREATE UNIQUE INDEX ticket_subject ON qms.ticket (queue_id, subject) WHERE subje
 -- Further tickets of a visit; the first is found by its own id.
 CREATE INDEX ticket_visit ON qms.ticket (visit_id) WHERE visit_id <> ticket_id;
 CREATE INDEX ticket_resume ON qms.ticket (resume_at) WHERE resume_at IS NOT NULL;
+-- What ends by itself in a waiting room, and who is inside it.
+CREATE INDEX ticket_due ON qms.ticket (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX ticket_inside ON qms.ticket (queue_id, ticket_id) WHERE state IN ('released', 'admitted');
 
 /*
  * Partitioned by month (UTC).  The parents carry no index, key or unique
@@ -177,6 +181,7 @@ CREATE TABLE qms.ticket_history (
 	held_at timestamptz,
 	resume_at timestamptz,
 	resume_to text,
+	due_at timestamptz,
 	wanted_counter_id bigint,
 	wanted_staff_id bigint,
 	wanted_until timestamptz,
