@@ -5,6 +5,7 @@
 #include "qms.h"
 
 #include "access/access.h"
+#include "entry/entry.h"
 #include "queue/queue.h"
 #include "worker/gateway.h"
 
@@ -32,6 +33,7 @@ _PG_init(void)
 	qms_seal_define_settings();
 	qms_refusal_init();
 	qms_session_hint_init();
+	qms_entry_init();
 	qms_worker_init();
 	qms_gateway_init();
 	MarkGUCPrefixReserved("qms");

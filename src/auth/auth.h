@@ -90,6 +90,7 @@ typedef enum QmsAction
 	QMS_ACT_AUDIT,				/* the event log, and what is to be forgotten */
 	QMS_ACT_PUBLIC,				/* what everybody in the organization may see */
 	QMS_ACT_SIGN_IN,			/* to show a secret, and be told who one is */
+	QMS_ACT_ENTRY,				/* to let people in who have been released */
 	QMS_ACT_MANY
 } QmsAction;
 
@@ -228,6 +229,8 @@ extern int	qms_answer_column(QmsCall *call, const char *name);
 /* request.c: idempotency */
 extern bool qms_request_replay(QmsCall *call, Datum *result);
 extern void qms_request_store(QmsCall *call);
+/* What columns called access_token and secret hold, which is not kept; NULL: it is there no more.  See entry. */
+extern char *(*qms_request_make_again) (QmsCall *call, const char *column, const Datum *values, const bool *nulls);
 
 /* ---- keys: key_kind.c, key_file.c, signing_key.c ---- */
 
