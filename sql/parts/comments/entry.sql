@@ -9,6 +9,7 @@ COMMENT ON COLUMN qms_internal.access_key.active_from IS 'From when new tokens a
 COMMENT ON COLUMN qms_internal.access_key.expires_at IS 'Until when its tokens are accepted; null: no end.';
 
 COMMENT ON TABLE qms_internal.access_token IS 'Access tokens: one for each ticket that was claimed, and that its last one. Rows go an hour after their tokens have expired.';
+COMMENT ON INDEX qms_internal.access_token_expires IS 'For the scheduler, which removes them some time after.';
 COMMENT ON COLUMN qms_internal.access_token.ticket_id IS 'Ticket.';
 COMMENT ON COLUMN qms_internal.access_token.organization_id IS 'Organization that the row belongs to.';
 COMMENT ON COLUMN qms_internal.access_token.queue_id IS 'Queue that the token lets into.';
