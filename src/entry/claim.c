@@ -132,6 +132,7 @@ admit(QmsCall *call, QmsTicket *ticket, const QmsQueue *queue, QmsAccessToken *t
 	qms_row_set_time(ticket, T_started_at, call->now);
 	qms_row_set_time(ticket, T_due_at, token->expires_at);
 	qms_ticket_store(ticket);
+	qms_inside_note_claimed(ticket);
 	qms_access_token_store(token);
 	qms_json_begin(&json);
 	qms_json_time(&json, "expires_at", token->expires_at);
@@ -152,6 +153,18 @@ find_again(QmsCall *call, const QmsTicket *ticket, const QmsQueue *queue, QmsAcc
 				 errmsg("the access token has been used"),
 				 errdetail("It lets in once, and has done so."),
 				 errhint("Whoever was let in stays in; the place ends with qms.finish_visit() or when the token expires.")));
+}
+
+/* Nobody comes in, until it is opened: asked when the ticket is locked. */
+static void
+check_not_stopped(const QmsQueue *queue)
+{
+	if (qms_release_is_stopped(queue->queue_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_QUEUE_STOPPED),
+				 errmsg("queue %lld is stopped", (long long) queue->queue_id),
+				 errdetail("Nobody can come in until it is opened again."),
+				 errhint("Try again later; staff open it with qms.open_queue().")));
 }
 
 #define GRANT_COLUMNS 4
@@ -190,6 +203,7 @@ QMS_FUNCTION(claim_access, QMS_ACT_TOKEN, QMS_MUTATES)
 	if (ticket == NULL)
 		has_ended("It ended just now.");
 	queue = queue_of(ticket);
+	check_not_stopped(queue);
 	state = qms_ticket_state(ticket);
 	if (state == QMS_RELEASED)
 		admit(call, ticket, queue, &token);

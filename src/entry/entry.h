@@ -6,7 +6,7 @@
 #ifndef QMS_ENTRY_H
 #define QMS_ENTRY_H
 
-#include "queue/queue.h"
+#include "release/release.h"
 
 extern void qms_entry_init(void);
 

@@ -95,6 +95,7 @@ use(const Check *check)
 								   "WHERE a.ticket_id = $1 AND a.organization_id = $2 AND a.nonce = $3 AND a.queue_id = $5 "
 								   "AND a.used_at IS NULL AND a.revoked_at IS NULL AND a.expires_at > $4 "
 								   "AND t.ticket_id = $1 AND t.organization_id = $2 AND t.queue_id = $5 AND t.state = 'admitted' "
+								   "AND NOT EXISTS (SELECT 1 FROM qms_internal.release_queue r WHERE r.queue_id = $5 AND r.stopped_at IS NOT NULL) "
 								   "RETURNING 1", INT8OID, INT8OID, BYTEAOID, TIMESTAMPTZOID, INT8OID);
 	QmsParams	params = {0};
 
@@ -109,7 +110,8 @@ look_why(const Check *check)
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT a.nonce = $3 AND a.queue_id = $5, a.expires_at <= $4, a.revoked_at IS NOT NULL, "
 								   "EXISTS (SELECT 1 FROM qms.ticket t WHERE t.ticket_id = $1 AND t.organization_id = $2 "
-								   "AND t.queue_id = $5 AND t.state = 'admitted'), a.used_at IS NOT NULL "
+								   "AND t.queue_id = $5 AND t.state = 'admitted'), a.used_at IS NOT NULL, "
+								   "EXISTS (SELECT 1 FROM qms_internal.release_queue r WHERE r.queue_id = $5 AND r.stopped_at IS NOT NULL) "
 								   "FROM qms_internal.access_token a WHERE a.ticket_id = $1 AND a.organization_id = $2",
 								   INT8OID, INT8OID, BYTEAOID, TIMESTAMPTZOID, INT8OID);
 	QmsParams	params = {0};
@@ -123,6 +125,8 @@ look_why(const Check *check)
 		return "revoked";
 	if (!qms_spi_bool(0, 3))
 		return "ended";
+	if (qms_spi_bool(0, 5))
+		return "queue_stopped";
 	if (qms_spi_bool(0, 4))
 		return check->queue->settings.single_use ? "used" : NULL;
 	/* It could be used by now: not by this call. */

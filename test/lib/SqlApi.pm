@@ -232,7 +232,6 @@ my %sqlstate = (
 	QM530 => ['not let in yet', 'the ticket still waits; the detail says its position', 'wait until ticket_status says released'],
 	QM531 => ['access ended', 'not claimed in time, or the visit is over', 'join again'],
 	QM532 => ['access used', 'the access token has let somebody in', 'whoever is in stays in; ask with the same token'],
-	QM533 => ['queue stopped', 'nobody is let in until the queue is opened again', 'wait for open_queue'],
 	QM601 => ['request reused', 'request_id was used with other arguments', 'a new request_id for each new request'],
 	QM701 => ['unknown setting', 'no setting of that name for this kind of queue', 'queue_setting_keys lists them'],
 	QM702 => ['invalid setting', 'a value of the wrong kind or out of range', 'the hint tells what is expected'],

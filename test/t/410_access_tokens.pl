@@ -52,7 +52,7 @@ sub admit
 	my ($queue) = @_;
 	my %who = (subject => 'person ' . ++$people, queue => $queue // 1);
 	@who{qw(ticket token)} = split /\|/, ask("SELECT ticket_id, token FROM qms.join_queue($who{queue}, subject => '$who{subject}')");
-	ask("UPDATE qms.ticket SET state = 'released', called_at = now(), due_at = now() + interval '5 min' WHERE ticket_id = $who{ticket}");
+	ask("SELECT FROM qms.release_next($who{queue}, 1)");
 	$who{access} = ask("SELECT access_token FROM qms.claim_access('$who{token}')");
 	@who{qw(header claims)} = map { $json->decode(decode_base64url($_)) } (split /\./, $who{access})[ 0, 1 ];
 	return \%who;
@@ -264,6 +264,10 @@ is(verify($last->{access}), 'unknown_key', 'the organization has been deleted');
 ask(q{UPDATE qms.organization SET deleted_at = NULL WHERE organization_id = 1; UPDATE qms.application SET deleted_at = now() WHERE application_id = 1});
 is(verify($last->{access}), 'queue_deleted', 'its application has been deleted');
 ask(q{UPDATE qms.application SET deleted_at = NULL WHERE application_id = 1});
+ask(q{SELECT FROM qms.stop_queue(1, 'fire')});
+is(verify($last->{access}, role => 'shop'), 'queue_stopped', 'the queue has been stopped');
+Qms::fails_with($node, "SELECT FROM qms.claim_access('$last->{token}')", 'QM420', 'nor can be claimed');
+ask(q{SELECT FROM qms.open_queue(1)});
 is(verify($last->{access}, role => 'shop'), 't', 'back again');
 
 # ---- nothing is kept that would open a door
@@ -271,7 +275,7 @@ is(verify($last->{access}, role => 'shop'), 't', 'back again');
 my $id = '00000000-0000-0000-0000-00000000000a';
 my $person = { subject => 'repeats' };
 @$person{qw(ticket token)} = split /\|/, ask(q{SELECT ticket_id, token FROM qms.join_queue(1, subject => 'repeats')});
-ask("UPDATE qms.ticket SET state = 'released', called_at = now() WHERE ticket_id = $person->{ticket}");
+ask('SELECT FROM qms.release_next(1, 1)');
 my ($first, $second) = map { ask("SELECT access_token FROM qms.claim_access('$person->{token}', '$id')") } 1 .. 2;
 is($first, $second, 'a claim that is repeated answers the same token');
 my ($secret, $again) = map { ask(q{SELECT secret FROM qms.rotate_access_key(1, 'HS256', request_id => '00000000-0000-0000-0000-00000000000b')}) } 1 .. 2;

@@ -84,7 +84,7 @@ CREATE FUNCTION qms.claim_access(token qms.ticket_token, request_id uuid DEFAULT
 RETURNS qms.access_grant LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_claim_access';
 COMMENT ON FUNCTION qms.claim_access IS 'Who has been let in takes his access token (JWT): released becomes admitted, until the visit is finished or the token expires after token_life of the queue. Claims: iss (slug of the organization), sub (subject of the ticket, else ticket:<ticket_id>), aud (queue:<queue_id>), org, queue, iat, nbf, exp, jti. Claiming again answers the same jti, iat and exp as long as the token has not been used. Signed with the key of the organization that signs now; the first one, HS256, is made when it is needed.
-Callers: whoever has the visit''s token. Errors: QM501 for a token that is not valid, QM530 not let in yet (the detail says the position), QM531 not claimed in time, or the visit is over, QM532 the access token has been used, QM533 the queue is stopped, QM307 no waiting room.';
+Callers: whoever has the visit''s token. Errors: QM501 for a token that is not valid, QM530 not let in yet (the detail says the position), QM531 not claimed in time, or the visit is over, QM532 the access token has been used, QM420 the queue is stopped, QM307 no waiting room.';
 
 CREATE FUNCTION qms.verify_access(access_token text, subject text DEFAULT NULL, queue_id bigint DEFAULT NULL, request_id uuid DEFAULT NULL)
 RETURNS qms.access_check LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
