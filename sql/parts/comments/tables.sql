@@ -314,8 +314,6 @@ COMMENT ON INDEX qms.ticket_on_hold IS 'Tickets on hold of a queue, in the order
 COMMENT ON INDEX qms.ticket_number IS 'No two live tickets of a branch show the same number.';
 COMMENT ON INDEX qms.ticket_subject IS 'One live place per subject and queue.';
 COMMENT ON INDEX qms.ticket_visit IS 'Further tickets of a visit; the first is found by its own id.';
-COMMENT ON INDEX qms.ticket_due IS 'Tickets of waiting rooms that end by themselves, the next due first.';
-COMMENT ON INDEX qms.ticket_inside IS 'Who is inside a waiting room.';
 COMMENT ON INDEX qms.ticket_resume IS 'Tickets that come back by themselves, the next due first.';
 COMMENT ON TRIGGER guard_ticket ON qms.ticket IS 'Refuses transitions that the table of states does not hold, and DELETE but by ending a ticket. Errors: QM401, QM415.';
 COMMENT ON TRIGGER guard_ticket_truncate ON qms.ticket IS 'Refuses TRUNCATE. Errors: QM415.';
