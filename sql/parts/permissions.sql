@@ -109,6 +109,8 @@ INSERT INTO qms.permission VALUES
 	('open_queue',             'queue.open',             'all',       'yes',       'own',       'yes',       'grant',     'yes',       'no',        'no',        'no',        'own'),
 	('pause_queue',            'queue.pause',            'all',       'yes',       'own',       'yes',       'grant',     'yes',       'no',        'no',        'no',        'own'),
 	('queue_setting_keys',     'queue.setting_keys',     'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
+	('lottery_draw',            'lottery.draw',           'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
+	('lottery_entries',         'lottery.entries',        'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
 	('queue_status',           'queue.status',           'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
 	('update_queue',           'queue.update',           'all',       'yes',       'own',       'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('create_release_pool',    'release_pool.create',    'all',       'yes',       'own',       'no',        'no',        'no',        'no',        'no',        'no',        'no'),

@@ -155,7 +155,7 @@ fill_ticket(QmsCall *call, QmsQueue *queue, const JoinRequest *request)
 
 	/* From here on the number's row is locked: nothing slow, nothing else to lock. */
 	if (queue->is_release)
-		qms_row_set_time(ticket, T_effective_arrival, call->now);
+		qms_row_set_time(ticket, T_effective_arrival, qms_lottery_arrival(queue, call->now));
 	else
 		qms_number_take(call, queue, ticket);
 	if (!request->walk_up)

@@ -317,6 +317,10 @@ extern int64 qms_line_key_behind(int64 queue_id, int64 sort_key, int64 ticket_id
 extern int64 qms_line_subject(int64 queue_id, const char *subject);
 extern QmsQueue *qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside);
 
+/* ---- lottery.c: the draw of a waiting room ---- */
+extern TimestampTz qms_lottery_arrival(const QmsQueue *queue, TimestampTz now);
+extern bool qms_lottery_is_drawn(const QmsQueue *queue);
+
 /* ---- hold.c, transfer.c: shared with undo ---- */
 extern QmsTicket *qms_call_next_ticket(QmsCall *call, const QmsCounter *counter, const char *word);
 extern bool qms_hold_resume(QmsCall *call, QmsTicket *ticket);

@@ -3,6 +3,7 @@
  *		Queues and their prefixes.
  */
 #include "setup/setup.h"
+#include "room/room.h"
 
 #include "catalog/pg_type.h"
 
@@ -184,11 +185,20 @@ set_release_pool(QmsSetup *setup, bool is_release)
 	qms_row_set_id(setup->row, column, id);
 }
 
+/* What the settings of a row say. */
+static void
+parse_settings(const QmsRow *row, const QmsSetup *setup, QmsQueueSettings *parsed)
+{
+	qms_settings_parse(qms_setup_jsonb(row, qms_setup_column(setup, "settings")),
+					   strcmp(qms_row_text(row, qms_setup_column(setup, "kind")), "release") == 0, parsed);
+}
+
 static void
 check_queue(QmsSetup *setup)
 {
 	int			kind = qms_setup_column(setup, "kind");
 	QmsQueueSettings parsed;
+	QmsQueueSettings was;
 	bool		is_release;
 
 	if (setup->creating)
@@ -212,7 +222,24 @@ check_queue(QmsSetup *setup)
 				 errhint("Give kind => 'release', or a branch_id.")));
 	set_prefix(setup, is_release);
 	set_release_pool(setup, is_release);
-	qms_settings_parse(qms_setup_jsonb(setup->row, qms_setup_column(setup, "settings")), is_release, &parsed);
+	parse_settings(setup->row, setup, &parsed);
+	if (!setup->creating)
+		parse_settings(setup->old, setup, &was);
+	qms_lottery_check(setup->id, setup->creating ? NULL : &was, &parsed, setup->call->now);
+}
+
+/* A lottery is promised with the settings that say so. */
+static void
+queue_written(QmsSetup *setup)
+{
+	QmsEvent	about = {0};
+	QmsQueueSettings settings;
+
+	parse_settings(setup->row, setup, &settings);
+	about.organization_id = setup->organization_id;
+	about.branch_id = setup->branch_id;
+	about.application_id = setup->application_id;
+	qms_lottery_commit(setup->call, setup->id, &about, &settings);
 }
 
 /* Nobody joins while it is looked whether the queue is empty. */
@@ -224,7 +251,8 @@ deleting_queue(QmsSetup *setup)
 
 static QmsThing queue = {
 	.name = "queue", .noun = "queue", .owner = QMS_OWNER_EITHER,
-	QMS_FIELDS(queue_fields), QMS_USES(queue_uses), .check = check_queue, .deleting = deleting_queue
+	QMS_FIELDS(queue_fields), QMS_USES(queue_uses), .check = check_queue, .written = queue_written,
+	.deleting = deleting_queue
 };
 
 QMS_FUNCTION(create_queue, QMS_ACT_SETUP, QMS_MUTATES)

@@ -154,6 +154,7 @@ run_auto_call(QmsTaskRun *run, int64 counter_id)
 /* In the order in which they are done when all are due, as after a day of downtime. */
 const QmsTask qms_tasks[] = {
 	{"partitions", 0, false, NULL, qms_plan_partitions, qms_run_partitions},
+	{"draw", 0, true, NULL, qms_plan_draws, qms_run_draw},
 	{"no_show", QMS_WAKE_TIMERS, false, NULL, plan_no_shows, run_no_show},
 	{"hold", QMS_WAKE_TIMERS, false, NULL, plan_holds, run_hold},
 	{"hours", 0, true, NULL, qms_plan_hours, qms_run_hours},
