@@ -149,20 +149,16 @@ make_list(Draw *draw)
 /*
  * Give the next ones their places.  A place that somebody has let others pass by
  * is part of his credit.
- *
- * Lock: their rows, in the order of their ids.
  */
 static void
 place_some(Draw *draw)
 {
 	static QmsPlan place = QMS_PLAN(
-									"WITH these AS MATERIALIZED (SELECT t.ticket_id, t.organization_id, e.rank "
-									" FROM qms_internal.lottery_entry e JOIN qms.ticket t ON t.ticket_id = e.ticket_id "
-									" WHERE e.queue_id = $1 AND e.rank > $3 AND e.rank <= $4 AND t.queue_id = $1 "
-									" AND t.state IN ('waiting', 'on_hold') ORDER BY t.ticket_id FOR NO KEY UPDATE OF t) "
-									"UPDATE qms.ticket t SET effective_arrival = $2 - ($5 - these.rank + 1) * '1 microsecond'::pg_catalog.interval, "
-									"sort_key = $6 - ($5 - these.rank + 1) - (pg_catalog.extract('epoch', t.credit) * 1000000)::pg_catalog.int8 "
-									"FROM these WHERE t.ticket_id = these.ticket_id AND t.organization_id = these.organization_id",
+									"UPDATE qms.ticket t SET effective_arrival = $2 - ($5 - e.rank + 1) * '1 microsecond'::pg_catalog.interval, "
+									"sort_key = $6 - ($5 - e.rank + 1) - (pg_catalog.extract('epoch', t.credit) * 1000000)::pg_catalog.int8 "
+									"FROM qms_internal.lottery_entry e WHERE e.queue_id = $1 AND e.rank > $3 AND e.rank <= $4 "
+									"AND t.ticket_id = e.ticket_id AND t.organization_id = e.organization_id AND t.queue_id = $1 "
+									"AND t.state IN ('waiting', 'on_hold')",
 									INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID);
 	static QmsPlan note = QMS_PLAN(
 								   "UPDATE qms_internal.lottery SET placed = $2 WHERE queue_id = $1", INT8OID, INT8OID);
