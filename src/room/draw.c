@@ -28,7 +28,7 @@
 
 #define PLACES_AT_ONCE 1000
 
-/* How long joins may be kept waiting for one that does not commit. */
+/* How long joins, and other work, may be kept waiting for somebody who does not commit. */
 #define PATIENCE "200ms"
 
 typedef struct Draw
@@ -42,17 +42,16 @@ typedef struct Draw
 
 /* The draw of a queue, locked; false if there is none, or it is complete. */
 static bool
-lock_draw(int64 queue_id, Draw *draw)
+lock_draw(Draw *draw)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT organization_id, opens_at, coalesce(entries, -1), placed FROM qms_internal.lottery "
 								   "WHERE queue_id = $1 AND drawn_at IS NULL FOR NO KEY UPDATE", INT8OID);
 	QmsParams	params = {0};
 
-	qms_param_int64(&params, queue_id);
+	qms_param_int64(&params, draw->queue_id);
 	if (qms_spi_run(&plan, &params) == 0)
 		return false;
-	draw->queue_id = queue_id;
 	draw->organization_id = qms_spi_int64(0, 0);
 	draw->opens_at = qms_spi_time(0, 1);
 	draw->entries = qms_spi_int32(0, 2);
@@ -72,24 +71,33 @@ is_closed(int64 queue_id)
 	return qms_spi_look(&plan, &params) > 0;
 }
 
-static void
-lock_queue(void *arg)
+typedef struct Patience
 {
+	void		(*function) (Draw *draw);
+	Draw	   *draw;
+} Patience;
+
+static void
+with_timeout(void *arg)
+{
+	Patience   *patience = arg;
 	int			nestlevel = NewGUCNestLevel();
 
 	(void) set_config_option("lock_timeout", PATIENCE, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	qms_lock(QMS_LOCK_QUEUE, *(int64 *) arg, true);
+	patience->function(patience->draw);
 	AtEOXact_GUC(true, nestlevel);
 }
 
 /*
- * Keep joins out for a moment.  They wait behind us, so if one that came before
- * does not commit, we let go and come again; false then.
+ * Do what may have to wait for others, but not for long: who waits behind us for
+ * the queue waits too, and so does all other work of the scheduler.  False if it
+ * was not done for that.
  */
 static bool
-keep_out_joins(int64 queue_id)
+try_for_a_moment(void (*function) (Draw *draw), Draw *draw)
 {
-	ErrorData  *error = qms_try(lock_queue, &queue_id);
+	Patience	patience = {function, draw};
+	ErrorData  *error = qms_try(with_timeout, &patience);
 
 	if (error == NULL)
 		return true;
@@ -97,6 +105,12 @@ keep_out_joins(int64 queue_id)
 		ReThrowError(error);
 	FreeErrorData(error);
 	return false;
+}
+
+static void
+lock_queue(Draw *draw)
+{
+	qms_lock(QMS_LOCK_QUEUE, draw->queue_id, true);
 }
 
 /* The moment has come: nobody can be added to those who take part. */
@@ -215,16 +229,16 @@ tell(QmsCall *call, const Draw *draw)
 QmsDrawStep
 qms_draw_step(QmsCall *call, int64 queue_id)
 {
-	Draw		draw;
+	Draw		draw = {.queue_id = queue_id};
 
 	/* The lock of the queue comes before that of a row. */
 	if (!is_closed(queue_id))
 	{
-		if (!keep_out_joins(queue_id))
+		if (!try_for_a_moment(lock_queue, &draw))
 			return QMS_DRAW_BUSY;
-		return lock_draw(queue_id, &draw) ? close_list(call, &draw) : QMS_DRAW_NOTHING;
+		return lock_draw(&draw) ? close_list(call, &draw) : QMS_DRAW_NOTHING;
 	}
-	if (!lock_draw(queue_id, &draw))
+	if (!lock_draw(&draw))
 		return QMS_DRAW_NOTHING;
 	if (draw.entries < 0)
 	{
@@ -232,8 +246,8 @@ qms_draw_step(QmsCall *call, int64 queue_id)
 		if (draw.entries > 0)
 			return QMS_DRAW_MORE;
 	}
-	else
-		place_some(&draw);
+	else if (!try_for_a_moment(place_some, &draw))
+		return QMS_DRAW_BUSY;
 	if (draw.placed < draw.entries)
 		return QMS_DRAW_MORE;
 	tell(call, &draw);

@@ -17,7 +17,7 @@ extern void qms_lottery_commit(QmsCall *call, int64 queue_id, const QmsEvent *ab
 typedef enum QmsDrawStep
 {
 	QMS_DRAW_NOTHING,			/* nothing to draw there, or not yet */
-	QMS_DRAW_BUSY,				/* somebody who joins has not committed yet */
+	QMS_DRAW_BUSY,				/* somebody else is at work there, for long */
 	QMS_DRAW_MORE,				/* there is another step */
 	QMS_DRAW_DONE
 } QmsDrawStep;

@@ -62,9 +62,9 @@ qms_run_draw(QmsTaskRun *run, int64 queue_id)
 			break;
 		case QMS_DRAW_BUSY:
 			ereport(LOG,
-					(errmsg("qms scheduler: the draw of queue %lld waits for somebody who joins and does not commit",
+					(errmsg("qms scheduler: the draw of queue %lld waits for a transaction that does not end",
 							(long long) queue_id),
-					 errdetail("Nobody is let in meanwhile."),
+					 errdetail("It has somebody join the queue, or has changed a ticket in it. Nobody is let in meanwhile."),
 					 errhint("Look for sessions that are idle in a transaction, and for prepared transactions.")));
 			qms_task_next(run, run->call->now + BUSY_PAUSE);
 			break;
