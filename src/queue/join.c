@@ -158,7 +158,9 @@ fill_ticket(QmsCall *call, QmsQueue *queue, const JoinRequest *request)
 		qms_row_set_time(ticket, T_effective_arrival, qms_lottery_arrival(queue, call->now));
 	else
 		qms_number_take(call, queue, ticket);
-	if (!request->walk_up)
+	if (queue->is_release)
+		qms_room_enter(queue, call->now);
+	else if (!request->walk_up)
 		check_room(queue);
 	ticket_id = qms_sequence_next("ticket_ticket_id_seq");
 	qms_row_set_id(ticket, T_ticket_id, ticket_id);
