@@ -347,6 +347,12 @@ extern QmsQueue *qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside
 extern TimestampTz qms_lottery_arrival(const QmsQueue *queue, TimestampTz now);
 extern bool qms_lottery_is_drawn(const QmsQueue *queue);
 
+/* ---- challenge.c, invitation.c: who may come in ---- */
+extern bool qms_hook_fits(Oid function, bool *strict);
+extern char *qms_hook_signature(const char *name);
+extern void qms_challenge_check(QmsCall *call, const QmsQueue *queue, const char *challenge, const char *subject);
+extern void qms_invitation_check(const QmsQueue *queue, const char *subject, TimestampTz now);
+
 /* ---- hold.c, transfer.c: shared with undo ---- */
 extern QmsTicket *qms_call_next_ticket(QmsCall *call, const QmsCounter *counter, const char *word);
 extern bool qms_hold_resume(QmsCall *call, QmsTicket *ticket);

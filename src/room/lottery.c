@@ -128,8 +128,8 @@ find_queue(QmsCall *call, int64 queue_id)
 }
 
 /* Answer the rows of the present result. */
-static Datum
-answer_result(QmsCall *call, uint64 nrows, int ncolumns)
+Datum
+qms_room_answer(QmsCall *call, uint64 nrows, int ncolumns)
 {
 	Datum	   *values = palloc(sizeof(Datum) * ncolumns);
 	bool	   *nulls = palloc(sizeof(bool) * ncolumns);
@@ -155,7 +155,7 @@ QMS_FUNCTION(lottery_draw, QMS_ACT_PUBLIC, QMS_SETOF)
 
 	qms_param_int64(&params, queue->queue_id);
 	qms_param_time(&params, queue->settings.opens_at);
-	return answer_result(call, qms_spi_run(&plan, &params), 9);
+	return qms_room_answer(call, qms_spi_run(&plan, &params), 9);
 }
 
 /* Nothing before the draw is complete: the order is told together with the seed. */
@@ -179,5 +179,5 @@ QMS_FUNCTION(lottery_entries, QMS_ACT_PUBLIC, QMS_SETOF)
 	qms_param_int64(&params, queue->queue_id);
 	qms_param_int32(&params, qms_arg_int32(call, 1, 0));
 	qms_param_int32(&params, max_rows);
-	return answer_result(call, qms_spi_run(&plan, &params), 3);
+	return qms_room_answer(call, qms_spi_run(&plan, &params), 3);
 }

@@ -24,4 +24,9 @@ typedef enum QmsDrawStep
 
 extern QmsDrawStep qms_draw_step(QmsCall *call, int64 queue_id);
 
+extern Datum qms_room_answer(QmsCall *call, uint64 nrows, int ncolumns);
+
+/* hook.c */
+extern void qms_hook_check(const char *name);
+
 #endif							/* QMS_ROOM_H */

@@ -225,6 +225,7 @@ check_queue(QmsSetup *setup)
 	parse_settings(setup->row, setup, &parsed);
 	if (!setup->creating)
 		parse_settings(setup->old, setup, &was);
+	qms_hook_check(parsed.challenge);
 	qms_lottery_check(setup->id, setup->creating ? NULL : &was, &parsed, setup->call->now);
 }
 

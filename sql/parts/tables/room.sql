@@ -71,3 +71,33 @@ COMMENT ON COLUMN qms_internal.lottery_entry.credit IS 'Its credit when the list
 ALTER TABLE qms_internal.lottery ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.lottery_seed ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.lottery_entry ENABLE ROW LEVEL SECURITY;
+
+-- Whom queues with the setting invite_only let join.
+CREATE TABLE qms_internal.invitation (
+	queue_id bigint NOT NULL,
+	organization_id bigint NOT NULL,
+	subject text COLLATE "C" NOT NULL,
+	invited_at timestamptz NOT NULL,
+	expires_at timestamptz,
+	PRIMARY KEY (queue_id, subject, organization_id)
+);
+CREATE INDEX invitation_expires ON qms_internal.invitation (queue_id, expires_at) WHERE expires_at IS NOT NULL;
+COMMENT ON TABLE qms_internal.invitation IS 'Subjects that may join a queue with the setting invite_only.';
+COMMENT ON COLUMN qms_internal.invitation.queue_id IS 'Queue.';
+COMMENT ON COLUMN qms_internal.invitation.organization_id IS 'Organization of the queue.';
+COMMENT ON COLUMN qms_internal.invitation.subject IS 'Who: the subject that join_queue must name.';
+COMMENT ON COLUMN qms_internal.invitation.invited_at IS 'When the subject was invited first.';
+COMMENT ON COLUMN qms_internal.invitation.expires_at IS 'Until when it holds; null: until it is withdrawn.';
+ALTER TABLE qms_internal.invitation ENABLE ROW LEVEL SECURITY;
+
+-- Functions of the installation that settings may name; text, since an OID would not outlive a dump.
+CREATE TABLE qms_internal.hook (
+	name text COLLATE "C" PRIMARY KEY,
+	function text NOT NULL,
+	registered_at timestamptz NOT NULL
+);
+COMMENT ON TABLE qms_internal.hook IS 'Functions that settings of queues may name. Registered by superusers of the server only.';
+COMMENT ON COLUMN qms_internal.hook.name IS 'Name that settings use.';
+COMMENT ON COLUMN qms_internal.hook.function IS 'The function with its schema and the types of its arguments.';
+COMMENT ON COLUMN qms_internal.hook.registered_at IS 'When it was registered last.';
+ALTER TABLE qms_internal.hook ENABLE ROW LEVEL SECURITY;
