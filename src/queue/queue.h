@@ -276,6 +276,21 @@ extern void qms_session_hint_init(void);
 extern bool qms_session_hint(int64 counter_id, ItemPointer place);
 extern void qms_session_hint_remember(int64 counter_id, const ItemPointerData *place);
 
+/* ---- eta.c: when somebody in a waiting room will be let in ---- */
+typedef struct QmsFlow
+{
+	double		n;				/* people ahead, and the part of a release that is still to come */
+	double		opens_in;		/* seconds until anybody is let in; 0 or less: now */
+	double		rate;			/* releases a second, while there is room inside */
+	double		theta;			/* of each who waits, leaving a second */
+	double		theta_sd;		/* how well that is known */
+	double		max_inside;		/* 0: no limit */
+	double		inside;
+	double		visit;			/* seconds that somebody is inside; 0: not known */
+} QmsFlow;
+
+extern bool qms_eta(const QmsFlow *flow, double wait[3]);
+
 /* ---- place.c: position and wait figures ---- */
 typedef struct QmsPlace
 {
