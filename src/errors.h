@@ -49,6 +49,7 @@
 #define ERRCODE_QMS_UNDO_EXPIRED		MAKE_SQLSTATE('Q', 'M', '4', '1', '4')
 #define ERRCODE_QMS_DIRECT_CHANGE		MAKE_SQLSTATE('Q', 'M', '4', '1', '5')
 #define ERRCODE_QMS_IN_USE				MAKE_SQLSTATE('Q', 'M', '4', '1', '6')
+#define ERRCODE_QMS_QUEUE_STOPPED		MAKE_SQLSTATE('Q', 'M', '4', '2', '0')
 
 /* 5xx: tokens and passwords */
 #define ERRCODE_QMS_INVALID_TOKEN		MAKE_SQLSTATE('Q', 'M', '5', '0', '1')

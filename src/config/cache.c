@@ -7,6 +7,7 @@
  * queue is open is decided by its lock, not by when the transaction began.
  */
 #include "config/config.h"
+#include "types/types.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
@@ -105,6 +106,23 @@ look_up(HTAB *table, const void *key, bool *found)
 	return hash_search(table, key, HASH_FIND, found);
 }
 
+/* How fast a release queue lets people in, by itself or with its pool: columns 12 to 14. */
+static void
+read_rate(QmsQueue *queue)
+{
+	QmsReleaseRate rate;
+	Datum		of_pool;
+	bool		isnull;
+
+	queue->release_pool_id = qms_spi_int64(0, 12);
+	queue->pool_max_active = qms_spi_int32(0, 14);
+	of_pool = qms_spi_datum(0, 13, &isnull);
+	if (!isnull)
+		queue->rate_speed = qms_types_rate_speed((QmsReleaseRate *) DatumGetPointer(of_pool));
+	else if (queue->settings.rate != NULL && qms_types_rate_parse(queue->settings.rate, &rate) == QMS_RULE_KEPT)
+		queue->rate_speed = qms_types_rate_speed(&rate);
+}
+
 QmsQueue *
 qms_config_queue(int64 queue_id)
 {
@@ -115,10 +133,12 @@ qms_config_queue(int64 queue_id)
 								   " JOIN qms.service s ON s.service_id = f.service_id AND s.deleted_at IS NULL "
 								   " WHERE f.queue_id = q.queue_id AND f.deleted_at IS NULL), "
 								   "EXISTS (SELECT 1 FROM qms.counter_profile p WHERE p.branch_id = q.branch_id AND p.auto_call "
-								   " AND p.deleted_at IS NULL) "
+								   " AND p.deleted_at IS NULL), "
+								   "q.release_pool_id, l.rate, l.max_active "
 								   "FROM qms.queue q JOIN qms.organization o ON o.organization_id = q.organization_id "
 								   "LEFT JOIN qms.branch b ON b.branch_id = q.branch_id "
 								   "LEFT JOIN qms.application a ON a.application_id = q.application_id "
+								   "LEFT JOIN qms.release_pool l ON l.release_pool_id = q.release_pool_id "
 								   "WHERE q.queue_id = $1 AND q.deleted_at IS NULL AND o.deleted_at IS NULL "
 								   "AND b.deleted_at IS NULL AND a.deleted_at IS NULL", INT8OID);
 	QmsParams	params = {0};
@@ -152,6 +172,7 @@ qms_config_queue(int64 queue_id)
 	mean = qms_spi_datum(0, 10, &isnull);
 	read.mean_service = isnull ? DEFAULT_SERVICE_TIME : qms_interval_usec(DatumGetIntervalP(mean), NULL);
 	read.calls_itself = qms_spi_bool(0, 11);
+	read_rate(&read);
 	read.open_counters = -1;
 	entry = hash_search(queues, &queue_id, HASH_ENTER, &found);
 	*entry = read;

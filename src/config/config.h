@@ -42,6 +42,9 @@ typedef struct QmsQueueSettings
 	TimestampTz opens_at;		/* QMS_NO_TIME: at once */
 	bool		lottery;
 	char	   *overflow_hint;	/* or NULL */
+	bool		no_show_compensation;
+	int32		weight;			/* in its release pool */
+	int32		adapt_min;		/* percent of the rate that reported load leaves */
 } QmsQueueSettings;
 
 typedef struct QmsHours QmsHours;
@@ -53,6 +56,9 @@ typedef struct QmsQueue
 	int64		branch_id;		/* 0: of an application */
 	int64		application_id;
 	bool		is_release;
+	int64		release_pool_id;	/* 0: none */
+	int64		rate_speed;		/* of the pool or its own, see types.h; 0: no rate */
+	int32		pool_max_active;	/* 0: no limit */
 	char		status;			/* 'o'pen, 'p'aused, 'c'losed */
 	char		prefix[8];		/* empty for release queues */
 	char	   *name;

@@ -189,6 +189,7 @@ typedef struct QmsSlot
 	uint64		frozen_until;	/* no raising while a transaction before this one runs; 0: none */
 	int			nentries;
 	QmsBoundEntry entries[QMS_MAX_EXCEPTIONS];
+	pg_atomic_uint32 interest;	/* not under the spinlock either; see inside.c */
 	QmsBuckets	buckets;		/* atomics, not under the spinlock; see bucket.c */
 	QmsLog		log;			/* under a spinlock of its own; see roll.c */
 } QmsSlot;
@@ -290,6 +291,46 @@ typedef struct QmsFlow
 } QmsFlow;
 
 extern bool qms_eta(const QmsFlow *flow, double wait[3]);
+/* ---- inside.c: who is inside a waiting room, and how fast it lets people in ---- */
+
+/* What is known of a release queue; speeds in millionths of a person per day, as in types.h. */
+typedef struct QmsReleaseFigures
+{
+	int64		speed;			/* of this queue while it moves: its share of the pool, load and no-shows counted in; 0: no rate */
+	int64		gate_speed;		/* that of all that share the rate, at this moment; 0: it stands still */
+	int			no_show;		/* thousandths of those let in who do not come */
+	int			load_factor;	/* thousandths of the rate that the reported load leaves */
+	int64		inside;			/* let in and not gone */
+	int64		pool_inside;	/* of all queues of the pool; without one the same */
+	int64		released;		/* ever */
+	int64		claimed;
+	int64		missed;			/* let in, and ended without having come */
+	int64		ended;			/* came, and ended */
+	int64		abandoned;		/* left the line */
+	TimestampTz stopped_at;		/* QMS_NO_TIME: not stopped */
+} QmsReleaseFigures;
+
+/* What a waiting room waits for; bits. */
+#define QMS_INTEREST_LINE	QMS_BELL_LINE	/* somebody who comes into the line, */
+#define QMS_INTEREST_ROOM	QMS_BELL_ROOM	/* somebody who goes and makes room */
+
+extern void qms_inside_note_line(int64 queue_id);
+extern void qms_inside_set_interest(int64 queue_id, uint32 interest);
+extern bool qms_inside_is_rung(int64 queue_id, bool otherwise);
+extern bool qms_inside_is_listened_for(int64 queue_id);
+extern void qms_inside_answer(int64 queue_id);
+extern void qms_inside_note_room(int64 queue_id);
+extern void qms_inside_note_left(const QmsTicket *ticket, QmsState from);
+extern void qms_inside_note_claimed(const QmsTicket *ticket);
+extern int64 qms_release_gate_of(const QmsQueue *queue);
+extern int64 qms_release_speed(const QmsQueue *queue, int load_factor, int no_show);
+extern bool qms_release_figures(const QmsQueue *queue, QmsReleaseFigures *figures);
+extern bool qms_release_is_stopped(int64 queue_id);
+
+/* When the lottery of a queue was drawn, QMS_NO_TIME: not yet; set by room, NULL: there are no lotteries. */
+extern TimestampTz (*qms_lottery_drawn) (const QmsQueue *queue);
+/* The status of a queue has been set, in this transaction; set by release. */
+extern void (*qms_queue_status_hook) (QmsCall *call, int64 queue_id, char status);
 
 /* ---- place.c: position and wait figures ---- */
 typedef struct QmsPlace

@@ -2,6 +2,7 @@
  * queue.c
  *		Queues and their prefixes.
  */
+#include "release/release.h"
 #include "setup/setup.h"
 
 #include "catalog/pg_type.h"
@@ -184,6 +185,27 @@ set_release_pool(QmsSetup *setup, bool is_release)
 	qms_row_set_id(setup->row, column, id);
 }
 
+/*
+ * A queue of a pool shares the pool's rate, and has none of its own.  When it
+ * comes or goes, nobody is let in meanwhile.
+ */
+static void
+check_release(QmsSetup *setup, const QmsQueueSettings *settings)
+{
+	int			pool = qms_setup_column(setup, "release_pool_id");
+	int64		now_in = qms_row_int64(setup->row, pool);
+	int64		was_in = setup->old == NULL ? 0 : qms_row_int64(setup->old, pool);
+
+	if (now_in != 0 && settings->rate != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_INVALID_SETTING),
+				 errmsg("a queue of a release pool has no rate of its own"),
+				 errdetail("It shares the rate of release pool %lld by its weight.", (long long) now_in),
+				 errhint("Take \"rate\" out of the settings, and set the rate of the pool with qms.update_release_pool().")));
+	if (setup->old != NULL && now_in != was_in)
+		qms_release_lock_gates(setup->call, setup->id, was_in, now_in, setup->organization_id);
+}
+
 static void
 check_queue(QmsSetup *setup)
 {
@@ -213,6 +235,17 @@ check_queue(QmsSetup *setup)
 	set_prefix(setup, is_release);
 	set_release_pool(setup, is_release);
 	qms_settings_parse(qms_setup_jsonb(setup->row, qms_setup_column(setup, "settings")), is_release, &parsed);
+	if (is_release)
+		check_release(setup, &parsed);
+}
+
+/* A release queue lets people in as it is set up from here on. */
+static void
+follow_release(QmsSetup *setup)
+{
+	if (strcmp(qms_row_text(setup->row, qms_setup_column(setup, "kind")), "release") == 0)
+		qms_release_queue_changed(setup->call, setup->id, setup->organization_id,
+								  qms_row_int64(setup->row, qms_setup_column(setup, "release_pool_id")), setup->creating);
 }
 
 /* Nobody joins while it is looked whether the queue is empty. */
@@ -224,7 +257,8 @@ deleting_queue(QmsSetup *setup)
 
 static QmsThing queue = {
 	.name = "queue", .noun = "queue", .owner = QMS_OWNER_EITHER,
-	QMS_FIELDS(queue_fields), QMS_USES(queue_uses), .check = check_queue, .deleting = deleting_queue
+	QMS_FIELDS(queue_fields), QMS_USES(queue_uses), .check = check_queue, .written = follow_release,
+	.deleting = deleting_queue
 };
 
 QMS_FUNCTION(create_queue, QMS_ACT_SETUP, QMS_MUTATES)
