@@ -291,6 +291,7 @@ typedef struct QmsFlow
 } QmsFlow;
 
 extern bool qms_eta(const QmsFlow *flow, double wait[3]);
+
 /* ---- inside.c: who is inside a waiting room, and how fast it lets people in ---- */
 
 /* What is known of a release queue; speeds in millionths of a person per day, as in types.h. */
@@ -332,12 +333,45 @@ extern TimestampTz (*qms_lottery_drawn) (const QmsQueue *queue);
 /* The status of a queue has been set, in this transaction; set by release. */
 extern void (*qms_queue_status_hook) (QmsCall *call, int64 queue_id, char status);
 
+/* ---- flow.c: how a waiting room flows ---- */
+enum
+{
+	QMS_WAITED,					/* seconds of people in the line */
+	QMS_LEFT,					/* people who left it */
+	QMS_STAYED,					/* seconds of people inside */
+	QMS_WENT,					/* people who went from there */
+	QMS_LEARNED_SUMS
+};
+
+typedef struct QmsLearned
+{
+	TimestampTz at;				/* QMS_NO_TIME: nothing learned yet */
+	int64		waiting;		/* as it was then */
+	int64		inside;
+	int64		abandoned;
+	int64		gone;
+	double		sums[QMS_LEARNED_SUMS];
+} QmsLearned;
+
+/* What everybody may know of a waiting room. */
+typedef struct QmsCounters
+{
+	int64		released;		/* ever */
+	int64		abandoned;		/* left the line, ever */
+	double		rate;			/* let in a second, now */
+} QmsCounters;
+
+extern void qms_flow_of(const QmsQueue *queue, int64 people_ahead, TimestampTz now, QmsFlow *flow, bool *drawn);
+extern bool qms_flow_counters(const QmsQueue *queue, TimestampTz now, QmsCounters *counters);
+extern bool qms_flow_learn(QmsQueue *queue, TimestampTz now);
+
 /* ---- place.c: position and wait figures ---- */
 typedef struct QmsPlace
 {
 	int64		people_ahead;
 	bool		exact;
-	Interval   *p10;
+	bool		undrawn;		/* a lottery will tell the place */
+	Interval   *p10;			/* the three: or NULL, cannot be told */
 	Interval   *p50;
 	Interval   *p90;
 	int			n;				/* what the figures were made from */
@@ -347,7 +381,6 @@ typedef struct QmsPlace
 extern void qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now,
 						 QmsPlace *place);
 extern void qms_place_quote(QmsTicket *ticket, const QmsPlace *place);
-
 
 /* ---- join.c ---- */
 extern QmsTicket *qms_join_walk_up(QmsCall *call, int64 queue_id, int64 service_id);

@@ -166,6 +166,7 @@ const QmsTask qms_tasks[] = {
 	{"requests", 0, false, NULL, qms_plan_requests, qms_run_requests},
 	{"secrets", 0, false, NULL, qms_plan_secrets, qms_run_secrets},
 	{"counts", 0, false, qms_peek_counts, qms_plan_counts, qms_run_counts},
+	{"flow", QMS_WAKE_ROOM, false, NULL, qms_plan_flows, qms_run_flow},
 	{"refusals", QMS_WAKE_TIMERS, false, NULL, qms_plan_refusals, qms_run_refusals},
 	{"old_tickets", 0, true, NULL, qms_plan_old_tickets, qms_run_old_tickets},
 	{"old_customers", 0, true, NULL, qms_plan_old_customers, qms_run_old_customers},

@@ -53,6 +53,10 @@ extern TimestampTz qms_peek_counts(TimestampTz now);
 extern void qms_plan_counts(QmsTaskRun *run);
 extern void qms_run_counts(QmsTaskRun *run, int64 queue_id);
 
+/* flow.c */
+extern void qms_plan_flows(QmsTaskRun *run);
+extern void qms_run_flow(QmsTaskRun *run, int64 queue_id);
+
 /* opening.c */
 extern void qms_plan_hours(QmsTaskRun *run);
 extern void qms_run_hours(QmsTaskRun *run, int64 queue_id);
