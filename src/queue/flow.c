@@ -230,7 +230,7 @@ qms_flow_learn(QmsQueue *queue, TimestampTz now)
 	next.inside = figures.inside;
 	next.abandoned = figures.abandoned;
 	next.gone = figures.released - figures.inside;
-	if (last.at != QMS_NO_TIME && now > last.at)
+	if (last.at != QMS_NO_TIME && now >= last.at)
 	{
 		seconds = (double) (now - last.at) / USECS_PER_SEC;
 		add_up(&next.sums[QMS_WAITED], &next.sums[QMS_LEFT], (last.waiting + next.waiting) / 2.0, seconds,
