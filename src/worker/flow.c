@@ -7,6 +7,8 @@
  */
 #include "worker/tasks.h"
 
+#include "release/release.h"
+
 #include "catalog/pg_type.h"
 
 #define LEARN_EVERY (10 * USECS_PER_SEC)
@@ -52,11 +54,28 @@ qms_plan_flows(QmsTaskRun *run)
 		qms_task_next(run, Max(qms_spi_time(0, 0), now - LEARN_EVERY + LOOK_EVERY) + LEARN_EVERY);
 }
 
+/* A room that lets nobody in adds up nothing by itself, and many may leave its line. */
+static void
+add_up(QmsTaskRun *run, const QmsQueue *queue)
+{
+	QmsGate    *gate = qms_gate_lock(qms_release_gate_of(queue), queue->organization_id, run->call->now, false);
+
+	if (gate == NULL)
+		return;
+	qms_gate_fold(gate);
+	qms_gate_store(gate);
+}
+
 void
 qms_run_flow(QmsTaskRun *run, int64 queue_id)
 {
 	QmsQueue   *queue = qms_config_queue(queue_id);
 
+	if (queue == NULL || !queue->is_release)
+		return;
+	add_up(run, queue);
+	/* It may have been read anew. */
+	queue = qms_config_queue(queue_id);
 	if (queue != NULL && qms_flow_learn(queue, run->call->now))
 		qms_task_next(run, run->call->now + LEARN_EVERY);
 }

@@ -4,6 +4,7 @@
  *		what the scheduler does for it, at the moment that the clock says.
  */
 #include "release/release.h"
+#include "worker/tasks.h"
 #include "worker/worker.h"
 
 #include "utils/guc.h"
@@ -14,6 +15,19 @@ typedef struct ByHand
 	bool		learn;
 	TimestampTz next;
 } ByHand;
+
+/* Rights and accesses that have run out. */
+static void
+end_due(QmsCall *call, int64 queue_id)
+{
+	QmsTaskRun	run = {.call = call};
+
+	do
+	{
+		run.next = DT_NOEND;
+		qms_run_ends(&run, queue_id);
+	} while (run.next <= call->now);
+}
 
 static void
 turn(ByHand *by_hand)
@@ -26,6 +40,7 @@ turn(ByHand *by_hand)
 	queue = qms_config_queue(by_hand->queue_id);
 	if (queue == NULL || !queue->is_release)
 		return;
+	end_due(call, queue->queue_id);
 	by_hand->next = qms_release_turn(call, qms_release_gate_of(queue), queue->organization_id, &claim_due);
 	if (by_hand->learn)
 		(void) qms_flow_learn(queue, call->now);

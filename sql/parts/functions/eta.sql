@@ -9,4 +9,4 @@ COMMENT ON FUNCTION qms_internal.release_wait IS 'Seconds that one in ten, half 
 CREATE FUNCTION qms_internal.release_turn(queue_id bigint, learn boolean DEFAULT false)
 RETURNS timestamptz LANGUAGE c VOLATILE STRICT
 AS 'MODULE_PATHNAME', 'qms_release_turn_by_hand';
-COMMENT ON FUNCTION qms_internal.release_turn IS 'What the scheduler does for a waiting room at the moment of qms_clock_now(), in the caller''s transaction: lets in whoever is due, and with learn looks at how the room flows. Answers when the next turn is due; null: when somebody comes or goes. For tests and benches of superusers, with qms.workers off.';
+COMMENT ON FUNCTION qms_internal.release_turn IS 'What the scheduler does for a waiting room at the moment of qms_clock_now(), in the caller''s transaction: ends what has run out, lets in whoever is due, and with learn looks at how the room flows. Answers when the next turn is due; null: when somebody comes or goes. For tests and benches of superusers, with qms.workers off.';
