@@ -57,6 +57,10 @@
 
 #define ERRCODE_QMS_INVALID_KEY			MAKE_SQLSTATE('Q', 'M', '5', '2', '0')
 
+#define ERRCODE_QMS_NOT_RELEASED		MAKE_SQLSTATE('Q', 'M', '5', '3', '0')
+#define ERRCODE_QMS_ACCESS_ENDED		MAKE_SQLSTATE('Q', 'M', '5', '3', '1')
+#define ERRCODE_QMS_ACCESS_USED			MAKE_SQLSTATE('Q', 'M', '5', '3', '2')
+
 /* 6xx: idempotency */
 #define ERRCODE_QMS_REQUEST_REUSED		MAKE_SQLSTATE('Q', 'M', '6', '0', '1')
 

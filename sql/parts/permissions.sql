@@ -27,6 +27,13 @@ CREATE TABLE qms.permission (
 );
 INSERT INTO qms.permission VALUES
 	-- function                 action                    super_admin  admin        app_admin    reception    caller       servicer     display      kiosk        customer     application
+	('claim_access',            'access.claim',           'all',       'yes',       'own',       'yes',       'yes',       'yes',       'no',        'yes',       'own',       'own'),
+	('finish_visit',            'access.finish',          'all',       'yes',       'own',       'yes',       'yes',       'yes',       'no',        'yes',       'own',       'own'),
+	('verify_access',           'access.verify',          'all',       'yes',       'own',       'grant',     'grant',     'grant',     'no',        'no',        'no',        'own'),
+	('revoke_access',           'access.revoke',          'all',       'yes',       'own',       'yes',       'grant',     'yes',       'no',        'no',        'no',        'own'),
+	('access_keys',             'access_key.list',        'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('rotate_access_key',       'access_key.rotate',      'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('access_jwks',             'access_key.public',      'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
 	('create_api_key',         'api_key.create',         'all',       'yes',       'own',       'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('revoke_api_key',         'api_key.revoke',         'all',       'yes',       'own',       'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('rotate_api_key',         'api_key.rotate',         'all',       'yes',       'own',       'no',        'no',        'no',        'no',        'no',        'no',        'no'),

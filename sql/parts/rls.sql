@@ -93,3 +93,5 @@ ALTER TABLE qms_internal.api_key_secret ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.device_secret ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.last_seen ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.limit_bucket ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.access_key ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.access_token ENABLE ROW LEVEL SECURITY;

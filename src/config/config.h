@@ -38,6 +38,7 @@ typedef struct QmsQueueSettings
 	int32		max_active;		/* 0: no limit */
 	int64		token_life;
 	int64		claim_window;
+	bool		single_use;		/* of access tokens */
 	int64		heartbeat_timeout;
 	TimestampTz opens_at;		/* QMS_NO_TIME: at once */
 	bool		lottery;

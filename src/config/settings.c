@@ -67,6 +67,8 @@ static const QmsSettingKey keys[] = {
 			"How long an access token is valid."),
 	SETTING("claim_window", claim_window, QMS_SET_DURATION, QMS_RELEASE_KIND, "duration", "5 min", 1, 30 * SECS_PER_DAY,
 			"How long after its release a ticket can be claimed."),
+	SETTING("single_use", single_use, QMS_SET_BOOL, QMS_RELEASE_KIND, NULL, "true", 0, 0,
+			"An access token lets in once; else as often as it is shown until it expires."),
 	SETTING("heartbeat_timeout", heartbeat_timeout, QMS_SET_DURATION, QMS_BOTH_KINDS, "duration", "0 s", 0, SECS_PER_DAY,
 			"Who has not been heard of for that long loses the place; 0: never."),
 	SETTING("opens_at", opens_at, QMS_SET_TIME, QMS_RELEASE_KIND, "timestamptz", NULL, 0, 0,

@@ -167,6 +167,7 @@ const QmsTask qms_tasks[] = {
 	{"silent", 0, true, NULL, qms_plan_silent, qms_run_silent, false},
 	{"retention", 0, false, NULL, qms_plan_retention, qms_run_retention, false},
 	{"requests", 0, false, NULL, qms_plan_requests, qms_run_requests, false},
+	{"access_tokens", 0, false, NULL, qms_plan_access_tokens, qms_run_access_tokens, false},
 	{"secrets", 0, false, NULL, qms_plan_secrets, qms_run_secrets, false},
 	{"counts", 0, false, qms_peek_counts, qms_plan_counts, qms_run_counts, false},
 	{"flow", QMS_WAKE_ROOM, false, NULL, qms_plan_flows, qms_run_flow, false},

@@ -90,6 +90,8 @@ extern void qms_plan_retention(QmsTaskRun *run);
 extern void qms_run_retention(QmsTaskRun *run, int64 which);
 extern void qms_plan_requests(QmsTaskRun *run);
 extern void qms_run_requests(QmsTaskRun *run, int64 item);
+extern void qms_plan_access_tokens(QmsTaskRun *run);
+extern void qms_run_access_tokens(QmsTaskRun *run, int64 item);
 extern void qms_plan_last_seen(QmsTaskRun *run);
 extern void qms_run_last_seen(QmsTaskRun *run, int64 item);
 

@@ -157,6 +157,12 @@ my %argument = (
 	'algorithm' => '`HS256`, `RS256` or `ES256` for `jwt`; null: that of the present key',
 	'overlap' => 'how long older keys count after active_from (interval, no months); null: as the purpose needs, 0: not at all',
 	'active_from' => 'when it begins to sign; null: now',
+	'claim_access.token' => 'the token that join_queue answered',
+	'access_token' => 'the token that claim_access answered',
+	'verify_access.subject' => 'who shows the token; null: not compared',
+	'verify_access.queue_id' => 'queue that he comes for; null: not compared',
+	'rotate_access_key.algorithm' => '`HS256`, `RS256` or `ES256`; null: that of the present key',
+	'rotate_access_key.overlap' => 'how long older keys count after active_from (interval, no months); null or 0: not at all',
 	'zone_id' => 'zone; in update_counter 0 is none');
 
 # Examples: by function.
@@ -169,6 +175,9 @@ my %example = (
 	complete_service => q{SELECT state FROM qms.complete_service(7, outcome => 'passport issued');},
 	login => q{SELECT access_token, refresh_token, error, retry_after FROM qms.login('ada', 'correct horse battery', 'city');},
 	rotate_signing_key => q{SELECT kid, active_from FROM qms.rotate_signing_key('jwt', 'ES256', active_from => now() + interval '1 hour');},
+	claim_access => q{SELECT access_token, expires_at FROM qms.claim_access('...43 characters...');},
+	verify_access => q{SELECT valid, reason FROM qms.verify_access('eyJ...', subject => 'session 1f6c', queue_id => 9);},
+	rotate_access_key => q{SELECT kid, public_key FROM qms.rotate_access_key(1, 'ES256', active_from => now() + interval '1 hour');},
 	undo => q{SELECT number, state FROM qms.undo(7);},
 	hold_ticket => q{SELECT state FROM qms.hold_ticket(4711, 'needs a photo', 'parked', resume_to => 'clerk');},
 	transfer_ticket => q{SELECT number, queue_id FROM qms.transfer_ticket(4711, 5, place => 'first', note => 'wrong floor');},
@@ -220,6 +229,9 @@ my %sqlstate = (
 	QM501 => ['invalid token', 'no ticket belongs to the token, or its key has expired; one error for every reason', 'use the token that join_queue answered'],
 	QM502 => ['password not allowed', 'too short, too long, too simple, the user name, or one of those that are tried first', 'the detail names the rule'],
 	QM520 => ['invalid key', 'an API key or device key is unknown, malformed, expired or revoked; one error for every reason; status 401 through PostgREST', 'a new key'],
+	QM530 => ['not let in yet', 'the ticket still waits; the detail says its position', 'wait until ticket_status says released'],
+	QM531 => ['access ended', 'not claimed in time, or the visit is over', 'join again'],
+	QM532 => ['access used', 'the access token has let somebody in', 'whoever is in stays in; ask with the same token'],
 	QM601 => ['request reused', 'request_id was used with other arguments', 'a new request_id for each new request'],
 	QM701 => ['unknown setting', 'no setting of that name for this kind of queue', 'queue_setting_keys lists them'],
 	QM702 => ['invalid setting', 'a value of the wrong kind or out of range', 'the hint tells what is expected'],
@@ -248,7 +260,7 @@ Everything is in schema `qms` and called by name: `qms.call_next(counter_id => 7
 END
 
 my %title = (
-	'tickets.sql' => 'Tickets', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
+	'tickets.sql' => 'Tickets', 'entry.sql' => 'Letting people in', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
 	'ticket_number.sql' => 'Functions of types', 'ticket_token.sql' => 'Functions of types', 'release_rate.sql' => 'Functions of types');
 my %section_of;
 $section_of{$_} = 'Customers' for qw(join_queue ticket_status visit_status leave_queue defer_ticket heartbeat);
