@@ -17,7 +17,8 @@
  * Interval: of those ahead a part q leaves, n q (1 - q) is the variance of how
  * many; those let in for one who goes come as irregularly as people go, so their
  * variance is their number; and a place on S(t) is uniform within one release.
- * How uncertain the leave rate is, shows in the times with it lower and higher.
+ * How uncertain the leave rate is, shows in the times with it lower and higher;
+ * the rate of releases is as uncertain as the share of those who never come.
  * All variances are added, and 1.2816 standard deviations each way leave a tenth
  * on each side.
  */
@@ -107,6 +108,7 @@ qms_eta(const QmsFlow *flow, double wait[3])
 	double		sooner;
 	double		later;
 	double		q;
+	double		drift;
 	double		variance;
 
 	if (!(flow->rate > 0))
@@ -115,7 +117,9 @@ qms_eta(const QmsFlow *flow, double wait[3])
 	later = course_with(flow, Max(flow->theta - Z_OF_P90 * flow->theta_sd, 0)).wait - course.wait;
 	sooner = course_with(flow, flow->theta + Z_OF_P90 * flow->theta_sd).wait - course.wait;
 	q = flow->n > 0 ? Min(Max(1 - course.released / flow->n, 0), 1) : 0;
-	variance = Z_OF_P90 * Z_OF_P90 * (flow->n * q * (1 - q) + course.capped + 1.0 / 12) / (course.rate * course.rate);
+	drift = (course.wait - Max(flow->opens_in, 0)) * flow->rate_sd;
+	variance = (flow->n * q * (1 - q) + course.capped + 1.0 / 12) / (course.rate * course.rate) + drift * drift;
+	variance *= Z_OF_P90 * Z_OF_P90;
 	wait[0] = Max(course.wait - sqrt(variance + sooner * sooner), Max(flow->opens_in, 0));
 	wait[1] = course.wait;
 	wait[2] = course.wait + sqrt(variance + later * later);
@@ -131,7 +135,7 @@ qms_release_wait(PG_FUNCTION_ARGS)
 	QmsFlow		flow = {
 		.n = PG_GETARG_FLOAT8(0), .rate = PG_GETARG_FLOAT8(1), .theta = PG_GETARG_FLOAT8(2),
 		.theta_sd = PG_GETARG_FLOAT8(3), .opens_in = PG_GETARG_FLOAT8(4), .max_inside = PG_GETARG_FLOAT8(5),
-		.inside = PG_GETARG_FLOAT8(6), .visit = PG_GETARG_FLOAT8(7)
+		.inside = PG_GETARG_FLOAT8(6), .visit = PG_GETARG_FLOAT8(7), .rate_sd = PG_GETARG_FLOAT8(8)
 	};
 	double		wait[3];
 	Datum		values[3];

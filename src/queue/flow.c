@@ -9,10 +9,15 @@
  *		leave rate = left / (time x waiting + one hour)
  *		visit      = (time x inside + token_life) / (gone from inside + 1)
  *
+ * The share p of those who never come, which the rate makes up for, is known to
+ * sqrt(p (1 - p) / n) of n people; with p = (1 + missed) / n, the rate is uncertain
+ * by p / sqrt((1 - p) (1 + missed)) of itself.
+ *
  * The constants are as if one person had waited for an hour without leaving, and
  * one visit had lasted as long as its token: they count until more has been seen.
  * All four sums fade with a time constant of 30 minutes in which anybody waited,
- * or was inside; a night in which nobody did forgets nothing.
+ * or was inside; a night in which nobody did forgets nothing, and what happened in a
+ * minute or more without a look is left out.
  */
 #include "queue/queue.h"
 
@@ -23,6 +28,9 @@
 
 #define MEMORY (30 * SECS_PER_MINUTE)
 #define UNSEEN_WAIT SECS_PER_HOUR
+
+/* Nobody can tell what has been while nobody looked for so many seconds. */
+#define LONGEST_GAP 60
 
 /* Behind so many people the figures may be as old as this. */
 #define FEW_AHEAD 100
@@ -94,6 +102,7 @@ make_flow(const QmsQueue *queue, const QmsReleaseFigures *figures, const QmsLear
 	memset(flow, 0, sizeof(*flow));
 	if (queue->status != 'p' && figures->stopped_at == QMS_NO_TIME)
 		flow->rate = figures->speed / ONE_A_SECOND;
+	flow->rate_sd = figures->no_show / sqrt((1000.0 - figures->no_show) * 1000 * (1 + figures->missed));
 	flow->theta = learned->sums[QMS_LEFT] / waited;
 	flow->theta_sd = sqrt(Max(learned->sums[QMS_LEFT], 1)) / waited;
 	flow->visit = (learned->sums[QMS_STAYED] + (double) queue->settings.token_life / USECS_PER_SEC) /
@@ -224,15 +233,15 @@ qms_flow_learn(QmsQueue *queue, TimestampTz now)
 	if (!qms_release_figures(queue, &figures))
 		return false;
 	read_learned(queue->queue_id, &last);
+	seconds = last.at == QMS_NO_TIME ? -1 : (double) (now - last.at) / USECS_PER_SEC;
 	next = last;
 	next.at = now;
 	next.waiting = Max(qms_bucket_ahead(queue->queue_id, PG_INT64_MAX, now, true), 0);
 	next.inside = figures.inside;
 	next.abandoned = figures.abandoned;
 	next.gone = figures.released - figures.inside;
-	if (last.at != QMS_NO_TIME && now >= last.at)
+	if (seconds >= 0 && seconds <= LONGEST_GAP)
 	{
-		seconds = (double) (now - last.at) / USECS_PER_SEC;
 		add_up(&next.sums[QMS_WAITED], &next.sums[QMS_LEFT], (last.waiting + next.waiting) / 2.0, seconds,
 			   next.abandoned - last.abandoned);
 		add_up(&next.sums[QMS_STAYED], &next.sums[QMS_WENT], (last.inside + next.inside) / 2.0, seconds,

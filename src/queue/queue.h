@@ -283,6 +283,7 @@ typedef struct QmsFlow
 	double		n;				/* people ahead, and the part of a release that is still to come */
 	double		opens_in;		/* seconds until anybody is let in; 0 or less: now */
 	double		rate;			/* releases a second, while there is room inside */
+	double		rate_sd;		/* how well that is known, as a part of it */
 	double		theta;			/* of each who waits, leaving a second */
 	double		theta_sd;		/* how well that is known */
 	double		max_inside;		/* 0: no limit */

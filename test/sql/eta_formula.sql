@@ -36,6 +36,9 @@ select pg_temp.wait(10, 10, 0, 0, 0, 50, 0, 100) as within_the_first, pg_temp.wa
 select pg_temp.wait(1000, 1, 0, 0, 0, 500, 0, 100) as never_full, pg_temp.wait(1000, 1, 0, 0, 0, 5, 5, 0) as visits_unknown;
 -- how well leaving is known widens the interval
 select pg_temp.wait(20000, 10 / 0.85, 1 / 3600.0, 1e-5, 0, 0, 0, 0) as well, pg_temp.wait(20000, 10 / 0.85, 0, 1 / 3600.0, 0, 0, 0, 0) as nothing_seen;
+-- and how well the rate is known
+select round(((w)[2] - (w)[1])::numeric, 1) as earlier, round(((w)[3] - (w)[2])::numeric, 1) as later
+from (select qms_internal.release_wait(1000, 10, rate_sd => 0.05) as w) w;
 -- always in order and finite
 select count(*) as cases, bool_and(w[1] >= 0 and w[1] <= w[2] and w[2] <= w[3] and w[3] < 'Infinity') as in_order
 from unnest('{0,1,0.5,999,1000000}'::float8[]) n, unnest('{0.0001,1,1000000}'::float8[]) r, unnest('{0,1e-9,0.001,10}'::float8[]) theta,

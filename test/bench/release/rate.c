@@ -38,8 +38,7 @@ typedef struct Course
 {
 	double	   *seconds;		/* people let in, second by second */
 	double		largest;		/* deviation of those let in from S */
-	double		allowed;		/* of it, at the most: 1 + rate x how late the wake-up was */
-	bool		over;			/* it was more than that, once */
+	bool		over;			/* it was more than 1 + rate x how late the wake-up was, once */
 	int64		released;
 	int64		lost;			/* by the outage */
 } Course;
@@ -106,7 +105,6 @@ by_segment(Course *course, int64 speed)
 		if (!was_out)
 		{
 			course->largest = Max(course->largest, behind);
-			course->allowed = Max(course->allowed, 1 + lag);
 			course->over = course->over || behind > 1 + lag + (double) LEAST_PAUSE * speed_at(speed, now) / ONE_A_MINUTE / 60 / USECS_PER_SEC;
 		}
 		note(course, now, count - course->released);
@@ -183,7 +181,7 @@ excess(const Course *course, int64 speed, int window)
 static void
 report(const char *rule, int64 per_minute, void (*run) (Course *course, int64 speed), bool exact)
 {
-	Course		course = {calloc(3601, sizeof(double)), 0, 0, false, 0, 0};
+	Course		course = {calloc(3601, sizeof(double)), 0, false, 0, 0};
 	int64		speed = per_minute * ONE_A_MINUTE;
 	double		wanted = ideal(speed, HOUR);
 	double		burst = Max(1, 2.0 * per_minute / 60);
@@ -197,9 +195,9 @@ report(const char *rule, int64 per_minute, void (*run) (Course *course, int64 sp
 	due = exact ? wanted - course.lost : wanted - 60.0 * per_minute / 60;
 	for (window = 1; window <= 60; window++)
 		worst = Max(worst, excess(&course, speed, window));
-	printf("| %s | %lld | %.0f | %lld | %+.2f | %+.4f %% | %.2f | %.2f | %s | %.3f | %.4f | %.1f | %.0f |\n", rule, (long long) per_minute, wanted,
-		   (long long) course.released, course.released - due, 100 * (course.released - due) / due, course.largest, exact ? course.allowed : 1,
-		   exact ? (course.over ? "NO" : "yes") : course.largest < 2 ? "yes" : "no", variation(&course, 1), variation(&course, 60), worst, burst);
+	printf("| %s | %lld | %.0f | %lld | %+.2f | %+.4f %% | %.2f | %s | %.3f | %.4f | %.1f | %.0f |\n", rule, (long long) per_minute, due,
+		   (long long) course.released, course.released - due, 100 * (course.released - due) / due, course.largest,
+		   exact ? (course.over ? "NO" : "yes") : "-", variation(&course, 1), variation(&course, 60), worst, burst);
 	if (exact && (course.over || fabs(course.released - due) > 1 || worst > burst + 1))
 	{
 		fprintf(stderr, "rate.c: %lld/min is not within its bounds\n", (long long) per_minute);

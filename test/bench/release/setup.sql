@@ -83,8 +83,8 @@ CREATE FUNCTION bench.rate_report(per_minute int, until float8) RETURNS text LAN
 			WHERE second >= 60 AND second < least(1800, floor(until / 60) * 60) GROUP BY second / 60) x) AS a_minute
 		FROM s WHERE second >= 60 AND second < 1800
 	), w AS (
-		SELECT max(sum(n) OVER (ORDER BY second ROWS 9 PRECEDING)
-			- (bench.ideal($1, second + 1) - bench.ideal($1, greatest(second - 9, 0)))) OVER () AS excess FROM s GROUP BY second, n LIMIT 1
+		SELECT max(m - bench.ideal($1, second + 1) + bench.ideal($1, greatest(second - 9, 0))) AS excess
+		FROM (SELECT second, sum(n) OVER (ORDER BY second ROWS 9 PRECEDING) AS m FROM s) x
 	)
 	SELECT format('| S(t), SQL | %s | %s | %s | %s | %s %% | %s | %s | %s | %s | %s | %s |', $1, round((bench.ideal($1, until) - lost.people)::numeric), d.released,
 		round((d.released - bench.ideal($1, until) + lost.people)::numeric, 2),
@@ -95,32 +95,40 @@ CREATE FUNCTION bench.rate_report(per_minute int, until float8) RETURNS text LAN
 $$;
 
 /* ---- B8: people who leave, and people who do not come ---- */
-CREATE TABLE bench.person (run int, ticket_id bigint PRIMARY KEY, token qms.ticket_token, rank int, told float8, told_p10 float8, told_p90 float8,
-	leaves_at float8, comes boolean, released_at float8, came_at float8);
-CREATE TABLE bench.day (run int, drained float8, arrivals bigint, steps int, took float8);
+CREATE TABLE bench.person (event int, ticket_id bigint PRIMARY KEY, token qms.ticket_token, rank int, joined_at float8, told float8, told_p10 float8,
+	told_p90 float8, leaves_at float8, comes boolean, left_at float8, released_at float8);
+CREATE INDEX ON bench.person (event, leaves_at) WHERE left_at IS NULL AND released_at IS NULL;
+CREATE INDEX ON bench.person (event, released_at);
+CREATE TABLE bench.day (event int, drained float8, released bigint, arrivals bigint, took float8);
 
--- One event: everybody comes at once; a turn of the scheduler each half second.
-CREATE PROCEDURE bench.event(run int, q bigint, begins float8, people int) LANGUAGE plpgsql AS $$
+-- The claim window of the queue is 60 s.  One event: everybody comes within the 20 s before it opens; then a turn of the scheduler each half second.
+CREATE PROCEDURE bench.event(this int, q bigint, begins float8, people int) LANGUAGE plpgsql AS $$
 DECLARE
-	now float8 := begins; t bigint; token qms.ticket_token; steps int := 0; begun timestamptz := clock_timestamp(); i int;
+	now float8 := begins; at float8; t bigint; token qms.ticket_token; steps int := 0; begun timestamptz := clock_timestamp(); i int;
 BEGIN
-	PERFORM setseed(0.1 * run), bench.clock(begins);
-	FOR i IN 0 .. people / 1000 - 1 LOOP
+	PERFORM setseed(0.1 * this), bench.clock(begins - 20);
+	PERFORM qms.update_queue(q, settings => jsonb_build_object('opens_at', bench.moment(begins)));
+	FOR i IN 1 .. people LOOP
+		at := begins - 20 + 20.0 * i / people;
+		PERFORM bench.clock(at);
 		INSERT INTO bench.person
-		SELECT run, j.ticket_id, j.token, i * 1000 + g, extract(epoch FROM j.wait_p50), extract(epoch FROM j.wait_p10), extract(epoch FROM j.wait_p90),
+		SELECT this, j.ticket_id, j.token, i, at, extract(epoch FROM j.wait_p50), extract(epoch FROM j.wait_p10), extract(epoch FROM j.wait_p90),
 			begins - 3600 * ln(1 - random()), random() < 0.85
-		FROM generate_series(1, 1000) g, LATERAL qms.join_queue(q + 0 * g) j;
-		COMMIT;
+		FROM qms.join_queue(q) j;
+		IF i % 20 = 0 THEN
+			COMMIT;
+		END IF;
 	END LOOP;
 	LOOP
 		PERFORM bench.clock(now);
-		FOR t IN SELECT p.ticket_id FROM bench.person p WHERE p.run = event.run AND p.leaves_at <= now AND p.released_at IS NULL ORDER BY p.leaves_at LOOP
+		FOR t IN SELECT p.ticket_id FROM bench.person p WHERE p.event = this AND p.leaves_at <= now AND p.left_at IS NULL AND p.released_at IS NULL LOOP
 			PERFORM qms.cancel_ticket(t, 'left');
-			UPDATE bench.person SET released_at = 'infinity' WHERE ticket_id = t;
+			UPDATE bench.person p SET left_at = now WHERE p.ticket_id = t;
 		END LOOP;
 		PERFORM qms_internal.release_turn(q, steps % 20 = 0);
-		UPDATE bench.person p SET released_at = now FROM qms.ticket k WHERE k.queue_id = q AND k.state = 'released' AND k.called_at = bench.moment(now) AND p.ticket_id = k.ticket_id;
-		FOR token, t IN SELECT p.token, p.ticket_id FROM bench.person p WHERE p.run = event.run AND p.released_at = now AND p.comes LOOP
+		UPDATE bench.person p SET released_at = now FROM qms.ticket k
+		WHERE k.due_at = bench.moment(now) + interval '60 s' AND k.queue_id = q AND k.state = 'released' AND p.ticket_id = k.ticket_id;
+		FOR token IN SELECT p.token FROM bench.person p WHERE p.event = this AND p.released_at = now AND p.comes LOOP
 			PERFORM qms.claim_access(token);
 		END LOOP;
 		COMMIT;
@@ -128,6 +136,16 @@ BEGIN
 		EXIT WHEN NOT EXISTS (SELECT 1 FROM qms.ticket k WHERE k.queue_id = q AND k.state = 'waiting');
 		now := now + 0.5;
 	END LOOP;
-	INSERT INTO bench.day SELECT run, now - begins, count(*) FILTER (WHERE comes), steps, extract(epoch FROM clock_timestamp() - begun)
-		FROM bench.person p WHERE p.run = event.run AND p.released_at < 'infinity';
+	INSERT INTO bench.day SELECT this, now - begins, count(*), count(*) FILTER (WHERE p.comes), extract(epoch FROM clock_timestamp() - begun)
+		FROM bench.person p WHERE p.event = this AND p.released_at IS NOT NULL;
 END $$;
+
+-- What people at a tenth, two tenths... of the line were told, and when they were let in.
+CREATE FUNCTION bench.told(this int) RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT format('| %s | %s | %s | %s | %s %% | %s-%s | %s |', this, rank, round(told), round((released_at - joined_at)::numeric, 1),
+		to_char(100 * (told / (released_at - joined_at) - 1), 'SG990.0'), told_p10, told_p90,
+		CASE WHEN released_at - joined_at BETWEEN told_p10 - 1 AND told_p90 + 1 THEN 'yes' ELSE 'no' END)
+	FROM (SELECT DISTINCT ON (g) p.* FROM generate_series(1, 10) g, bench.person p
+		WHERE p.event = this AND p.released_at IS NOT NULL AND p.rank <= (SELECT max(rank) FROM bench.person WHERE event = this) * g / 10 ORDER BY g, p.rank DESC) x
+	ORDER BY rank
+$$;
