@@ -16,7 +16,7 @@
 /* Each release wakes us: no look sooner than this after the last one. */
 #define LOOK_EVERY USECS_PER_SEC
 
-static TimestampTz looked_at = QMS_NO_TIME;
+static TimestampTz looked_at = 0;
 
 /* Rooms that have had somebody when last looked at, or that nobody has looked at for so long. */
 void
