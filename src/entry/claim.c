@@ -9,7 +9,8 @@
 
 /*
  * The ticket of a visit to be claimed: one that has been released, else one that
- * was claimed before, else the next in line.  NULL if none is open.
+ * was claimed before, else the next in the line of a waiting room, which has no
+ * number.  NULL if none is open.
  */
 static QmsTicket *
 find_ticket(int64 visit_id)
@@ -20,7 +21,7 @@ find_ticket(int64 visit_id)
 	qms_table_plan(&qms_ticket_table, &plan,
 				   "SELECT %s FROM (SELECT * FROM qms.ticket WHERE ticket_id = $1 UNION ALL "
 				   "SELECT * FROM qms.ticket WHERE visit_id = $1 AND visit_id <> ticket_id) t "
-				   "ORDER BY t.state = 'released' DESC, t.state = 'admitted' DESC, t.sort_key, t.ticket_id LIMIT 1");
+				   "ORDER BY t.state = 'released' DESC, t.state = 'admitted' DESC, t.number IS NOT NULL, t.sort_key, t.ticket_id LIMIT 1");
 	qms_param_int64(&params, visit_id);
 	return qms_spi_look(&plan, &params) == 0 ? NULL : qms_row_fetch(&qms_ticket_table, 0, 0);
 }

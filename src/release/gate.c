@@ -22,6 +22,9 @@
 /* The most that those who do not come may add: ten are let in for one who comes. */
 #define MOST_NO_SHOWS 900
 
+/* For so long the gate may have been waited for. */
+#define LONGEST_WAIT (10 * USECS_PER_SEC)
+
 void
 qms_gate_make(int64 gate, int64 organization_id, TimestampTz now)
 {
@@ -327,6 +330,27 @@ no_show_share(const QmsGate *gate, TimestampTz now)
 /* ---- the speed ---- */
 
 /*
+ * The moment that counts.  Somebody who has waited for the gate is late by that:
+ * for him it is what it was for those before him.  If it is much earlier, the
+ * clock has gone back: from here on it goes on.
+ */
+static TimestampTz
+follow_clock(QmsGate *gate, TimestampTz now)
+{
+	QmsSegment *segment = &gate->segment;
+
+	if (segment->at > now && segment->at - now <= LONGEST_WAIT)
+		now = segment->at;
+	if (segment->at <= now && qms_segment_count(segment, now + LONGEST_WAIT) >= gate->released)
+		return now;
+	segment->at = now;
+	segment->base = Max(segment->base, gate->released);
+	segment->rest = 0;
+	gate->dirty = true;
+	return now;
+}
+
+/*
  * Let the segment follow what holds at this moment: the rate, the load, no-shows,
  * and whether anybody is let in at all.  A start that was set beforehand counts
  * from that moment, however late we come.
@@ -339,16 +363,7 @@ qms_gate_follow(QmsGate *gate, TimestampTz now)
 	int64		speed = 0;
 	int			i;
 
-	/* The clock has gone back: from here on it goes on. */
-	if (segment->at > now)
-		segment->at = now;
-	if (qms_segment_count(segment, now) < gate->released)
-	{
-		segment->at = now;
-		segment->base = gate->released;
-		segment->rest = 0;
-		gate->dirty = true;
-	}
+	now = follow_clock(gate, now);
 	remember_recent(gate, now);
 	gate->no_show = no_show_share(gate, now);
 	for (i = 0; i < gate->nqueues; i++)

@@ -38,6 +38,25 @@ follow_now(QmsGate *gate, TimestampTz now)
 	qms_gate_follow(gate, now);
 }
 
+/*
+ * A stop ends: whoever could not come meanwhile has as much time for it as he had.
+ * Locks: the rows of those tickets, before the gate.  Nobody claims meanwhile: the
+ * lock of the queue is held.
+ */
+static void
+give_back_time(int64 queue_id, TimestampTz now)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "UPDATE qms.ticket t SET due_at = t.due_at + ($2 - greatest(r.stopped_at, t.called_at)) "
+								   "FROM qms_internal.release_queue r WHERE r.queue_id = $1 AND r.stopped_at < $2 "
+								   "AND t.queue_id = $1 AND t.state = 'released'", INT8OID, TIMESTAMPTZOID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, queue_id);
+	qms_param_time(&params, now);
+	qms_spi_run_now(&plan, &params);
+}
+
 /* The status of a queue has been set.  To open it ends a stop. */
 static void
 status_was_set(QmsCall *call, int64 queue_id, char status)
@@ -53,6 +72,8 @@ status_was_set(QmsCall *call, int64 queue_id, char status)
 	queue = qms_config_queue(queue_id);
 	if (queue == NULL)
 		return;
+	if (status == 'o')
+		give_back_time(queue_id, call->now);
 	gate = qms_gate_lock(qms_release_gate_of(queue), queue->organization_id, call->now, true);
 	if (gate == NULL)
 		return;
