@@ -67,7 +67,7 @@ fi
 work=$inside
 cd "$work" || exit 1
 bin=$("$PG_CONFIG" --bindir)
-export PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PGCONNECT_TIMEOUT=10
+export PGOPTIONS="-c synchronous_commit=off" PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PGCONNECT_TIMEOUT=10
 sql() { "$bin/psql" -XAtq -v ON_ERROR_STOP=1 "$@"; }
 start() {
 	"$bin/pg_ctl" -D data -w -t 60 -l server.log start >/dev/null || { tail -n 20 server.log; die "the server does not start"; }
@@ -118,7 +118,7 @@ if wanted rate; then
 		until=3600
 		[ "$rate" != yes ] || continue
 		[ "$rate" -lt 6000 ] || until=300
-		sql -c 'SET synchronous_commit = off' -c "CALL bench.rate($rate, $until)" -c "SELECT bench.rate_report($rate, $until)" | tail -n 1
+		sql -c "CALL bench.rate($rate, $until)" -c "SELECT bench.rate_report($rate, $until)" | tail -n 1
 	done
 fi
 
@@ -135,7 +135,7 @@ if wanted event; then
 		|---|---|---|---|---|---|
 	TEXT
 	q=$(sql -c 'SET qms.mock_now = '"'2030-01-07 08:00+00'" -c "SELECT bench.room('B8', '{\"rate\": \"10/s\", \"claim_window\": \"60 s\", \"token_life\": \"1 day\"}')")
-	sql -c 'SET synchronous_commit = off' -c "CALL bench.event(1, $q, 100, $people)" -c "CALL bench.event(2, $q, 7300, $people)"
+	sql -c "CALL bench.event(1, $q, 100, $people)" -c "CALL bench.event(2, $q, 7300, $people)"
 	sql -c "SELECT format('| %s | %s | %s | %s | %s | %s %% |', event, drained, released, arrivals, round((arrivals / drained)::numeric, 3),
 		to_char(100 * (arrivals / drained / 10 - 1), 'SG990.00')) FROM bench.day ORDER BY event"
 	cat <<-'TEXT'
@@ -155,7 +155,7 @@ fi
 # ---- By the real clock ----
 room=
 load() {
-	[ -n "$room" ] || room=$(sql -c "SELECT bench.room('Room', '{\"max_waiting\": 2000000, \"claim_window\": \"30 days\", \"token_life\": \"30 days\"}')" \
+	[ -n "$room" ] || room=$(sql -c "SELECT bench.room('Room', '{\"single_use\": false, \"claim_window\": \"30 days\", \"token_life\": \"30 days\"}')" \
 		-c 'CREATE TABLE IF NOT EXISTS bench.token (i int PRIMARY KEY, token qms.ticket_token, access text)' | tail -n 1)
 	sql -v n="$1" -v q="$room" -f load.sql >/dev/null || die "loading failed"
 	sql -c 'DELETE FROM qms_internal.release_delta' -c 'UPDATE qms_internal.release_queue SET inside = 0'
