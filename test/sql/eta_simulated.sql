@@ -2,6 +2,7 @@
 \set ON_ERROR_STOP on
 set client_min_messages = warning;
 set timezone = 'UTC';
+set intervalstyle = postgres;
 set qms.mock_now = '2030-01-07 09:00+00';
 select organization_id as org from qms.create_organization('Rehearsal') \gset
 select branch_id as branch from qms.create_branch(:org, 'Hall') \gset

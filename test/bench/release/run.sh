@@ -178,7 +178,7 @@ echo 'SELECT waiting, released, abandoned, rate FROM qms.queue_status(:q);' >cou
 printf '%s\n' '\set i random(1, 100)' 'SELECT access_token FROM qms.claim_access((SELECT token FROM bench.token WHERE i = :i));' >claim.sql
 printf '%s\n' '\set i random(1, 100)' 'SELECT valid FROM qms.verify_access((SELECT access FROM bench.token WHERE i = :i));' >verify.sql
 printf '%s\n' 'BEGIN;' 'SELECT count(*) FROM qms.release_next(:q, 1000);' 'COMMIT;' >release.sql
-printf '%s\n' 'SELECT token FROM qms.join_queue(queue_id => :q) \gset' "SELECT state FROM qms.leave_queue(:'token');" >churn.sql
+printf '%s\n' 'SELECT token FROM qms.join_queue(queue_id => :q) \gset' "SELECT state FROM qms.leave_queue(:token);" >churn.sql
 seconds=3
 [ -z "$quick" ] || seconds=1
 sizes=(1000 100000 1000000)
