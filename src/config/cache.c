@@ -7,7 +7,6 @@
  * queue is open is decided by its lock, not by when the transaction began.
  */
 #include "config/config.h"
-#include "types/types.h"
 
 #include "catalog/pg_type.h"
 #include "utils/array.h"
@@ -106,23 +105,6 @@ look_up(HTAB *table, const void *key, bool *found)
 	return hash_search(table, key, HASH_FIND, found);
 }
 
-/* How fast a release queue lets people in, by itself or with its pool: columns 12 to 14. */
-static void
-read_rate(QmsQueue *queue)
-{
-	QmsReleaseRate rate;
-	Datum		of_pool;
-	bool		isnull;
-
-	queue->release_pool_id = qms_spi_int64(0, 12);
-	queue->pool_max_active = qms_spi_int32(0, 14);
-	of_pool = qms_spi_datum(0, 13, &isnull);
-	if (!isnull)
-		queue->rate_speed = qms_types_rate_speed((QmsReleaseRate *) DatumGetPointer(of_pool));
-	else if (queue->settings.rate != NULL && qms_types_rate_parse(queue->settings.rate, &rate) == QMS_RULE_KEPT)
-		queue->rate_speed = qms_types_rate_speed(&rate);
-}
-
 QmsQueue *
 qms_config_queue(int64 queue_id)
 {
@@ -172,7 +154,7 @@ qms_config_queue(int64 queue_id)
 	mean = qms_spi_datum(0, 10, &isnull);
 	read.mean_service = isnull ? DEFAULT_SERVICE_TIME : qms_interval_usec(DatumGetIntervalP(mean), NULL);
 	read.calls_itself = qms_spi_bool(0, 11);
-	read_rate(&read);
+	qms_config_read_pool(&read, 12);
 	read.open_counters = -1;
 	entry = hash_search(queues, &queue_id, HASH_ENTER, &found);
 	*entry = read;

@@ -147,6 +147,7 @@ extern int64 qms_config_only_service(int64 queue_id);
 extern int	qms_config_open_counters(QmsQueue *queue);
 extern MemoryContext qms_config_context(void);
 extern HTAB *qms_config_organizations(void);
+extern void qms_config_read_pool(QmsQueue *queue, int column);
 extern QmsPolicy qms_policy_by_name(const char *name);
 extern const char *qms_policy_name(QmsPolicy policy);
 

@@ -1,3 +1,6 @@
+COMMENT ON INDEX qms.ticket_due IS 'What ends by itself in a waiting room: rights to enter, and access tokens, by the moment.';
+COMMENT ON INDEX qms.ticket_inside IS 'Who is inside a waiting room: released or admitted.';
+
 COMMENT ON TABLE qms_internal.release_gate IS 'One row per release pool, and per release queue without one: how many may have been let in by now. S(t) = segment_base + floor((segment_rest + speed x microseconds since segment_at) / 86400000000000000). Locked by whoever lets people in.';
 COMMENT ON COLUMN qms_internal.release_gate.gate IS 'queue_id, or the negative of release_pool_id.';
 COMMENT ON COLUMN qms_internal.release_gate.organization_id IS 'Organization that the row belongs to.';
