@@ -340,7 +340,8 @@ typedef struct QmsReleaseFigures
 
 /* What a waiting room waits for; bits. */
 #define QMS_INTEREST_LINE	QMS_BELL_LINE	/* somebody who comes into the line, */
-#define QMS_INTEREST_ROOM	QMS_BELL_ROOM	/* somebody who goes and makes room */
+#define QMS_INTEREST_ROOM	QMS_BELL_ROOM	/* somebody who goes and makes room, */
+#define QMS_INTEREST_DRAW	8	/* the draw of its lottery, which wakes the scheduler itself */
 
 extern void qms_inside_note_line(int64 queue_id);
 extern void qms_inside_set_interest(int64 queue_id, uint32 interest);
@@ -355,8 +356,7 @@ extern int64 qms_release_speed(const QmsQueue *queue, int load_factor, int no_sh
 extern bool qms_release_figures(const QmsQueue *queue, QmsReleaseFigures *figures);
 extern bool qms_release_is_stopped(int64 queue_id);
 
-/* When the lottery of a queue was drawn, QMS_NO_TIME: not yet; set by room, NULL: there are no lotteries. */
-extern TimestampTz (*qms_lottery_drawn) (const QmsQueue *queue);
+extern TimestampTz qms_release_drawn_at(const QmsQueue *queue);
 /* The status of a queue has been set, in this transaction; set by release. */
 extern void (*qms_queue_status_hook) (QmsCall *call, int64 queue_id, char status);
 

@@ -186,6 +186,14 @@ set_release_pool(QmsSetup *setup, bool is_release)
 	qms_row_set_id(setup->row, column, id);
 }
 
+/* What the settings of a row say. */
+static void
+parse_settings(const QmsRow *row, const QmsSetup *setup, QmsQueueSettings *parsed)
+{
+	qms_settings_parse(qms_setup_jsonb(row, qms_setup_column(setup, "settings")),
+					   strcmp(qms_row_text(row, qms_setup_column(setup, "kind")), "release") == 0, parsed);
+}
+
 /*
  * A queue of a pool shares the pool's rate, and has none of its own.  When it
  * comes or goes, nobody is let in meanwhile.
@@ -205,14 +213,6 @@ check_release(QmsSetup *setup, const QmsQueueSettings *settings)
 				 errhint("Take \"rate\" out of the settings, and set the rate of the pool with qms.update_release_pool().")));
 	if (setup->old != NULL && now_in != was_in)
 		qms_release_lock_gates(setup->call, setup->id, was_in, now_in, setup->organization_id);
-}
-
-/* What the settings of a row say. */
-static void
-parse_settings(const QmsRow *row, const QmsSetup *setup, QmsQueueSettings *parsed)
-{
-	qms_settings_parse(qms_setup_jsonb(row, qms_setup_column(setup, "settings")),
-					   strcmp(qms_row_text(row, qms_setup_column(setup, "kind")), "release") == 0, parsed);
 }
 
 static void
@@ -253,7 +253,7 @@ check_queue(QmsSetup *setup)
 		check_release(setup, &parsed);
 }
 
-/* A release queue lets people in as it is set up from here on; a lottery is promised with the settings that say so. */
+/* A lottery is promised with the settings that say so; people are let in as it is set up from here on. */
 static void
 queue_written(QmsSetup *setup)
 {
