@@ -2,7 +2,8 @@
 #
 #   make demo      install what is missing, build, start a throw-away cluster with a lively branch
 #   make test      install what is missing, build, run every test
-#   make bench     the figures of contrib-docs/benchmarks.md; make bench-gateway those of the gateway
+#   make bench     the figures of contrib-docs/benchmarks.md; make bench-gateway those of the gateway,
+#                  make bench-release those of waiting rooms
 #   make, make install, make installcheck PG_CONFIG=...    for packagers
 
 EXTENSION   = qms
@@ -87,7 +88,7 @@ all install uninstall installcheck clean:
 	$(error $(PG_CONFIG) does not lead to PGXS: install postgresql-server-dev-15 (test/lib/install_deps.sh build) or give PG_CONFIG=...)
 endif
 
-.PHONY: test demo bench bench-gateway sanitize fuzz
+.PHONY: test demo bench bench-gateway bench-release sanitize fuzz
 test:
 	bash test/lib/run_tests.sh
 demo:
@@ -96,6 +97,8 @@ bench:
 	bash test/bench/run.sh
 bench-gateway:
 	bash test/bench/gateway/run.sh
+bench-release:
+	bash test/bench/release/run.sh
 sanitize:
 	bash test/lib/sanitize.sh
 fuzz:

@@ -52,12 +52,17 @@
 #define ERRCODE_QMS_UNDO_EXPIRED		MAKE_SQLSTATE('Q', 'M', '4', '1', '4')
 #define ERRCODE_QMS_DIRECT_CHANGE		MAKE_SQLSTATE('Q', 'M', '4', '1', '5')
 #define ERRCODE_QMS_IN_USE				MAKE_SQLSTATE('Q', 'M', '4', '1', '6')
+#define ERRCODE_QMS_QUEUE_STOPPED		MAKE_SQLSTATE('Q', 'M', '4', '2', '0')
 
 /* 5xx: tokens and passwords */
 #define ERRCODE_QMS_INVALID_TOKEN		MAKE_SQLSTATE('Q', 'M', '5', '0', '1')
 #define ERRCODE_QMS_WEAK_PASSWORD		MAKE_SQLSTATE('Q', 'M', '5', '0', '2')
 
 #define ERRCODE_QMS_INVALID_KEY			MAKE_SQLSTATE('Q', 'M', '5', '2', '0')
+
+#define ERRCODE_QMS_NOT_RELEASED		MAKE_SQLSTATE('Q', 'M', '5', '3', '0')
+#define ERRCODE_QMS_ACCESS_ENDED		MAKE_SQLSTATE('Q', 'M', '5', '3', '1')
+#define ERRCODE_QMS_ACCESS_USED			MAKE_SQLSTATE('Q', 'M', '5', '3', '2')
 
 /* 6xx: idempotency */
 #define ERRCODE_QMS_REQUEST_REUSED		MAKE_SQLSTATE('Q', 'M', '6', '0', '1')

@@ -27,6 +27,13 @@ CREATE TABLE qms.permission (
 );
 INSERT INTO qms.permission VALUES
 	-- function                 action                    super_admin  admin        app_admin    reception    caller       servicer     display      kiosk        customer     application
+	('claim_access',            'access.claim',           'all',       'yes',       'own',       'yes',       'yes',       'yes',       'no',        'yes',       'own',       'own'),
+	('finish_visit',            'access.finish',          'all',       'yes',       'own',       'yes',       'yes',       'yes',       'no',        'yes',       'own',       'own'),
+	('verify_access',           'access.verify',          'all',       'yes',       'own',       'grant',     'grant',     'grant',     'no',        'no',        'no',        'own'),
+	('revoke_access',           'access.revoke',          'all',       'yes',       'own',       'yes',       'grant',     'yes',       'no',        'no',        'no',        'own'),
+	('access_keys',             'access_key.list',        'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('rotate_access_key',       'access_key.rotate',      'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('access_jwks',             'access_key.public',      'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
 	('create_api_key',         'api_key.create',         'all',       'yes',       'own',       'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('revoke_api_key',         'api_key.revoke',         'all',       'yes',       'own',       'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('rotate_api_key',         'api_key.rotate',         'all',       'yes',       'own',       'no',        'no',        'no',        'no',        'no',        'no',        'no'),
@@ -108,6 +115,11 @@ INSERT INTO qms.permission VALUES
 	('waiting_list',           'queue.list',             'all',       'yes',       'own',       'yes',       'yes',       'yes',       'no',        'no',        'no',        'own'),
 	('open_queue',             'queue.open',             'all',       'yes',       'own',       'yes',       'grant',     'yes',       'no',        'no',        'no',        'own'),
 	('pause_queue',            'queue.pause',            'all',       'yes',       'own',       'yes',       'grant',     'yes',       'no',        'no',        'no',        'own'),
+	('release_next',           'queue.release_next',     'all',       'yes',       'own',       'yes',       'grant',     'yes',       'no',        'no',        'no',        'own'),
+	('report_load',            'queue.report_load',      'all',       'yes',       'own',       'yes',       'grant',     'yes',       'no',        'no',        'no',        'own'),
+	('set_release_rate',       'queue.set_rate',         'all',       'yes',       'own',       'yes',       'grant',     'yes',       'no',        'no',        'no',        'own'),
+	('stop_queue',             'queue.stop',             'all',       'yes',       'own',       'yes',       'grant',     'yes',       'no',        'no',        'no',        'own'),
+	('release_status',         'queue.release_status',   'all',       'yes',       'own',       'yes',       'yes',       'yes',       'no',        'no',        'no',        'own'),
 	('queue_setting_keys',     'queue.setting_keys',     'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
 	('lottery_draw',            'lottery.draw',           'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
 	('lottery_entries',         'lottery.entries',        'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),

@@ -71,6 +71,10 @@ CREATE POLICY tenant ON qms.device FOR SELECT USING (qms_internal.staff_sees(org
 ALTER TABLE qms_internal.event_position ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.queue_hours ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.queue_number ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.release_gate ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.release_queue ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.release_delta ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.release_flow ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.request ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.customer_ticket ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.wiped ENABLE ROW LEVEL SECURITY;
@@ -89,3 +93,5 @@ ALTER TABLE qms_internal.api_key_secret ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.device_secret ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.last_seen ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.limit_bucket ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.access_key ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.access_token ENABLE ROW LEVEL SECURITY;

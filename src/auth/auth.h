@@ -90,6 +90,7 @@ typedef enum QmsAction
 	QMS_ACT_AUDIT,				/* the event log, and what is to be forgotten */
 	QMS_ACT_PUBLIC,				/* what everybody in the organization may see */
 	QMS_ACT_SIGN_IN,			/* to show a secret, and be told who one is */
+	QMS_ACT_ENTRY,				/* to let people in who have been released */
 	QMS_ACT_MANY
 } QmsAction;
 
@@ -228,6 +229,8 @@ extern int	qms_answer_column(QmsCall *call, const char *name);
 /* request.c: idempotency */
 extern bool qms_request_replay(QmsCall *call, Datum *result);
 extern void qms_request_store(QmsCall *call);
+/* What columns called access_token and secret hold, which is not kept; NULL: it is there no more.  See entry. */
+extern char *(*qms_request_make_again) (QmsCall *call, const char *column, const Datum *values, const bool *nulls);
 
 /* ---- keys: key_kind.c, key_file.c, signing_key.c ---- */
 
@@ -264,6 +267,7 @@ typedef struct QmsSigningKey
 	uint8	   *secret;			/* bytes, or a private key in DER */
 	int			size;
 	struct evp_pkey_st *pkey;	/* qms_signing_key_pkey() */
+	MemoryContext context;		/* of all that it points to */
 } QmsSigningKey;
 
 extern const char *qms_key_algorithm_name(QmsKeyAlgorithm algorithm);
@@ -289,6 +293,7 @@ extern const QmsSigningKey *qms_signing_key_find(const char *purpose, int kid);
 extern const QmsSigningKey *qms_signing_key_current(const char *purpose);
 extern bool qms_signing_key_is_live(const QmsSigningKey *key, TimestampTz now);
 extern bool qms_signing_key_signs(const QmsSigningKey *key);
+extern void qms_signing_key_keep(MemoryContext context, QmsSigningKey *key, const QmsSigningKey *found);
 extern struct evp_pkey_st *qms_signing_key_pkey(const QmsSigningKey *key);
 extern const char *qms_signing_key_fault(const QmsSigningKey *key);
 extern void qms_signing_key_check_table(void);
@@ -304,8 +309,25 @@ extern bool qms_session_revoke(int64 login_session_id, TimestampTz now, const ch
 
 extern const char qms_jwt_expired[];	/* "why" of a token of ours that is too old */
 
+/* What is wrong with a token. */
+typedef enum QmsJwtFault
+{
+	QMS_JWT_MALFORMED,			/* it is none of ours */
+	QMS_JWT_UNKNOWN_KEY,
+	QMS_JWT_BAD_SIGNATURE
+} QmsJwtFault;
+
+/* The key that a kid names; NULL if there is none that counts now. */
+typedef const QmsSigningKey *(*QmsJwtFind) (void *arg, const char *kid);
+
 extern char *qms_jwt_sign(const char *purpose, Jsonb *claims);
+extern char *qms_jwt_sign_with(const QmsSigningKey *key, const char *kid, const Jsonb *claims);
 extern Jsonb *qms_jwt_verify(const char *purpose, const char *token, const char **why);
+extern Jsonb *qms_jwt_read(const char *token, QmsJwtFind find, void *arg, QmsJwtFault *fault, const char **why);
+
+/* jwk.c: public keys as JSON (RFC 7517) and PEM */
+extern void qms_jwk_put(QmsJson *json, const QmsSigningKey *key, const char *kid);
+extern char *qms_jwk_pem(const QmsSigningKey *key); /* NULL: its key is no public one */
 
 /* strict.c */
 extern Jsonb *qms_strict_json(const char *text, int length, const char **why);

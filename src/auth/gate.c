@@ -24,7 +24,8 @@ static const char *const deeds[QMS_ACT_MANY] = {
 	[QMS_ACT_PERSONAL] = "see and change customers",
 	[QMS_ACT_AUDIT] = "look after the event log and personal data",
 	[QMS_ACT_PUBLIC] = "see the public state",
-	[QMS_ACT_SIGN_IN] = "sign in"
+	[QMS_ACT_SIGN_IN] = "sign in",
+	[QMS_ACT_ENTRY] = "let people in"
 };
 
 static pg_attribute_noreturn() void

@@ -141,21 +141,18 @@ is_jwt_algorithm(QmsKeyAlgorithm algorithm)
 	return algorithm == QMS_KEY_HS256 || algorithm == QMS_KEY_RS256 || algorithm == QMS_KEY_ES256;
 }
 
-/*
- * A token of these claims, signed with the present key of a purpose, which is
- * made if there is none.  Needs SPI.
- */
+/* A token of these claims, signed with that key, which the header calls so. */
 char *
-qms_jwt_sign(const char *purpose, Jsonb *claims)
+qms_jwt_sign_with(const QmsSigningKey *key, const char *kid, const Jsonb *claims)
 {
-	const QmsSigningKey *key = qms_signing_key_current(purpose);
+	Jsonb	   *readable = unconstify(Jsonb *, claims);
 	char	   *header;
-	char	   *payload = JsonbToCString(NULL, &claims->root, VARSIZE(claims));
+	char	   *payload = JsonbToCString(NULL, &readable->root, VARSIZE(readable));
 	char	   *signed_text;
 	uint8		signature[MAX_SIGNATURE_SIZE];
 	size_t		size = 0;
 
-	header = psprintf("{\"alg\":\"%s\",\"typ\":\"JWT\",\"kid\":\"%d\"}", qms_key_algorithm_name(key->algorithm), key->kid);
+	header = psprintf("{\"alg\":\"%s\",\"typ\":\"JWT\",\"kid\":\"%s\"}", qms_key_algorithm_name(key->algorithm), kid);
 	payload = pg_server_to_any(payload, strlen(payload), PG_UTF8);
 	signed_text = psprintf("%s.%s", qms_base64url_encode((uint8 *) header, strlen(header)),
 						   qms_base64url_encode((uint8 *) payload, strlen(payload)));
@@ -164,8 +161,8 @@ qms_jwt_sign(const char *purpose, Jsonb *claims)
 	if (size == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not sign a token with key %d of \"%s\"", key->kid, purpose),
-				 errhint("Check the key in qms_internal.signing_key, or in the file that qms.signing_key_file names.")));
+				 errmsg("could not sign a token with key %s of \"%s\"", kid, key->purpose),
+				 errhint("Check the key in the tables of schema qms_internal, or in the file that qms.signing_key_file names.")));
 	if (strlen(signed_text) + 1 + (size * 4 + 2) / 3 > QMS_JWT_MAX_SIZE)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_TOO_LARGE),
@@ -173,6 +170,18 @@ qms_jwt_sign(const char *purpose, Jsonb *claims)
 				 errdetail("A token may have %d characters.", QMS_JWT_MAX_SIZE),
 				 errhint("Keep what is large in a table, and put its id into the claims.")));
 	return psprintf("%s.%s", signed_text, qms_base64url_encode(signature, size));
+}
+
+/*
+ * A token of these claims, signed with the present key of a purpose, which is
+ * made if there is none.  Needs SPI.
+ */
+char *
+qms_jwt_sign(const char *purpose, Jsonb *claims)
+{
+	const QmsSigningKey *key = qms_signing_key_current(purpose);
+
+	return qms_jwt_sign_with(key, psprintf("%d", key->kid), claims);
 }
 
 /* ---- checking ---- */
@@ -219,26 +228,27 @@ read_part(const char *text, int length, const char **why)
 	return qms_strict_json((char *) bytes, size, why);
 }
 
-/* The number of a kid as we write it, or 0. */
-static int
-read_kid(const char *text)
+/* The key of a purpose that a kid names, as we write it; NULL if there is none that counts. */
+static const QmsSigningKey *
+find_of_purpose(void *purpose, const char *kid)
 {
-	size_t		length = text ? strlen(text) : 0;
+	size_t		length = strlen(kid);
 
-	if (length < 1 || length > 5 || text[0] == '0' || strspn(text, "0123456789") != length)
-		return 0;
-	return atoi(text);
+	if (length < 1 || length > 5 || kid[0] == '0' || strspn(kid, "0123456789") != length)
+		return NULL;
+	return qms_signing_key_find(purpose, atoi(kid));
 }
 
-/* The key that the header names; NULL, and why, if the header is not one of ours. */
+/* The key that the header names; NULL, and what is wrong, if the header is not one of ours. */
 static const QmsSigningKey *
-key_of_header(const char *purpose, const Jsonb *header, const char **why)
+key_of_header(const Jsonb *header, QmsJwtFind find, void *arg, QmsJwtFault *fault, const char **why)
 {
 	char	   *alg = qms_jsonb_text(header, "alg");
 	char	   *typ = qms_jsonb_text(header, "typ");
-	int			kid = read_kid(qms_jsonb_text(header, "kid"));
+	char	   *kid = qms_jsonb_text(header, "kid");
 	const QmsSigningKey *key;
 
+	*fault = QMS_JWT_MALFORMED;
 	*why = NULL;
 	if (qms_jsonb_has(header, "crit"))
 		*why = "its header has a critical extension";
@@ -248,11 +258,15 @@ key_of_header(const char *purpose, const Jsonb *header, const char **why)
 		*why = "its typ is not JWT";
 	if (*why != NULL)
 		return NULL;
-	key = kid == 0 ? NULL : qms_signing_key_find(purpose, kid);
+	*fault = QMS_JWT_UNKNOWN_KEY;
+	key = kid == NULL ? NULL : find(arg, kid);
 	if (key == NULL)
 		*why = "its key is not known, or has expired";
 	else if (!is_jwt_algorithm(key->algorithm) || strcmp(alg, qms_key_algorithm_name(key->algorithm)) != 0)
+	{
+		*fault = QMS_JWT_BAD_SIGNATURE;
 		*why = "its algorithm is not that of its key";
+	}
 	else if (key->active_from > qms_clock_now() + LEEWAY * USECS_PER_SEC)
 		*why = "its key does not sign yet";
 	return *why == NULL ? key : NULL;
@@ -290,20 +304,20 @@ fault_of_claims(const Jsonb *claims)
 }
 
 /*
- * The claims of a token that was signed with a key of that purpose and is valid
- * now; else NULL, and why, which is for logs and tests and not for who gave it.
- * Whatever the token is, there is no error.  Needs SPI.
+ * The claims of a token that was signed with a key that "find" knows, whatever
+ * they say of time and audience; else NULL, and what is wrong with it.  Whatever
+ * the token is, there is no error.  Needs SPI.
  */
 Jsonb *
-qms_jwt_verify(const char *purpose, const char *token, const char **why)
+qms_jwt_read(const char *token, QmsJwtFind find, void *arg, QmsJwtFault *fault, const char **why)
 {
 	Parts		parts;
 	Jsonb	   *header;
-	Jsonb	   *claims;
 	const QmsSigningKey *key;
 	uint8	   *signature;
 	int			size;
 
+	*fault = QMS_JWT_MALFORMED;
 	if (strlen(token) > QMS_JWT_MAX_SIZE)
 	{
 		*why = "it is too large";
@@ -315,17 +329,32 @@ qms_jwt_verify(const char *purpose, const char *token, const char **why)
 		return NULL;
 	}
 	header = read_part(parts.header, parts.header_length, why);
-	key = header ? key_of_header(purpose, header, why) : NULL;
+	key = header ? key_of_header(header, find, arg, fault, why) : NULL;
 	if (key == NULL)
 		return NULL;
 	signature = qms_base64url_decode(parts.signature, parts.signature_length, &size);
 	if (signature == NULL ||
 		!check_signature(key, token, parts.signature - token - 1, signature, size))
 	{
+		*fault = QMS_JWT_BAD_SIGNATURE;
 		*why = "its signature is wrong";
 		return NULL;
 	}
-	claims = read_part(parts.payload, parts.payload_length, why);
+	*fault = QMS_JWT_MALFORMED;
+	return read_part(parts.payload, parts.payload_length, why);
+}
+
+/*
+ * The claims of a token that was signed with a key of that purpose and is valid
+ * now; else NULL, and why, which is for logs and tests and not for who gave it.
+ * Whatever the token is, there is no error.  Needs SPI.
+ */
+Jsonb *
+qms_jwt_verify(const char *purpose, const char *token, const char **why)
+{
+	QmsJwtFault fault;
+	Jsonb	   *claims = qms_jwt_read(token, find_of_purpose, unconstify(char *, purpose), &fault, why);
+
 	if (claims != NULL)
 		*why = fault_of_claims(claims);
 	return claims != NULL && *why == NULL ? claims : NULL;

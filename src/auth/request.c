@@ -5,7 +5,8 @@
  *
  * The answer is kept as the text of its columns.  A token is not: it is made
  * again from the visit, so no copy of a token is stored.  Whoever was told none
- * is told none again.  Nor are keys and pairing codes: the seed stands for them.
+ * is told none again.  Nor are keys and pairing codes: the seed stands for them;
+ * nor access tokens and their keys, which are made or read again.
  * Personal data is kept sealed.
  */
 #include "auth/auth.h"
@@ -19,6 +20,8 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/tuplestore.h"
+
+char	   *(*qms_request_make_again) (QmsCall *call, const char *column, const Datum *values, const bool *nulls) = NULL;
 
 /* Distinct for any two principals, stable over time. */
 static char *
@@ -152,19 +155,28 @@ is_secret(const char *name)
 	return strcmp(name, "key") == 0 || strcmp(name, "pairing_code") == 0;
 }
 
-/* Make keys and codes again from their seeds. */
+/* ... of a column that whoever made it makes again? */
+static bool
+is_made_again(const char *name)
+{
+	return strcmp(name, "access_token") == 0 || strcmp(name, "secret") == 0;
+}
+
+/* Make keys and codes again from their seeds, and the rest. */
 static void
-restore_secrets(TupleDesc desc, Datum *values, bool *nulls)
+restore_secrets(QmsCall *call, TupleDesc desc, Datum *values, bool *nulls)
 {
 	int			i;
 
 	for (i = 0; i < desc->natts; i++)
 	{
+		const char *name = NameStr(TupleDescAttr(desc, i)->attname);
 		char	   *secret;
 
-		if (nulls[i] || TupleDescAttr(desc, i)->atttypid != TEXTOID || !is_secret(NameStr(TupleDescAttr(desc, i)->attname)))
+		if (nulls[i] || TupleDescAttr(desc, i)->atttypid != TEXTOID || !(is_secret(name) || is_made_again(name)))
 			continue;
-		secret = qms_secret_again(TextDatumGetCString(values[i]));
+		secret = is_secret(name) ? qms_secret_again(TextDatumGetCString(values[i])) :
+			qms_request_make_again(call, name, values, nulls);
 		nulls[i] = secret == NULL;
 		values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(secret);
 	}
@@ -200,7 +212,7 @@ answer_again(QmsCall *call)
 		heap_deform_tuple(tuple_of_answer(call, desc, texts + i, missing + i), desc, values, nulls);
 		if (told)
 			restore_token(call, values, nulls);
-		restore_secrets(desc, values, nulls);
+		restore_secrets(call, desc, values, nulls);
 		if ((call->function->flags & QMS_SETOF) == 0)
 			return qms_answer_tuple(call, values, nulls);
 		qms_answer_row(call, values, nulls);
@@ -266,7 +278,7 @@ add_row(QmsCall *call, ArrayBuildState **array, TupleDesc desc, HeapTuple row)
 		Oid			output;
 		bool		varlena;
 
-		if (!isnull && strcmp(NameStr(attribute->attname), "token") == 0)
+		if (!isnull && (strcmp(NameStr(attribute->attname), "token") == 0 || is_made_again(NameStr(attribute->attname))))
 			value = CStringGetTextDatum("");	/* only that there was one */
 		else if (!isnull && is_secret(NameStr(attribute->attname)))
 		{

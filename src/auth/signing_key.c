@@ -53,7 +53,7 @@ qms_signing_key_pkey(const QmsSigningKey *key)
 	if (key->pkey != NULL)
 		return key->pkey;
 	/* Before there is something that only it would free. */
-	callback = MemoryContextAllocZero(key_context, sizeof(MemoryContextCallback));
+	callback = MemoryContextAllocZero(key->context, sizeof(MemoryContextCallback));
 	pkey = d2i_AutoPrivateKey(NULL, &der, key->size);
 	if (pkey != NULL && !qms_key_pkey_fits(pkey, key->algorithm))
 	{
@@ -65,7 +65,7 @@ qms_signing_key_pkey(const QmsSigningKey *key)
 		return NULL;
 	callback->func = free_pkey;
 	callback->arg = pkey;
-	MemoryContextRegisterResetCallback(key_context, callback);
+	MemoryContextRegisterResetCallback(key->context, callback);
 	remembered->pkey = pkey;
 	return pkey;
 }
@@ -101,21 +101,30 @@ start_over(int n)
 	keys = MemoryContextAllocZero(key_context, sizeof(QmsSigningKey) * Max(n, 1));
 }
 
-/* Put a key into the next place, with copies of what it points to; it counts once nkeys does. */
+/* Put a key into its place in memory, with copies of what it points to; the secret is wiped when that goes. */
+void
+qms_signing_key_keep(MemoryContext context, QmsSigningKey *key, const QmsSigningKey *found)
+{
+	MemoryContextCallback *callback = MemoryContextAllocZero(context, sizeof(MemoryContextCallback));
+
+	*key = *found;
+	key->pkey = NULL;
+	key->context = context;
+	key->purpose = MemoryContextStrdup(context, found->purpose);
+	key->secret = MemoryContextAlloc(context, Max(found->size, 1));
+	memcpy(key->secret, found->secret, found->size);
+	callback->func = wipe_secret;
+	callback->arg = key;
+	MemoryContextRegisterResetCallback(context, callback);
+}
+
+/* ... into the next place; it counts once nkeys does. */
 static QmsSigningKey *
 keep(const QmsSigningKey *found)
 {
 	QmsSigningKey *key = &keys[nkeys];
-	MemoryContextCallback *callback = MemoryContextAllocZero(key_context, sizeof(MemoryContextCallback));
 
-	*key = *found;
-	key->pkey = NULL;
-	key->purpose = MemoryContextStrdup(key_context, found->purpose);
-	key->secret = MemoryContextAlloc(key_context, Max(found->size, 1));
-	memcpy(key->secret, found->secret, found->size);
-	callback->func = wipe_secret;
-	callback->arg = key;
-	MemoryContextRegisterResetCallback(key_context, callback);
+	qms_signing_key_keep(key_context, key, found);
 	return key;
 }
 

@@ -269,6 +269,7 @@ extern void qms_write_begin(StringInfo out, const char *key, char bracket);
 extern void qms_write_end(StringInfo out, char bracket);
 extern void qms_write_text(StringInfo out, const char *key, const char *value); /* NULL: left out */
 extern void qms_write_int64(StringInfo out, const char *key, int64 value);
+extern void qms_write_float8(StringInfo out, const char *key, double value);
 extern void qms_write_id(StringInfo out, const char *key, int64 id);	/* 0: left out */
 extern void qms_write_bool(StringInfo out, const char *key, bool value);
 extern void qms_write_time(StringInfo out, const char *key, TimestampTz value); /* QMS_NO_TIME: left out */

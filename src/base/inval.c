@@ -22,7 +22,7 @@ static const char *const watched_names[] = {
 
 /* ... and those in schema qms_internal. */
 static const char *const watched_internal_names[] = {
-	"signing_key", "login_session"
+	"signing_key", "login_session", "access_key"
 };
 
 #define NWATCHED (lengthof(watched_names) + lengthof(watched_internal_names))

@@ -115,10 +115,12 @@ qms_config_queue(int64 queue_id)
 								   " JOIN qms.service s ON s.service_id = f.service_id AND s.deleted_at IS NULL "
 								   " WHERE f.queue_id = q.queue_id AND f.deleted_at IS NULL), "
 								   "EXISTS (SELECT 1 FROM qms.counter_profile p WHERE p.branch_id = q.branch_id AND p.auto_call "
-								   " AND p.deleted_at IS NULL) "
+								   " AND p.deleted_at IS NULL), "
+								   "q.release_pool_id, l.rate, l.max_active "
 								   "FROM qms.queue q JOIN qms.organization o ON o.organization_id = q.organization_id "
 								   "LEFT JOIN qms.branch b ON b.branch_id = q.branch_id "
 								   "LEFT JOIN qms.application a ON a.application_id = q.application_id "
+								   "LEFT JOIN qms.release_pool l ON l.release_pool_id = q.release_pool_id "
 								   "WHERE q.queue_id = $1 AND q.deleted_at IS NULL AND o.deleted_at IS NULL "
 								   "AND b.deleted_at IS NULL AND a.deleted_at IS NULL", INT8OID);
 	QmsParams	params = {0};
@@ -152,6 +154,7 @@ qms_config_queue(int64 queue_id)
 	mean = qms_spi_datum(0, 10, &isnull);
 	read.mean_service = isnull ? DEFAULT_SERVICE_TIME : qms_interval_usec(DatumGetIntervalP(mean), NULL);
 	read.calls_itself = qms_spi_bool(0, 11);
+	qms_config_read_pool(&read, 12);
 	read.open_counters = -1;
 	entry = hash_search(queues, &queue_id, HASH_ENTER, &found);
 	*entry = read;

@@ -45,6 +45,7 @@ typedef struct QmsQueueSettings
 	int32		max_active;		/* 0: no limit */
 	int64		token_life;
 	int64		claim_window;
+	bool		single_use;		/* of access tokens */
 	int64		heartbeat_timeout;
 	TimestampTz opens_at;		/* QMS_NO_TIME: at once */
 	bool		lottery;
@@ -53,6 +54,9 @@ typedef struct QmsQueueSettings
 	char	   *challenge;		/* name of a hook, or NULL */
 	QmsLimit	join_subject;	/* customers, beside the limits of the organization */
 	QmsLimit	join_address;
+	bool		no_show_compensation;
+	int32		weight;			/* in its release pool */
+	int32		adapt_min;		/* percent of the rate that reported load leaves */
 } QmsQueueSettings;
 
 typedef struct QmsHours QmsHours;
@@ -64,6 +68,9 @@ typedef struct QmsQueue
 	int64		branch_id;		/* 0: of an application */
 	int64		application_id;
 	bool		is_release;
+	int64		release_pool_id;	/* 0: none */
+	int64		rate_speed;		/* of the pool or its own, see types.h; 0: no rate */
+	int32		pool_max_active;	/* 0: no limit */
 	char		status;			/* 'o'pen, 'p'aused, 'c'losed */
 	char		prefix[8];		/* empty for release queues */
 	char	   *name;
@@ -151,6 +158,7 @@ extern int64 qms_config_only_service(int64 queue_id);
 extern int	qms_config_open_counters(QmsQueue *queue);
 extern MemoryContext qms_config_context(void);
 extern HTAB *qms_config_organizations(void);
+extern void qms_config_read_pool(QmsQueue *queue, int column);
 extern QmsPolicy qms_policy_by_name(const char *name);
 extern const char *qms_policy_name(QmsPolicy policy);
 

@@ -17,6 +17,7 @@
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "storage/spin.h"
+#include "utils/memutils.h"
 #include "utils/resowner.h"
 
 typedef struct Doorbell
@@ -46,6 +47,17 @@ static bool wrote_events = false;
 static uint32 wanted = 0;		/* by this transaction */
 static TimestampTz earliest = DT_NOEND; /* timer that it brings */
 static bool committed = false;	/* and what is wanted has yet to be told */
+
+/* Bells of queues that this transaction may have to ring: who hears is seen when it has committed. */
+typedef struct QueueBell
+{
+	pg_atomic_uint32 *bell;
+	uint32		bits;
+} QueueBell;
+
+static QueueBell *queue_bells = NULL;
+static int	nqueue_bells = 0;
+static int	max_queue_bells = 0;
 
 static Size
 memory_size(void)
@@ -356,6 +368,29 @@ forget_transaction(void)
 	committed = false;
 	wanted = 0;
 	earliest = DT_NOEND;
+	nqueue_bells = 0;
+}
+
+/* What is visible now and was not when somebody began to listen is told him; once until he has heard. */
+static void
+ring_queue_bells(void)
+{
+	Doorbell   *doorbell = find_doorbell(MyDatabaseId);
+	bool		rung = false;
+	int			i;
+
+	/* Our commit is visible; now read what the scheduler wrote before its last look. */
+	pg_memory_barrier();
+	for (i = 0; i < nqueue_bells; i++)
+	{
+		pg_atomic_uint32 *bell = queue_bells[i].bell;
+
+		if ((pg_atomic_read_u32(bell) & queue_bells[i].bits) != 0 &&
+			(pg_atomic_fetch_or_u32(bell, QMS_BELL_RUNG) & QMS_BELL_RUNG) == 0)
+			rung = true;
+	}
+	if (rung && doorbell != NULL)
+		set_scheduler_latch(doorbell);
 }
 
 static void
@@ -384,6 +419,8 @@ end_locks(ResourceReleasePhase phase, bool isCommit pg_attribute_unused(), bool 
 		return;
 	if (wanted != 0 || earliest != DT_NOEND)
 		qms_doorbell_wake_scheduler(wanted, earliest);
+	if (nqueue_bells > 0)
+		ring_queue_bells();
 	forget_transaction();
 }
 
@@ -428,4 +465,32 @@ qms_doorbell_note_timer(TimestampTz due)
 {
 	if (is_registered())
 		earliest = Min(earliest, due);
+}
+
+/* ... or somebody who comes into the line of a queue, or leaves a full one. */
+void
+qms_doorbell_note_bell(pg_atomic_uint32 *bell, uint32 bit)
+{
+	int			i;
+
+	if (!is_registered())
+		return;
+	for (i = nqueue_bells - 1; i >= 0 && queue_bells[i].bell != bell; i--)
+		;
+	if (i >= 0)
+	{
+		queue_bells[i].bits |= bit;
+		return;
+	}
+	if (nqueue_bells == max_queue_bells)
+	{
+		int			room = Max(16, 2 * max_queue_bells);
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		queue_bells = queue_bells ? repalloc(queue_bells, sizeof(QueueBell) * room) : palloc(sizeof(QueueBell) * room);
+		max_queue_bells = room;
+		MemoryContextSwitchTo(old);
+	}
+	queue_bells[nqueue_bells].bell = bell;
+	queue_bells[nqueue_bells++].bits = bit;
 }

@@ -7,6 +7,8 @@
 
 #include "auth/auth.h"
 
+#include "port/atomics.h"
+
 typedef struct QmsEvent
 {
 	int64		event_id;		/* 0: the next one */
@@ -118,7 +120,8 @@ extern void qms_stream_check(const QmsStream *stream, const char *epoch, int64 p
 /* What the scheduler is woken for. */
 #define QMS_WAKE_TIMERS 1		/* something is due earlier than it knows */
 #define QMS_WAKE_CALLS	2		/* a counter that calls by itself may have somebody to call */
-#define QMS_WAKE_ALL	(QMS_WAKE_TIMERS | QMS_WAKE_CALLS)
+#define QMS_WAKE_ROOM	4		/* somebody may be let in: a place is free, or a line is not empty any more */
+#define QMS_WAKE_ALL	(QMS_WAKE_TIMERS | QMS_WAKE_CALLS | QMS_WAKE_ROOM)
 
 extern void qms_doorbell_init(void);
 extern bool qms_doorbell_attach(void);
@@ -141,5 +144,12 @@ extern void qms_doorbell_wake_scheduler(uint32 bits, TimestampTz due);
 extern void qms_doorbell_note(void);
 extern void qms_doorbell_note_work(uint32 bits);
 extern void qms_doorbell_note_timer(TimestampTz due);
+
+/* A bell of one queue for the scheduler: bits of what it listens for, and whether it has been rung. */
+#define QMS_BELL_LINE	1
+#define QMS_BELL_ROOM	2
+#define QMS_BELL_RUNG	4
+
+extern void qms_doorbell_note_bell(pg_atomic_uint32 *bell, uint32 bit);
 
 #endif							/* QMS_EVENTS_H */

@@ -126,6 +126,7 @@ note_waiting(const Looked *old, const Looked *new)
 		qms_bucket_note(new->queue_id, new->sort_key, 1);
 		qms_roll_note(new->queue_id, new->ticket_id, new->sort_key, 1);
 		qms_bound_register(new->queue_id, new->sort_key);
+		qms_inside_note_line(new->queue_id);
 	}
 }
 

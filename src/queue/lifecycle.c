@@ -20,13 +20,13 @@ find_queue(QmsCall *call, int64 queue_id)
 }
 
 /*
- * Set the status of a queue and answer its row.
+ * Set the status of a queue; answers its id.
  *
  * Lock: exclusive on the queue.  Joins hold it shared to the end of their
  * transaction: those that came first have committed when we get it, later ones
  * find the new status.
  */
-static QmsQueue *
+static int64
 set_status(QmsCall *call, const char *status, const char *event_kind)
 {
 	static QmsPlan plan = QMS_PLAN(
@@ -58,7 +58,9 @@ set_status(QmsCall *call, const char *status, const char *event_kind)
 	event.queue_id = queue_id;
 	event.state = status;
 	qms_event_write(call, &event);
-	return queue;
+	if (queue->is_release && qms_queue_status_hook != NULL)
+		qms_queue_status_hook(call, queue_id, *status);
+	return queue_id;
 }
 
 /* The row of the queue, as the function's answer. */
@@ -126,12 +128,12 @@ expire_waiting(QmsCall *call, int64 queue_id)
 
 QMS_FUNCTION(open_queue, QMS_ACT_RECEPTION, QMS_MUTATES)
 {
-	return answer_queue(call, set_status(call, "open", "queue.opened")->queue_id);
+	return answer_queue(call, set_status(call, "open", "queue.opened"));
 }
 
 QMS_FUNCTION(pause_queue, QMS_ACT_RECEPTION, QMS_MUTATES)
 {
-	return answer_queue(call, set_status(call, "paused", "queue.paused")->queue_id);
+	return answer_queue(call, set_status(call, "paused", "queue.paused"));
 }
 
 QMS_FUNCTION(close_queue, QMS_ACT_RECEPTION, QMS_MUTATES)
@@ -142,7 +144,7 @@ QMS_FUNCTION(close_queue, QMS_ACT_RECEPTION, QMS_MUTATES)
 
 	if (!expire && strcmp(waiting, "serve") != 0)
 		qms_arg_choice_error("waiting", waiting, "serve and expire");
-	queue_id = set_status(call, "closed", "queue.closed")->queue_id;
+	queue_id = set_status(call, "closed", "queue.closed");
 	if (expire)
 		expire_waiting(call, queue_id);
 	return answer_queue(call, queue_id);

@@ -96,6 +96,7 @@ init_slot(QmsSlot *slot)
 	slot->purged = 0;
 	slot->frozen_until = shared->first_xid;
 	slot->nentries = 0;
+	pg_atomic_init_u32(&slot->interest, 0);
 	pg_atomic_init_u32(&slot->buckets.state, 0);
 	pg_atomic_init_u32(&slot->buckets.moving, 0);
 	pg_atomic_init_u32(&slot->buckets.moved, 0);
@@ -182,6 +183,7 @@ qms_slot_forget_database(void)
 		slot->frozen_until = next;	/* what is here now is back if we roll back */
 		slot->nentries = 0;
 		SpinLockRelease(&slot->mutex);
+		pg_atomic_write_u32(&slot->interest, 0);
 		pg_atomic_write_u32(&slot->buckets.state, 0);
 		pg_atomic_write_u64(&slot->buckets.prepared_at, 0);
 		SpinLockAcquire(&slot->room.mutex);

@@ -338,6 +338,7 @@ qms_ticket_end(QmsCall *call, QmsTicket *ticket, QmsState final, const char *out
 	qms_row_set_text(past, T_end_reason, reason);
 	qms_guard_declare_end(ticket_id, final);
 	qms_row_insert(past);
+	qms_inside_note_left(ticket, from);
 	*ticket = *past;
 }
 
@@ -378,6 +379,8 @@ note_work(const QmsTicket *ticket)
 	TimestampTz due_at = qms_row_time(ticket, T_due_at);
 	TimestampTz no_show = qms_ticket_no_show_due(ticket);
 
+	if (queue != NULL && queue->is_release && qms_slot(queue->queue_id) == NULL)
+		qms_doorbell_note_work(QMS_WAKE_ROOM);
 	if (due_at != QMS_NO_TIME)
 		qms_doorbell_note_timer(due_at);
 	if (resume_at != QMS_NO_TIME)

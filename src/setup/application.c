@@ -2,6 +2,7 @@
  * application.c
  *		Applications, which own waiting rooms, and pools of release.
  */
+#include "release/release.h"
 #include "setup/setup.h"
 
 #include "catalog/pg_type.h"
@@ -117,9 +118,16 @@ static QmsUse release_pool_uses[] = {
 	"Queue", "still shares its rate.", "Take its queues out with qms.update_queue(release_pool_id => 0) first."}
 };
 
+/* Its queues let people in as it is set up from here on. */
+static void
+follow_pool(QmsSetup *setup)
+{
+	qms_release_pool_changed(setup->call, setup->id, setup->organization_id, setup->creating);
+}
+
 static QmsThing release_pool = {
 	.name = "release_pool", .noun = "release pool", .owner = QMS_OWNER_APPLICATION,
-	QMS_FIELDS(release_pool_fields), QMS_USES(release_pool_uses)
+	QMS_FIELDS(release_pool_fields), QMS_USES(release_pool_uses), .written = follow_pool
 };
 
 QMS_FUNCTION(create_release_pool, QMS_ACT_SETUP, QMS_MUTATES)

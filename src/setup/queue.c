@@ -2,6 +2,7 @@
  * queue.c
  *		Queues and their prefixes.
  */
+#include "release/release.h"
 #include "setup/setup.h"
 #include "room/room.h"
 
@@ -193,6 +194,27 @@ parse_settings(const QmsRow *row, const QmsSetup *setup, QmsQueueSettings *parse
 					   strcmp(qms_row_text(row, qms_setup_column(setup, "kind")), "release") == 0, parsed);
 }
 
+/*
+ * A queue of a pool shares the pool's rate, and has none of its own.  When it
+ * comes or goes, nobody is let in meanwhile.
+ */
+static void
+check_release(QmsSetup *setup, const QmsQueueSettings *settings)
+{
+	int			pool = qms_setup_column(setup, "release_pool_id");
+	int64		now_in = qms_row_int64(setup->row, pool);
+	int64		was_in = setup->old == NULL ? 0 : qms_row_int64(setup->old, pool);
+
+	if (now_in != 0 && settings->rate != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_INVALID_SETTING),
+				 errmsg("a queue of a release pool has no rate of its own"),
+				 errdetail("It shares the rate of release pool %lld by its weight.", (long long) now_in),
+				 errhint("Take \"rate\" out of the settings, and set the rate of the pool with qms.update_release_pool().")));
+	if (setup->old != NULL && now_in != was_in)
+		qms_release_lock_gates(setup->call, setup->id, was_in, now_in, setup->organization_id);
+}
+
 static void
 check_queue(QmsSetup *setup)
 {
@@ -225,17 +247,22 @@ check_queue(QmsSetup *setup)
 	parse_settings(setup->row, setup, &parsed);
 	if (!setup->creating)
 		parse_settings(setup->old, setup, &was);
+	if (is_release)
+		check_release(setup, &parsed);
 	qms_hook_check(parsed.challenge);
 	qms_lottery_check(setup->id, setup->creating ? NULL : &was, &parsed, setup->call->now);
 }
 
-/* A lottery is promised with the settings that say so. */
+/* A release queue lets people in as it is set up from here on; a lottery is promised with the settings that say so. */
 static void
 queue_written(QmsSetup *setup)
 {
 	QmsEvent	about = {0};
 	QmsQueueSettings settings;
 
+	if (strcmp(qms_row_text(setup->row, qms_setup_column(setup, "kind")), "release") == 0)
+		qms_release_queue_changed(setup->call, setup->id, setup->organization_id,
+								  qms_row_int64(setup->row, qms_setup_column(setup, "release_pool_id")), setup->creating);
 	parse_settings(setup->row, setup, &settings);
 	about.organization_id = setup->organization_id;
 	about.branch_id = setup->branch_id;

@@ -48,6 +48,7 @@ qms_scheduler_forget(void)
 {
 	memset(states, 0, sizeof(states));
 	memset(resting, 0, sizeof(resting));
+	qms_releasing_forget();
 }
 
 static int64
@@ -284,15 +285,35 @@ rest_task(TaskState *state)
 	state->due = now + rest_of(state->failures++);
 }
 
+static void run_task(const QmsTask *task, TaskState *state, uint32 woken_for);
+
+/* Between two items of another task: what is urgent and due by now. */
+static void
+give_way(const QmsTask *task)
+{
+	TimestampTz now = qms_clock_now();
+	int			i;
+
+	for (i = 0; qms_tasks[i].name != NULL && !task->urgent; i++)
+	{
+		if (!qms_tasks[i].urgent)
+			continue;
+		states[i].due = Min(states[i].due, qms_tasks[i].peek(now));
+		if (states[i].due <= now)
+			run_task(&qms_tasks[i], &states[i], 0);
+	}
+}
+
 /* Find what is due and do it; sets when the task is due again. */
 static void
-run_task(const QmsTask *task, TaskState *state)
+run_task(const QmsTask *task, TaskState *state, uint32 woken_for)
 {
 	QmsTaskRun	run = {0};
 	bool		overflow = false;
 	int			i;
 
 	run.task = task;
+	run.woken_for = woken_for;
 	run.next = DT_NOEND;
 	if (!run_step(task, &run, 0, true))
 	{
@@ -316,6 +337,7 @@ run_task(const QmsTask *task, TaskState *state)
 				qms_task_next(&run, until);
 		}
 		CHECK_FOR_INTERRUPTS();
+		give_way(task);
 	}
 	if (overflow)
 	{
@@ -428,7 +450,7 @@ qms_scheduler_turn(void)
 			(state->failures == 0 && ((task->follows & woken_for) != 0 ||
 									  (task->follows_configuration && state->generation != qms_inval_generation()))))
 		{
-			run_task(task, state);
+			run_task(task, state, woken_for);
 			note_oldest_due(now);
 		}
 	}

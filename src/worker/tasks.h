@@ -20,6 +20,7 @@ typedef struct QmsTaskRun
 	int			nitems;
 	bool		more;			/* the batch is full: plan again at once */
 	uint64		generation;		/* of the configuration that the plan has seen */
+	uint32		woken_for;		/* QMS_WAKE_ bits: what the plan runs for, beside the moment */
 	TimestampTz next;			/* when the task is due again; DT_NOEND: when something happens */
 } QmsTaskRun;
 
@@ -31,6 +32,7 @@ typedef struct QmsTask
 	TimestampTz (*peek) (TimestampTz now);	/* or NULL: due by then, as shared memory says; at each wake */
 	void		(*plan) (QmsTaskRun *run);	/* finds items and next */
 	void		(*run) (QmsTaskRun *run, int64 item);	/* one of them, in a transaction */
+	bool		urgent;			/* when it is due, it is done between the items of others */
 } QmsTask;
 
 extern const QmsTask qms_tasks[];	/* ends with a name of NULL */
@@ -57,9 +59,25 @@ extern void qms_run_counts(QmsTaskRun *run, int64 queue_id);
 extern void qms_plan_draws(QmsTaskRun *run);
 extern void qms_run_draw(QmsTaskRun *run, int64 queue_id);
 
+/* flow.c */
+extern void qms_plan_flows(QmsTaskRun *run);
+extern void qms_run_flow(QmsTaskRun *run, int64 queue_id);
+
 /* opening.c */
 extern void qms_plan_hours(QmsTaskRun *run);
 extern void qms_run_hours(QmsTaskRun *run, int64 queue_id);
+
+/* releasing.c */
+extern void qms_releasing_forget(void);
+extern TimestampTz qms_peek_release(TimestampTz now);
+extern void qms_plan_release(QmsTaskRun *run);
+extern void qms_run_release(QmsTaskRun *run, int64 queue_id);
+extern TimestampTz qms_peek_release_pool(TimestampTz now);
+extern void qms_plan_release_pool(QmsTaskRun *run);
+extern void qms_run_release_pool(QmsTaskRun *run, int64 release_pool_id);
+extern TimestampTz qms_peek_ends(TimestampTz now);
+extern void qms_plan_ends(QmsTaskRun *run);
+extern void qms_run_ends(QmsTaskRun *run, int64 queue_id);
 
 /* silence.c */
 extern TimestampTz qms_peek_heartbeats(TimestampTz now);
@@ -76,6 +94,8 @@ extern void qms_plan_retention(QmsTaskRun *run);
 extern void qms_run_retention(QmsTaskRun *run, int64 which);
 extern void qms_plan_requests(QmsTaskRun *run);
 extern void qms_run_requests(QmsTaskRun *run, int64 item);
+extern void qms_plan_access_tokens(QmsTaskRun *run);
+extern void qms_run_access_tokens(QmsTaskRun *run, int64 item);
 extern void qms_plan_last_seen(QmsTaskRun *run);
 extern void qms_run_last_seen(QmsTaskRun *run, int64 item);
 

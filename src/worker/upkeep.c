@@ -127,6 +127,30 @@ qms_run_requests(QmsTaskRun *run, int64 item pg_attribute_unused())
 		run->next = run->call->now;
 }
 
+/* ---- access tokens that have expired: whoever shows one is told so by the token itself ---- */
+
+void
+qms_plan_access_tokens(QmsTaskRun *run)
+{
+	qms_task_add(run, 1);
+	run->next = run->call->now + USECS_PER_HOUR;
+}
+
+void
+qms_run_access_tokens(QmsTaskRun *run, int64 item pg_attribute_unused())
+{
+	/* Not that of a ticket that is still in: what it was let in with can be asked for until it ends. */
+	static QmsPlan plan = QMS_PLAN(
+								   "DELETE FROM qms_internal.access_token WHERE ctid = ANY (ARRAY(SELECT ctid FROM qms_internal.access_token a "
+								   "WHERE expires_at < $1 AND NOT EXISTS (SELECT 1 FROM qms.ticket t WHERE t.ticket_id = a.ticket_id) "
+								   "ORDER BY expires_at LIMIT 10000))", TIMESTAMPTZOID);
+	QmsParams	params = {0};
+
+	qms_param_time(&params, run->call->now - USECS_PER_HOUR);
+	if (qms_spi_run(&plan, &params) >= 10000)
+		run->next = run->call->now;
+}
+
 /* ---- keys and devices that have shown themselves ---- */
 
 void

@@ -94,6 +94,9 @@ my %argument = (
 	'create_api_key.name' => 'name that people read, unique among the keys of the application',
 	'create_device.name' => 'name that people read, unique among the devices of the branch',
 	'rate' => 'release rate such as `30/min`',
+	'set_release_rate.rate' => 'release rate such as `30/min`; null: by release_next only',
+	'count' => 'how many, 1 to 1,000',
+	'load' => 'how busy the application is: 1 is as much as it can bear',
 	'reason' => 'why, in words',
 	'release_pool_id' => 'release pool; in update_queue 0 takes the queue out',
 	'request_id' => 'makes the call repeatable, see above; null: not',
@@ -166,6 +169,12 @@ my %argument = (
 	'function' => 'the function with the types of its arguments, `app.check(bigint,text,text,inet)`',
 	'bucket' => 'name of the bucket, such as `checkout:anna`; at most 200 bytes',
 	'allowance' => 'how many in which span of time, such as `100/h` or `20/15 min`; `off`: no limit',
+	'claim_access.token' => 'the token that join_queue answered',
+	'access_token' => 'the token that claim_access answered',
+	'verify_access.subject' => 'who shows the token; null: not compared',
+	'verify_access.queue_id' => 'queue that he comes for; null: not compared',
+	'rotate_access_key.algorithm' => '`HS256`, `RS256` or `ES256`; null: that of the present key',
+	'rotate_access_key.overlap' => 'how long older keys count after active_from (interval, no months); null or 0: not at all',
 	'zone_id' => 'zone; in update_counter 0 is none');
 
 # Examples: by function.
@@ -178,6 +187,13 @@ my %example = (
 	complete_service => q{SELECT state FROM qms.complete_service(7, outcome => 'passport issued');},
 	login => q{SELECT access_token, refresh_token, error, retry_after FROM qms.login('ada', 'correct horse battery', 'city');},
 	rotate_signing_key => q{SELECT kid, active_from FROM qms.rotate_signing_key('jwt', 'ES256', active_from => now() + interval '1 hour');},
+	claim_access => q{SELECT access_token, expires_at FROM qms.claim_access('...43 characters...');},
+	verify_access => q{SELECT valid, reason FROM qms.verify_access('eyJ...', subject => 'session 1f6c', queue_id => 9);},
+	rotate_access_key => q{SELECT kid, public_key FROM qms.rotate_access_key(1, 'ES256', active_from => now() + interval '1 hour');},
+	set_release_rate => q{SELECT state, rate, effective_rate FROM qms.set_release_rate(9, '30/min');},
+	release_next => q{SELECT ticket_id, claim_until FROM qms.release_next(9, count => 5);},
+	report_load => q{SELECT load_factor, effective_rate FROM qms.report_load(9, 1.2);},
+	release_status => q{SELECT state, inside, max_active, waiting, next_release_at FROM qms.release_status(9);},
 	undo => q{SELECT number, state FROM qms.undo(7);},
 	hold_ticket => q{SELECT state FROM qms.hold_ticket(4711, 'needs a photo', 'parked', resume_to => 'clerk');},
 	transfer_ticket => q{SELECT number, queue_id FROM qms.transfer_ticket(4711, 5, place => 'first', note => 'wrong floor');},
@@ -233,9 +249,13 @@ my %sqlstate = (
 	QM414 => ['too late to undo', 'undo_window has passed, or is 0', 'correct it by hand'],
 	QM415 => ['direct change', 'DELETE, TRUNCATE or a change of id on `qms.ticket`', 'call the function that ends a ticket'],
 	QM416 => ['in use', 'something else still needs what is to be deleted', 'the detail names it'],
+	QM420 => ['queue stopped', 'nobody is let in, claims or is found to be in since stop_queue', 'open_queue goes on'],
 	QM501 => ['invalid token', 'no ticket belongs to the token, or its key has expired; one error for every reason', 'use the token that join_queue answered'],
 	QM502 => ['password not allowed', 'too short, too long, too simple, the user name, or one of those that are tried first', 'the detail names the rule'],
 	QM520 => ['invalid key', 'an API key or device key is unknown, malformed, expired or revoked; one error for every reason; status 401 through PostgREST', 'a new key'],
+	QM530 => ['not let in yet', 'the ticket still waits; the detail says its position', 'wait until ticket_status says released'],
+	QM531 => ['access ended', 'not claimed in time, or the visit is over', 'join again'],
+	QM532 => ['access used', 'the access token has let somebody in', 'whoever is in stays in; ask with the same token'],
 	QM601 => ['request reused', 'request_id was used with other arguments', 'a new request_id for each new request'],
 	QM701 => ['unknown setting', 'no setting of that name for this kind of queue', 'queue_setting_keys lists them'],
 	QM702 => ['invalid setting', 'a value of the wrong kind or out of range', 'the hint tells what is expected'],
@@ -264,7 +284,7 @@ Everything is in schema `qms` and called by name: `qms.call_next(counter_id => 7
 END
 
 my %title = (
-	'tickets.sql' => 'Tickets', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'room.sql' => 'Waiting rooms: who comes in', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
+	'tickets.sql' => 'Tickets', 'release.sql' => 'Waiting rooms', 'entry.sql' => 'Letting people in', 'room.sql' => 'Waiting rooms: who comes in', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
 	'ticket_number.sql' => 'Functions of types', 'ticket_token.sql' => 'Functions of types', 'release_rate.sql' => 'Functions of types');
 my %section_of;
 $section_of{$_} = 'Customers' for qw(join_queue ticket_status visit_status leave_queue defer_ticket heartbeat);

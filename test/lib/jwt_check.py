@@ -5,7 +5,7 @@ Reads a JSON object from standard input and writes one to standard output.  Keys
 qms_internal.signing_key holds them, in base64: bytes, or a private key in DER.
 
 {"sign": [{"alg", "kid", "key", "claims"}...]}      -> {"tokens": [{"lib", "token", "claims"}...]}
-{"verify": [{"alg", "key", "token"}...], "jwks"}    -> {"verified": [{"lib", "by", "claims"}...]}
+{"verify": [{"alg", "key", "token", "aud"}...], "jwks"}    -> {"verified": [{"lib", "by", "claims"}...]}
 {"forge": {"hs", "rs", "es", "claims"}}             -> {"forged": [{"name", "token"}...]}, keys with a kid each
 """
 import base64
@@ -60,17 +60,18 @@ def sign(case):
 
 
 def verify(case, jwks):
-    alg, token = case["alg"], case["token"]
+    alg, token, aud = case["alg"], case["token"], case.get("aud")
+    wanted = {"aud": aud, "exp": None} if aud else None
     key = load(alg, case["key"])
     public = key if alg == "HS256" else key.public_key()
-    yield "pyjwt", "key", jwt.decode(token, public, algorithms=[alg])
-    checked = jwc.JWT(algs=[alg], key=jwk_of(alg, key), jwt=token)
+    yield "pyjwt", "key", jwt.decode(token, public, algorithms=[alg], audience=aud)
+    checked = jwc.JWT(algs=[alg], key=jwk_of(alg, key), jwt=token, check_claims=wanted)
     yield "jwcrypto", "key", json.loads(checked.claims)
     if alg != "HS256":
         kid = jwt.get_unverified_header(token)["kid"]
         found = next(k for k in jwt.PyJWKSet.from_dict(jwks).keys if k.key_id == kid)
-        yield "pyjwt", "jwks", jwt.decode(token, found.key, algorithms=[alg])
-        checked = jwc.JWT(algs=[alg], key=jwk.JWKSet.from_json(json.dumps(jwks)), jwt=token)
+        yield "pyjwt", "jwks", jwt.decode(token, found.key, algorithms=[alg], audience=aud)
+        checked = jwc.JWT(algs=[alg], key=jwk.JWKSet.from_json(json.dumps(jwks)), jwt=token, check_claims=wanted)
         yield "jwcrypto", "jwks", json.loads(checked.claims)
 
 
