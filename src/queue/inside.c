@@ -236,16 +236,3 @@ qms_release_is_stopped(int64 queue_id)
 	qms_param_int64(&params, queue_id);
 	return qms_spi_look(&plan, &params) > 0;
 }
-
-/* When the draw of the queue's lottery was complete; QMS_NO_TIME: not yet, or it has none. */
-TimestampTz
-qms_release_drawn_at(const QmsQueue *queue)
-{
-	static QmsPlan plan = QMS_PLAN("SELECT drawn_at FROM qms_internal.lottery WHERE queue_id = $1", INT8OID);
-	QmsParams	params = {0};
-
-	if (!queue->settings.lottery)
-		return QMS_NO_TIME;
-	qms_param_int64(&params, queue->queue_id);
-	return qms_spi_look(&plan, &params) > 0 ? qms_spi_time(0, 0) : QMS_NO_TIME;
-}

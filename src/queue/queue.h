@@ -356,7 +356,6 @@ extern int64 qms_release_speed(const QmsQueue *queue, int load_factor, int no_sh
 extern bool qms_release_figures(const QmsQueue *queue, QmsReleaseFigures *figures);
 extern bool qms_release_is_stopped(int64 queue_id);
 
-extern TimestampTz qms_release_drawn_at(const QmsQueue *queue);
 /* The status of a queue has been set, in this transaction; set by release. */
 extern void (*qms_queue_status_hook) (QmsCall *call, int64 queue_id, char status);
 
@@ -435,7 +434,7 @@ extern QmsQueue *qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside
 
 /* ---- lottery.c: the draw of a waiting room ---- */
 extern TimestampTz qms_lottery_arrival(const QmsQueue *queue, TimestampTz now);
-extern bool qms_lottery_is_drawn(const QmsQueue *queue);
+extern TimestampTz qms_lottery_drawn(const QmsQueue *queue);
 
 /* ---- challenge.c, invitation.c: who may come in ---- */
 extern bool qms_hook_fits(Oid function, bool *strict);

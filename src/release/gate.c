@@ -105,7 +105,7 @@ starts_at(const QmsQueue *queue, TimestampTz stopped_at)
 		return DT_NOEND;
 	if (from != QMS_NO_TIME && queue->settings.lottery)
 	{
-		TimestampTz drawn = qms_release_drawn_at(queue);
+		TimestampTz drawn = qms_lottery_drawn(queue);
 
 		from = drawn == QMS_NO_TIME ? DT_NOEND : Max(from, drawn);
 	}
