@@ -154,6 +154,7 @@ extern bool qms_clock_is_mocked(void);
 extern void qms_clock_define_settings(void);
 extern bool qms_time_parse(const char *text, bool needs_zone, TimestampTz *value);
 extern int64 qms_unix_seconds(TimestampTz moment);
+extern int64 qms_unix_usec(TimestampTz moment);
 extern TimestampTz qms_unix_moment(int64 seconds);
 extern Interval *qms_interval_make(int64 usec);
 extern int64 qms_interval_usec(const Interval *interval, const char *what);
