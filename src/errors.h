@@ -31,6 +31,9 @@
 #define ERRCODE_QMS_SERVICE_NOT_OFFERED MAKE_SQLSTATE('Q', 'M', '3', '0', '8')
 #define ERRCODE_QMS_TOO_LARGE			MAKE_SQLSTATE('Q', 'M', '3', '0', '9')
 #define ERRCODE_QMS_SUBJECT_REQUIRED	MAKE_SQLSTATE('Q', 'M', '3', '1', '0')
+#define ERRCODE_QMS_NOT_INVITED			MAKE_SQLSTATE('Q', 'M', '3', '1', '1')
+#define ERRCODE_QMS_CHALLENGE_FAILED	MAKE_SQLSTATE('Q', 'M', '3', '1', '2')
+#define ERRCODE_QMS_LOTTERY_BEGUN		MAKE_SQLSTATE('Q', 'M', '3', '1', '3')
 
 /* 4xx: the state of a ticket or counter */
 #define ERRCODE_QMS_ILLEGAL_TRANSITION	MAKE_SQLSTATE('Q', 'M', '4', '0', '1')

@@ -29,7 +29,7 @@ TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_ser
 GRANT SELECT ON
 	qms.applications, qms.release_pools, qms.counter_profiles, qms.staff_members
 TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_servicer, qms_app;
-GRANT SELECT ON qms.role_bindings TO qms_super_admin, qms_admin;
+GRANT SELECT ON qms.role_bindings, qms.hooks TO qms_super_admin, qms_admin;
 
 /* Functions: the table of permissions says it all. */
 CREATE FUNCTION qms_internal.grant_permissions() RETURNS void

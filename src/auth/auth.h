@@ -476,6 +476,8 @@ extern bool qms_limit_take(QmsLimitKind kind, int64 organization_id, const char 
 extern bool qms_limit_take_address(QmsLimitKind kind, int64 organization_id, int64 *retry_after_usec);
 extern pg_attribute_noreturn() void qms_limit_refuse(QmsLimitKind kind, int64 retry_after_usec);
 extern void qms_limit_join(QmsCall *call, int64 organization_id, const char *subject);
+extern bool qms_limit_take_of(int64 organization_id, const char *bucket, const QmsLimit *limit, int64 *retry_after_usec);
+extern void qms_limit_queue(QmsCall *call, const QmsQueue *queue, const char *subject);
 extern void qms_limit_create(QmsCall *call, int64 organization_id, const char *subject);
 
 /* http.c: errors that have a status in HTTP */

@@ -38,6 +38,10 @@
 #include "storage/spin.h"
 #include "utils/guc.h"
 
+/* Kinds of buckets beside those of config.h. */
+#define OUTSIDE		QMS_LIMIT_KINDS
+#define OF_QUEUE	(QMS_LIMIT_KINDS + 1)
+
 #define WAYS 8
 #define BUCKET_SIZE 16
 
@@ -154,7 +158,7 @@ take_shared(uint64 key, TimestampTz now, const QmsLimit *limit, int64 *retry_aft
 
 /* The schema's OID tells organizations of an extension that was made anew from those before. */
 static uint64
-hash_key(QmsLimitKind kind, int64 organization_id, const char *key)
+hash_key(int kind, int64 organization_id, const char *key)
 {
 	int64		head[] = {MyDatabaseId, get_namespace_oid(QMS_SCHEMA, false), kind, organization_id};
 	uint64		hash = hash_bytes_extended((const unsigned char *) head, sizeof(head), shared->seed);
@@ -167,7 +171,7 @@ hash_key(QmsLimitKind kind, int64 organization_id, const char *key)
 
 /* The name of a bucket: nobody can tell from it whose it is, or make another key of that name. */
 static bytea *
-bucket_name(QmsLimitKind kind, int64 organization_id, const char *key)
+bucket_name(int kind, int64 organization_id, const char *key)
 {
 	char	   *text = psprintf("limit %d %lld %s", kind, (long long) organization_id, key);
 	uint8		digest[QMS_HMAC_SIZE];
@@ -236,14 +240,12 @@ take_row(bytea *name, bool wait, TimestampTz now, const QmsLimit *limit, int64 *
 /* ---- what others use ---- */
 
 /*
- * Take one from the bucket of a key, such as "user:anna"; false if there is
- * none, with the time until there is.  Which limit holds is a setting of the
- * organization, the default for organization 0.  Needs SPI.
+ * Take one from the bucket of a kind and key, by a limit that is given.  Without shared memory
+ * whoever finds the row locked passes uncounted, unless he waits for it.
  */
-bool
-qms_limit_take(QmsLimitKind kind, int64 organization_id, const char *key, int64 *retry_after_usec)
+static bool
+take_named(int kind, bool wait, int64 organization_id, const char *key, const QmsLimit *limit, int64 *retry_after_usec)
 {
-	const QmsLimit *limit = &qms_config_organization(organization_id)->limits[kind];
 	TimestampTz now = qms_clock_now();
 
 	*retry_after_usec = 0;
@@ -253,9 +255,26 @@ qms_limit_take(QmsLimitKind kind, int64 organization_id, const char *key, int64 
 		return take_shared(hash_key(kind, organization_id, key), now, limit, retry_after_usec);
 	if (XactReadOnly || RecoveryInProgress())
 		return true;
-	return take_row(bucket_name(kind, organization_id, key),
-					kind == QMS_LIMIT_LOGIN || kind == QMS_LIMIT_OTP || kind == QMS_LIMIT_PAIR,
-					now, limit, retry_after_usec);
+	return take_row(bucket_name(kind, organization_id, key), wait, now, limit, retry_after_usec);
+}
+
+/* For those outside: buckets of one organization are not those of another, nor any of ours. */
+bool
+qms_limit_take_of(int64 organization_id, const char *bucket, const QmsLimit *limit, int64 *retry_after_usec)
+{
+	return take_named(OUTSIDE, true, organization_id, bucket, limit, retry_after_usec);
+}
+
+/*
+ * Take one from the bucket of a key, such as "user:anna"; false if there is
+ * none, with the time until there is.  Which limit holds is a setting of the
+ * organization, the default for organization 0.  Needs SPI.
+ */
+bool
+qms_limit_take(QmsLimitKind kind, int64 organization_id, const char *key, int64 *retry_after_usec)
+{
+	return take_named(kind, kind == QMS_LIMIT_LOGIN || kind == QMS_LIMIT_OTP || kind == QMS_LIMIT_PAIR, organization_id, key,
+					  &qms_config_organization(organization_id)->limits[kind], retry_after_usec);
 }
 
 /* Is that address in one of the organization's branches?  Many people share it there. */
@@ -362,6 +381,25 @@ qms_limit_join(QmsCall *call, int64 organization_id, const char *subject)
 		default:
 			break;
 	}
+}
+
+/* ... this one, as its own settings have it? */
+void
+qms_limit_queue(QmsCall *call, const QmsQueue *queue, const char *subject)
+{
+	const char *key = psprintf("queue %lld", (long long) queue->queue_id);
+	QmsNetwork	address;
+	int64		retry_after;
+
+	if (call->who->kind != QMS_CUSTOMER)
+		return;
+	if (subject != NULL && !take_named(OF_QUEUE, false, queue->organization_id, psprintf("%s subject:%s", key, subject),
+										&queue->settings.join_subject, &retry_after))
+		qms_limit_refuse(QMS_LIMIT_JOIN_SUBJECT, retry_after);
+	if (qms_client_network(&address) && !is_in_branch(queue->organization_id, &address) &&
+		!take_named(OF_QUEUE, false, queue->organization_id, psprintf("%s address:%s", key, qms_client_key(&address)),
+					&queue->settings.join_address, &retry_after))
+		qms_limit_refuse(QMS_LIMIT_JOIN_ADDRESS, retry_after);
 }
 
 /* ... and make a new ticket there? */

@@ -169,10 +169,12 @@ typedef enum QmsLockClass
 	QMS_LOCK_PARTITION,			/* exclusive: making a partition */
 	QMS_LOCK_SETUP,				/* exclusive: things counted before they are written, such as prefixes */
 	QMS_LOCK_SUBJECT,			/* exclusive: one subject joining one queue */
-	QMS_LOCK_LOGIN				/* exclusive: one user name or contact being checked; never waited for */
+	QMS_LOCK_LOGIN,				/* exclusive: one user name or contact being checked; never waited for */
+	QMS_LOCK_ROOM				/* exclusive: a waiting room being counted, or entered without shared memory */
 } QmsLockClass;
 
 extern void qms_lock(QmsLockClass class, int64 id, bool exclusive);
+extern void qms_unlock(QmsLockClass class, int64 id, bool exclusive);
 extern bool qms_lock_if_free(QmsLockClass class, int64 id, bool exclusive);
 extern bool qms_lock_is_held_by_other(QmsLockClass class, int64 id);
 

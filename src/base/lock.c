@@ -6,7 +6,7 @@
  * pg_advisory_lock family cannot reach (it uses 1 and 2), so users cannot
  * collide with them.
  *
- * Order, to be kept by everyone: partition, request, setup, queue, subject,
+ * Order, to be kept by everyone: partition, request, setup, queue, subject, room,
  * visit, ticket; then row locks: ticket row, other tickets of the visit,
  * staff_session row, queue_number row.
  */
@@ -36,6 +36,15 @@ qms_lock(QmsLockClass class, int64 id, bool exclusive)
 
 	(void) LockAcquire(&tag, exclusive ? ExclusiveLock : ShareLock, false, false);
 	AcceptInvalidationMessages();
+}
+
+/* Let go of it before the end of the transaction. */
+void
+qms_unlock(QmsLockClass class, int64 id, bool exclusive)
+{
+	LOCKTAG		tag = make_tag(class, id);
+
+	(void) LockRelease(&tag, exclusive ? ExclusiveLock : ShareLock, false);
 }
 
 bool

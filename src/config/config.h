@@ -12,6 +12,13 @@
 #include "utils/array.h"
 #include "utils/date.h"
 
+/* So many at once; afterwards one more each window / count. */
+typedef struct QmsLimit
+{
+	int32		count;			/* 0: no limit */
+	int64		window;			/* microseconds */
+} QmsLimit;
+
 /* Queue settings, parsed; settings.c has keys, defaults, units and checks. */
 typedef struct QmsQueueSettings
 {
@@ -43,6 +50,10 @@ typedef struct QmsQueueSettings
 	TimestampTz opens_at;		/* QMS_NO_TIME: at once */
 	bool		lottery;
 	char	   *overflow_hint;	/* or NULL */
+	bool		invite_only;
+	char	   *challenge;		/* name of a hook, or NULL */
+	QmsLimit	join_subject;	/* customers, beside the limits of the organization */
+	QmsLimit	join_address;
 	bool		no_show_compensation;
 	int32		weight;			/* in its release pool */
 	int32		adapt_min;		/* percent of the rate that reported load leaves */
@@ -207,13 +218,6 @@ typedef enum QmsLimitKind
 	QMS_LIMIT_DEVICE,			/* by device */
 	QMS_LIMIT_KINDS
 } QmsLimitKind;
-
-/* So many at once; afterwards one more each window / count. */
-typedef struct QmsLimit
-{
-	int32		count;			/* 0: no limit */
-	int64		window;			/* microseconds */
-} QmsLimit;
 
 typedef struct QmsOrganization
 {

@@ -82,7 +82,15 @@ static const QmsSettingKey keys[] = {
 	SETTING("adapt_min", adapt_min, QMS_SET_INT, QMS_RELEASE_KIND, "percent", "10", 1, 100,
 			"How far reported load may bring the rate down."),
 	SETTING("overflow_hint", overflow_hint, QMS_SET_TEXT, QMS_BOTH_KINDS, "text", NULL, 0, MAX_TEXT,
-			"What a full queue tells those who cannot join.")
+			"What a full queue tells those who cannot join."),
+	SETTING("invite_only", invite_only, QMS_SET_BOOL, QMS_BOTH_KINDS, NULL, "false", 0, 0,
+			"Only subjects that qms.invite() has named may join."),
+	SETTING("challenge", challenge, QMS_SET_TEXT, QMS_BOTH_KINDS, "hook", NULL, 0, MAX_TEXT,
+			"The hook that says whether the challenge of a join is solved; see qms.hooks."),
+	SETTING("join_subject", join_subject, QMS_SET_LIMIT, QMS_BOTH_KINDS, "count/time", "off", 0, 0,
+			"How often a subject may join this queue, beside the limits of the organization."),
+	SETTING("join_address", join_address, QMS_SET_LIMIT, QMS_BOTH_KINDS, "count/time", "off", 0, 0,
+			"How often somebody may join this queue from one address, beside the limits of the organization.")
 };
 
 /* The table, for qms.queue_setting_keys(); NULL behind its end. */

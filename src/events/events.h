@@ -97,7 +97,7 @@ extern QmsVerdict qms_channel_verdict(const QmsCall *call, const QmsChannel *cha
  */
 #define QMS_IS_SHOWN_PUBLICLY \
 	"(e.ticket_id IS NOT NULL OR e.kind IN ('counter.opened', 'counter.paused', 'counter.resumed', 'counter.closed', " \
-	"'queue.opened', 'queue.paused', 'queue.closed', 'queue.rate_changed', 'notice.posted')) " \
+	"'queue.opened', 'queue.paused', 'queue.closed', 'queue.rate_changed', 'queue.lottery_committed', 'queue.lottery_drawn', 'notice.posted')) " \
 	"AND q.settings -> 'public' IS DISTINCT FROM 'false'"
 #define QMS_IS_SYSTEM "e.kind IN ('notice.posted', 'alert.raised')"
 

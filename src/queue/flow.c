@@ -131,7 +131,7 @@ opens_in(const QmsQueue *queue, TimestampTz now, bool *drawn)
 	*drawn = true;
 	if (opens_at == QMS_NO_TIME)
 		return 0;
-	if (queue->settings.lottery && qms_lottery_drawn != NULL)
+	if (queue->settings.lottery)
 		*drawn = qms_lottery_drawn(queue) != QMS_NO_TIME;
 	return opens_at > now ? (double) (opens_at - now) / USECS_PER_SEC : 0;
 }

@@ -130,6 +130,28 @@ note_waiting(const Looked *old, const Looked *new)
 	}
 }
 
+/* ... and its room. */
+static void
+note_room(const Looked *old, const Looked *new)
+{
+	bool		was = old != NULL && qms_state_is_in_room(old->state);
+	bool		is = new != NULL && qms_state_is_in_room(new->state);
+
+	if (was == is && (!was || old->queue_id == new->queue_id))
+		return;
+	if (was)
+		qms_room_note(old->queue_id, -1);
+	if (is)
+		qms_room_note(new->queue_id, 1);
+}
+
+static void
+note(const Looked *old, const Looked *new)
+{
+	note_waiting(old, new);
+	note_room(old, new);
+}
+
 PG_FUNCTION_INFO_V1(qms_guard_ticket);
 
 Datum
@@ -148,14 +170,14 @@ qms_guard_ticket(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 	{
 		new = look_at(trigger, trigger->tg_trigtuple);
-		note_waiting(NULL, &new);
+		note(NULL, &new);
 		return PointerGetDatum(trigger->tg_trigtuple);
 	}
 	old = look_at(trigger, trigger->tg_trigtuple);
 	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 	{
 		check_delete(&old);
-		note_waiting(&old, NULL);
+		note(&old, NULL);
 		return PointerGetDatum(trigger->tg_trigtuple);
 	}
 	new = look_at(trigger, trigger->tg_newtuple);
@@ -164,6 +186,6 @@ qms_guard_ticket(PG_FUNCTION_ARGS)
 	/* A word that is no state at all is for the table's own check. */
 	if (new.state != QMS_STATES)
 		qms_state_check(old.state, new.state, new.ticket_id);
-	note_waiting(&old, &new);
+	note(&old, &new);
 	return PointerGetDatum(trigger->tg_newtuple);
 }

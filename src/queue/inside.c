@@ -16,7 +16,6 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 
-TimestampTz (*qms_lottery_drawn) (const QmsQueue *queue) = NULL;
 void		(*qms_queue_status_hook) (QmsCall *call, int64 queue_id, char status) = NULL;
 
 /*

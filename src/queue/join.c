@@ -155,10 +155,12 @@ fill_ticket(QmsCall *call, QmsQueue *queue, const JoinRequest *request)
 
 	/* From here on the number's row is locked: nothing slow, nothing else to lock. */
 	if (queue->is_release)
-		qms_row_set_time(ticket, T_effective_arrival, call->now);
+		qms_row_set_time(ticket, T_effective_arrival, qms_lottery_arrival(queue, call->now));
 	else
 		qms_number_take(call, queue, ticket);
-	if (!request->walk_up)
+	if (queue->is_release)
+		qms_room_enter(queue, call->now);
+	else if (!request->walk_up)
 		check_room(queue);
 	ticket_id = qms_sequence_next("ticket_ticket_id_seq");
 	qms_row_set_id(ticket, T_ticket_id, ticket_id);
@@ -341,6 +343,33 @@ read_request(QmsCall *call, JoinRequest *request)
 	request->queue_id = find_queue(call, request->service_id);
 }
 
+/* Not too often, by the limits of the organization and of the queue. */
+static void
+check_rates(QmsCall *call, const QmsQueue *queue, const char *subject)
+{
+	qms_limit_join(call, queue->organization_id, subject);
+	qms_limit_queue(call, queue, subject);
+}
+
+/*
+ * The challenge of a queue that has one, before anything is locked: it is a
+ * function of others and may be slow.  It is asked no oftener than one may join.
+ * What else is wrong with the queue is found out afterwards.
+ */
+static bool
+check_challenge(QmsCall *call, const JoinRequest *request)
+{
+	QmsQueue   *queue = qms_config_queue(request->queue_id);
+
+	if (queue == NULL || queue->settings.challenge == NULL ||
+		(!queue->settings.is_public && !qms_gate_sees_hidden(call)))
+		return false;
+	qms_gate_queue(call, queue);
+	check_rates(call, queue, request->subject);
+	qms_challenge_check(call, queue, qms_arg_text_or_null(call, A_challenge), request->subject);
+	return true;
+}
+
 QMS_FUNCTION(join_queue, QMS_ACT_JOIN, QMS_MUTATES)
 {
 	JoinRequest request = {0};
@@ -349,8 +378,10 @@ QMS_FUNCTION(join_queue, QMS_ACT_JOIN, QMS_MUTATES)
 	QmsPlace	place;
 	QmsJson		json;
 	QmsTicket  *existing;
+	bool		challenged;
 
 	read_request(call, &request);
+	challenged = check_challenge(call, &request);
 	queue = qms_line_enter(call, request.queue_id, true);
 	if (request.visit_id != 0 && request.visit_organization_id != queue->organization_id)
 		qms_token_refuse();
@@ -360,10 +391,12 @@ QMS_FUNCTION(join_queue, QMS_ACT_JOIN, QMS_MUTATES)
 				 errmsg("queue %lld needs a subject", (long long) queue->queue_id),
 				 errdetail("Its setting subject_required gives each subject one place."),
 				 errhint("Give subject => a text that names the person.")));
-	qms_limit_join(call, queue->organization_id, request.subject);
+	if (!challenged)
+		check_rates(call, queue, request.subject);
 	existing = place_of_subject(&request);
 	if (existing != NULL)
 		return answer_existing(call, queue, existing);
+	qms_invitation_check(queue, request.subject, call->now);
 	qms_limit_create(call, queue->organization_id, request.subject);
 	if (request.visit_id != 0)
 	{

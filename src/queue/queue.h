@@ -82,6 +82,7 @@ typedef enum QmsState
 extern const char *qms_state_name(QmsState state);
 extern QmsState qms_state_by_name(const char *name);
 extern bool qms_state_is_open(QmsState state);
+extern bool qms_state_is_in_room(QmsState state);
 extern bool qms_state_may_become(QmsState from, QmsState to);
 extern void qms_state_check(QmsState from, QmsState to, int64 ticket_id);
 
@@ -164,6 +165,29 @@ typedef struct QmsLog
 extern void qms_roll_note(int64 queue_id, int64 ticket_id, int64 sort_key, int change);
 extern bool qms_roll_ahead(int64 queue_id, int64 sort_key, int64 ticket_id, TimestampTz now, int64 *ahead);
 
+/* ---- room.c: places in a waiting room ---- */
+typedef struct QmsRoom
+{
+	slock_t		mutex;
+	bool		known;			/* taken means something */
+	bool		doubt;			/* it may be too high */
+	int64		taken;			/* never less than there are people in the room */
+	int64		coming;			/* of them, in transactions that are running */
+	int64		leaving;		/* people who leave by transactions that are committing just now */
+	uint64		came;			/* places taken, ever */
+	int64		moving;			/* people who come or leave by transactions that are committing just now */
+	uint64		moved;			/* those of transactions that have ended, ever */
+	TimestampTz counted_at;		/* real time of the last count for doubt, and when the next may be */
+	TimestampTz count_after;
+} QmsRoom;
+
+extern void qms_room_enter(const QmsQueue *queue, TimestampTz now);
+extern void qms_room_note(int64 queue_id, int by);
+extern int64 qms_room_mine(const QmsRoom *room);
+
+/* ---- room_count.c ---- */
+extern void qms_room_count(int64 queue_id, QmsRoom *room);
+
 /* ---- slot.c: what shared memory holds of a queue ---- */
 typedef struct QmsSlotKey
 {
@@ -192,6 +216,7 @@ typedef struct QmsSlot
 	pg_atomic_uint32 interest;	/* not under the spinlock either; see inside.c */
 	QmsBuckets	buckets;		/* atomics, not under the spinlock; see bucket.c */
 	QmsLog		log;			/* under a spinlock of its own; see roll.c */
+	QmsRoom		room;			/* the same; see room.c */
 } QmsSlot;
 
 extern void qms_slot_init(void);
@@ -199,6 +224,7 @@ extern void qms_slot_forget_database(void);
 extern QmsSlot *qms_slot(int64 queue_id);
 extern QmsBuckets *qms_slot_buckets(int64 queue_id);
 extern QmsLog *qms_slot_log(int64 queue_id);
+extern QmsRoom *qms_slot_room(int64 queue_id);
 extern void qms_slot_each_buckets(void (*function) (int64 queue_id, QmsBuckets *buckets, void *arg), void *arg);
 extern void qms_slot_news(uint32 *counted, uint32 *doubts);
 extern void qms_slot_note_counted(void);
@@ -329,8 +355,6 @@ extern int64 qms_release_speed(const QmsQueue *queue, int load_factor, int no_sh
 extern bool qms_release_figures(const QmsQueue *queue, QmsReleaseFigures *figures);
 extern bool qms_release_is_stopped(int64 queue_id);
 
-/* When the lottery of a queue was drawn, QMS_NO_TIME: not yet; set by room, NULL: there are no lotteries. */
-extern TimestampTz (*qms_lottery_drawn) (const QmsQueue *queue);
 /* The status of a queue has been set, in this transaction; set by release. */
 extern void (*qms_queue_status_hook) (QmsCall *call, int64 queue_id, char status);
 
@@ -406,6 +430,16 @@ extern int64 qms_line_key(const QmsTicket *ticket, const QmsQueue *queue, QmsPla
 extern int64 qms_line_key_behind(int64 queue_id, int64 sort_key, int64 ticket_id, int64 places);
 extern int64 qms_line_subject(int64 queue_id, const char *subject);
 extern QmsQueue *qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside);
+
+/* ---- lottery.c: the draw of a waiting room ---- */
+extern TimestampTz qms_lottery_arrival(const QmsQueue *queue, TimestampTz now);
+extern TimestampTz qms_lottery_drawn(const QmsQueue *queue);
+
+/* ---- challenge.c, invitation.c: who may come in ---- */
+extern bool qms_hook_fits(Oid function, bool *strict);
+extern char *qms_hook_signature(const char *name);
+extern void qms_challenge_check(QmsCall *call, const QmsQueue *queue, const char *challenge, const char *subject);
+extern void qms_invitation_check(const QmsQueue *queue, const char *subject, TimestampTz now);
 
 /* ---- hold.c, transfer.c: shared with undo ---- */
 extern QmsTicket *qms_call_next_ticket(QmsCall *call, const QmsCounter *counter, const char *word);

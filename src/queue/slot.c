@@ -1,8 +1,8 @@
 /*
  * slot.c
  *		What shared memory holds of a queue: where its line begins (bound.c), how
- *		many wait in each stretch of it (bucket.c), and who came and left lately
- *		(roll.c).
+ *		many wait in each stretch of it (bucket.c), who came and left lately
+ *		(roll.c), and how many places of its room are taken (room.c).
  *
  * Locks: one LWLock for the table of queues, whose entries are never removed; so
  * a backend that has found one keeps its address.  What is in an entry has locks
@@ -106,6 +106,8 @@ init_slot(QmsSlot *slot)
 	pg_atomic_init_u64(&slot->buckets.looked_at, 0);
 	for (i = 0; i < QMS_BUCKETS; i++)
 		pg_atomic_init_u32(&slot->buckets.cells[i], 0);
+	MemSet(&slot->room, 0, sizeof(QmsRoom));
+	SpinLockInit(&slot->room.mutex);
 	MemSet(&slot->log, 0, sizeof(QmsLog));
 	SpinLockInit(&slot->log.mutex);
 }
@@ -184,6 +186,9 @@ qms_slot_forget_database(void)
 		pg_atomic_write_u32(&slot->interest, 0);
 		pg_atomic_write_u32(&slot->buckets.state, 0);
 		pg_atomic_write_u64(&slot->buckets.prepared_at, 0);
+		SpinLockAcquire(&slot->room.mutex);
+		slot->room.known = false;
+		SpinLockRelease(&slot->room.mutex);
 	}
 	LWLockRelease(slots_lock);
 }
@@ -194,6 +199,14 @@ qms_slot_buckets(int64 queue_id)
 	QmsSlot  *slot = qms_slot(queue_id);
 
 	return slot ? &slot->buckets : NULL;
+}
+
+QmsRoom *
+qms_slot_room(int64 queue_id)
+{
+	QmsSlot    *slot = qms_slot(queue_id);
+
+	return slot ? &slot->room : NULL;
 }
 
 QmsLog *

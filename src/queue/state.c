@@ -65,6 +65,13 @@ qms_state_is_open(QmsState state)
 	return state < QMS_COMPLETED;
 }
 
+/* Does such a ticket take a place of max_waiting in a waiting room?  It may be on hold and come back. */
+bool
+qms_state_is_in_room(QmsState state)
+{
+	return state == QMS_WAITING || state == QMS_ON_HOLD;
+}
+
 /* A row that keeps its state may change otherwise. */
 bool
 qms_state_may_become(QmsState from, QmsState to)

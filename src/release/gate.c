@@ -103,7 +103,7 @@ starts_at(const QmsQueue *queue, TimestampTz stopped_at)
 
 	if (queue->status == 'p' || stopped_at != QMS_NO_TIME)
 		return DT_NOEND;
-	if (from != QMS_NO_TIME && queue->settings.lottery && qms_lottery_drawn != NULL)
+	if (from != QMS_NO_TIME && queue->settings.lottery)
 	{
 		TimestampTz drawn = qms_lottery_drawn(queue);
 

@@ -4,6 +4,7 @@
  */
 #include "release/release.h"
 #include "setup/setup.h"
+#include "room/room.h"
 
 #include "catalog/pg_type.h"
 
@@ -185,6 +186,14 @@ set_release_pool(QmsSetup *setup, bool is_release)
 	qms_row_set_id(setup->row, column, id);
 }
 
+/* What the settings of a row say. */
+static void
+parse_settings(const QmsRow *row, const QmsSetup *setup, QmsQueueSettings *parsed)
+{
+	qms_settings_parse(qms_setup_jsonb(row, qms_setup_column(setup, "settings")),
+					   strcmp(qms_row_text(row, qms_setup_column(setup, "kind")), "release") == 0, parsed);
+}
+
 /*
  * A queue of a pool shares the pool's rate, and has none of its own.  When it
  * comes or goes, nobody is let in meanwhile.
@@ -211,6 +220,7 @@ check_queue(QmsSetup *setup)
 {
 	int			kind = qms_setup_column(setup, "kind");
 	QmsQueueSettings parsed;
+	QmsQueueSettings was;
 	bool		is_release;
 
 	if (setup->creating)
@@ -234,18 +244,30 @@ check_queue(QmsSetup *setup)
 				 errhint("Give kind => 'release', or a branch_id.")));
 	set_prefix(setup, is_release);
 	set_release_pool(setup, is_release);
-	qms_settings_parse(qms_setup_jsonb(setup->row, qms_setup_column(setup, "settings")), is_release, &parsed);
+	parse_settings(setup->row, setup, &parsed);
+	if (!setup->creating)
+		parse_settings(setup->old, setup, &was);
 	if (is_release)
 		check_release(setup, &parsed);
+	qms_hook_check(parsed.challenge);
+	qms_lottery_check(setup->id, setup->creating ? NULL : &was, &parsed, setup->call->now);
 }
 
-/* A release queue lets people in as it is set up from here on. */
+/* A release queue lets people in as it is set up from here on; a lottery is promised with the settings that say so. */
 static void
-follow_release(QmsSetup *setup)
+queue_written(QmsSetup *setup)
 {
+	QmsEvent	about = {0};
+	QmsQueueSettings settings;
+
 	if (strcmp(qms_row_text(setup->row, qms_setup_column(setup, "kind")), "release") == 0)
 		qms_release_queue_changed(setup->call, setup->id, setup->organization_id,
 								  qms_row_int64(setup->row, qms_setup_column(setup, "release_pool_id")), setup->creating);
+	parse_settings(setup->row, setup, &settings);
+	about.organization_id = setup->organization_id;
+	about.branch_id = setup->branch_id;
+	about.application_id = setup->application_id;
+	qms_lottery_commit(setup->call, setup->id, &about, &settings);
 }
 
 /* Nobody joins while it is looked whether the queue is empty. */
@@ -257,7 +279,7 @@ deleting_queue(QmsSetup *setup)
 
 static QmsThing queue = {
 	.name = "queue", .noun = "queue", .owner = QMS_OWNER_EITHER,
-	QMS_FIELDS(queue_fields), QMS_USES(queue_uses), .check = check_queue, .written = follow_release,
+	QMS_FIELDS(queue_fields), QMS_USES(queue_uses), .check = check_queue, .written = queue_written,
 	.deleting = deleting_queue
 };
 

@@ -154,6 +154,7 @@ run_auto_call(QmsTaskRun *run, int64 counter_id)
 /* In the order in which they are done when all are due, as after a day of downtime. */
 const QmsTask qms_tasks[] = {
 	{"partitions", 0, false, NULL, qms_plan_partitions, qms_run_partitions, false},
+	{"draw", 0, true, NULL, qms_plan_draws, qms_run_draw, false},
 	{"release", QMS_WAKE_ROOM, true, qms_peek_release, qms_plan_release, qms_run_release, true},
 	{"release_pool", QMS_WAKE_ROOM, true, qms_peek_release_pool, qms_plan_release_pool, qms_run_release_pool, true},
 	{"no_show", QMS_WAKE_TIMERS, false, NULL, plan_no_shows, run_no_show, false},

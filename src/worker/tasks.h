@@ -55,6 +55,10 @@ extern TimestampTz qms_peek_counts(TimestampTz now);
 extern void qms_plan_counts(QmsTaskRun *run);
 extern void qms_run_counts(QmsTaskRun *run, int64 queue_id);
 
+/* drawing.c */
+extern void qms_plan_draws(QmsTaskRun *run);
+extern void qms_run_draw(QmsTaskRun *run, int64 queue_id);
+
 /* flow.c */
 extern void qms_plan_flows(QmsTaskRun *run);
 extern void qms_run_flow(QmsTaskRun *run, int64 queue_id);

@@ -29,7 +29,7 @@ my %argument = (
 	'api_key_id' => 'API key',
 	'application_ids' => 'only these applications; `{}`: all',
 	'branch_slug' => 'slug of the branch',
-	'challenge' => 'handed to the join hook, once there is one',
+	'challenge' => 'answer to the challenge of the queue, for the hook that its setting `challenge` names',
 	'closure_id' => 'closure',
 	'pair_device.code' => 'what was typed, such as `K7PW-9QXM`',
 	'code' => 'short code of your own, unique in the organization',
@@ -160,6 +160,15 @@ my %argument = (
 	'algorithm' => '`HS256`, `RS256` or `ES256` for `jwt`; null: that of the present key',
 	'overlap' => 'how long older keys count after active_from (interval, no months); null: as the purpose needs, 0: not at all',
 	'active_from' => 'when it begins to sign; null: now',
+	'after_rank' => 'only those behind this rank; the last of the page before',
+	'subjects' => 'subjects that join_queue names, each 1 to 1,000 bytes',
+	'expires_at' => 'until when; null: until it is withdrawn',
+	'after_subject' => 'only subjects after this one; the last of the page before',
+	'register_hook.name' => 'name that settings will use',
+	'delete_hook.name' => 'name of the hook',
+	'function' => 'the function with the types of its arguments, `app.check(bigint,text,text,inet)`',
+	'bucket' => 'name of the bucket, such as `checkout:anna`; at most 200 bytes',
+	'allowance' => 'how many in which span of time, such as `100/h` or `20/15 min`; `off`: no limit',
 	'claim_access.token' => 'the token that join_queue answered',
 	'access_token' => 'the token that claim_access answered',
 	'verify_access.subject' => 'who shows the token; null: not compared',
@@ -198,6 +207,10 @@ my %example = (
 	sources => '[{"queue_id": 5, "weight": 3}, {"queue_id": 6, "weight": 1}]');},
 	set_opening_hours => q{SELECT count(*) FROM qms.set_opening_hours('{"mon": [["08:00", "12:00"], ["13:00", "18:00"]]}', branch_id => 1);},
 	bind_role => q{SELECT kind FROM qms.bind_role('clerk_ada', 1, staff_id => 12);},
+	invite => q{SELECT subjects FROM qms.invite(9, ARRAY['ann@example.org', 'K7PW-9QXM'], now() + interval '7 days');},
+	take_limit => q{SELECT allowed, retry_after FROM qms.take_limit('checkout:anna', '5/min');},
+	register_hook => q{SELECT * FROM qms.register_hook('captcha', 'app.check_captcha(bigint,text,text,inet)');},
+	lottery_entries => q{SELECT rank, ticket_id FROM qms.lottery_entries(9, after_rank => 1000);},
 	released => q{SELECT qms.released('30/min', interval '1 hour');});
 
 # Our SQLSTATEs: name in words, when, what to do.
@@ -209,7 +222,7 @@ my %sqlstate = (
 	QM221 => ['two credentials', 'a request has both a token and an API key; status 400 through PostgREST', 'send one of them'],
 	QM301 => ['queue closed', 'the queue takes no tickets', 'staff open it with open_queue'],
 	QM302 => ['queue paused', 'the queue takes no tickets for the moment', 'try again later; staff continue it with open_queue'],
-	QM303 => ['queue full', 'as many wait as max_waiting allows', 'the hint is the overflow_hint of the queue, if it has one'],
+	QM303 => ['queue full', 'as many wait as max_waiting allows', 'the hint is the overflow_hint of the queue, or says when to come back'],
 	QM304 => ['numbers exhausted', 'max_number is reached, and wrap is off or every number is in use', 'raise max_number or set wrap'],
 	QM305 => ['class not allowed', 'a customer names a class that is not self-service, or a priority', 'staff and applications may'],
 	QM306 => ['outside opening hours', 'too early (join_from), too late (last_ticket_before), or a closure', 'the hint tells when tickets are given again'],
@@ -217,6 +230,9 @@ my %sqlstate = (
 	QM308 => ['service not offered', 'the queue, or no queue of the branch, offers the service', 'offer it with offer_service'],
 	QM309 => ['too large', 'more than 16 kB of JSON or 4 kB of text', 'keep it elsewhere and store a reference'],
 	QM310 => ['subject required', 'the queue needs a subject', 'give subject'],
+	QM311 => ['not invited', 'the queue is invite_only, and the subject is not invited, or not any more', 'join with the subject of the invitation'],
+	QM312 => ['challenge not solved', 'the hook of the queue did not accept challenge, or failed', 'solve the challenge and give the answer as challenge'],
+	QM313 => ['lottery begun', 'opens_at or lottery of a queue is to be changed after its draw has begun', 'create another queue for another opening'],
 	QM401 => ['illegal transition', 'the state of the ticket does not allow it, see [states](states.md)', 'look at the ticket, then use the function that fits'],
 	QM402 => ['already ended', 'the ticket, or the whole visit, has ended', 'reinstate_ticket puts a ticket back'],
 	QM403 => ['counter busy', 'a ticket is called to the counter or served there', 'end it, or give finish_current'],
@@ -268,7 +284,7 @@ Everything is in schema `qms` and called by name: `qms.call_next(counter_id => 7
 END
 
 my %title = (
-	'tickets.sql' => 'Tickets', 'release.sql' => 'Waiting rooms', 'entry.sql' => 'Letting people in', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
+	'tickets.sql' => 'Tickets', 'release.sql' => 'Waiting rooms', 'entry.sql' => 'Letting people in', 'room.sql' => 'Waiting rooms: who comes in', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
 	'ticket_number.sql' => 'Functions of types', 'ticket_token.sql' => 'Functions of types', 'release_rate.sql' => 'Functions of types');
 my %section_of;
 $section_of{$_} = 'Customers' for qw(join_queue ticket_status visit_status leave_queue defer_ticket heartbeat);

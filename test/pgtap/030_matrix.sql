@@ -46,6 +46,7 @@ CREATE FUNCTION attack.verdict(reach text, about text, place text, who attack.pr
 	SELECT CASE
 		WHEN reach IN ('no', 'grant') THEN '42501'
 		WHEN about = 'himself' THEN CASE WHEN who.claims ->> 'sub' ~ '^staff:' THEN 'ok' ELSE '42501' END
+		WHEN about = 'superuser' THEN '42501'
 		WHEN reach = 'all' OR about IN ('nothing', 'sign in') OR who.anonymous THEN 'ok'
 		WHEN about = 'stream' AND who.limited THEN '42501'
 		WHEN place = 'foreign' THEN CASE about WHEN 'token' THEN 'QM501' WHEN 'ticket' THEN 'none' ELSE 'QM101' END

@@ -39,6 +39,7 @@ Clock->new($node)->at('2030-05-06 12:00:01+02');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.no_show' AND actor_kind = 'system'}, 'the scheduler has ended a call');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.resumed' AND actor_kind = 'system'}, 'the scheduler has ended a hold');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.held' AND actor_kind = 'system'}, 'and another one, of somebody who is at a counter');
+Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'queue.lottery_drawn' AND actor_kind = 'system'}, 'and a draw is made');
 # Opening hours: what a closure says of a queue that is open and of one that is paused.
 ask(q{SELECT FROM qms.create_branch(1, 'Shut') b, qms.create_queue('Up', b.branch_id);
 	SELECT FROM qms.branch b, qms.create_queue('Idle', b.branch_id) q, qms.pause_queue(q.queue_id) WHERE b.name = 'Shut';
@@ -78,7 +79,7 @@ like(faults($called =~ s/"schema": null/"schema": "public"/r), qr/public\.json\)
 
 # Schemas, code and document name the same kinds.  Kinds of configuration are made of thing and verb.
 my %made = map { $_ => 1 } split /\n/, ask('SELECT DISTINCT kind FROM qms.event');
-my %coded = map { $_ => 1 } map { slurp_file($_) =~ /"((?:ticket|counter|queue|notice|alert)\.[a-z_]+)"/g } glob('src/queue/*.c src/worker/*.c src/entry/*.c');
+my %coded = map { $_ => 1 } map { slurp_file($_) =~ /"((?:ticket|counter|queue|notice|alert)\.[a-z_]+)"/g } glob('src/queue/*.c src/worker/*.c src/entry/*.c src/room/*.c');
 my @schemas = map { m{/([a-z_.]+)\.json$} } glob("$folder/*.json");
 my %described = map { $_ => 1 } grep { /\./ } @schemas;
 
