@@ -31,6 +31,7 @@ qms_plan_flows(QmsTaskRun *run)
 								  "ORDER BY f.at NULLS FIRST, r.queue_id LIMIT $3", TIMESTAMPTZOID, TIMESTAMPTZOID, INT4OID);
 	static QmsPlan next = QMS_PLAN_NOARGS(
 										  "SELECT pg_catalog.min(at) FROM qms_internal.release_flow WHERE waiting > 0 OR inside > 0");
+	static QmsPlan any = QMS_PLAN_NOARGS("SELECT 1 FROM qms_internal.release_queue LIMIT 1");
 	QmsParams	params = {0};
 	QmsParams	none = {0};
 	TimestampTz now = run->call->now;
@@ -39,7 +40,8 @@ qms_plan_flows(QmsTaskRun *run)
 
 	if (now >= looked_at && now - looked_at < LOOK_EVERY)
 	{
-		qms_task_next(run, looked_at + LOOK_EVERY);
+		if (qms_spi_run(&any, &none) > 0)
+			qms_task_next(run, looked_at + LOOK_EVERY);
 		return;
 	}
 	looked_at = now;

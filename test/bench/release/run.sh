@@ -134,7 +134,7 @@ if wanted event; then
 		| event | drained after s | let in | came | came a second | bias |
 		|---|---|---|---|---|---|
 	TEXT
-	q=$(sql -c 'SET qms.mock_now = '"'2030-01-07 08:00+00'" -c "SELECT bench.room('B8', '{\"rate\": \"10/s\", \"claim_window\": \"60 s\", \"token_life\": \"1 day\"}')")
+	q=$(sql -c 'SET qms.mock_now = '"'2030-01-07 08:00+00'" -c "SELECT bench.room('B8', '{\"rate\": \"10/s\", \"no_show_compensation\": true, \"claim_window\": \"60 s\", \"token_life\": \"1 day\"}')")
 	sql -c "CALL bench.event(1, $q, 100, $people)" -c "CALL bench.event(2, $q, 7300, $people)"
 	sql -c "SELECT format('| %s | %s | %s | %s | %s | %s %% |', event, drained, released, arrivals, round((arrivals / drained)::numeric, 3),
 		to_char(100 * (arrivals / drained / 10 - 1), 'SG990.00')) FROM bench.day ORDER BY event"
