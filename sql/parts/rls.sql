@@ -74,6 +74,7 @@ ALTER TABLE qms_internal.queue_number ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.release_gate ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.release_queue ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.release_delta ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.release_flow ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.request ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.customer_ticket ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.wiped ENABLE ROW LEVEL SECURITY;

@@ -62,19 +62,60 @@ overlap_argument(QmsCall *call, int n, const QmsKeyPurpose *purpose)
 	return overlap;
 }
 
-/* What older keys signed counts until then, if it did so long. */
-static void
-expire_older(const char *purpose, int kid, TimestampTz at)
+/*
+ * What older keys signed counts until then, if it did so long.  Says in the
+ * event of which keys that is news; false if there is none.
+ */
+static bool
+expire_older(const char *purpose, int kid, TimestampTz at, QmsJson *json)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "UPDATE qms_internal.signing_key SET expires_at = $3 WHERE purpose = $1 AND kid <> $2 "
-								   "AND (expires_at IS NULL OR expires_at > $3)", TEXTOID, INT4OID, TIMESTAMPTZOID);
+								   "WITH older AS (UPDATE qms_internal.signing_key SET expires_at = $3 WHERE purpose = $1 AND kid <> $2 "
+								   "AND (expires_at IS NULL OR expires_at > $3) RETURNING kid) SELECT kid FROM older ORDER BY kid",
+								   TEXTOID, INT4OID, TIMESTAMPTZOID);
 	QmsParams	params = {0};
+	uint64		n;
+	uint64		i;
 
 	qms_param_text(&params, purpose);
 	qms_param_int32(&params, kid);
 	qms_param_time(&params, at);
-	qms_spi_run_now(&plan, &params);
+	n = qms_spi_run_now(&plan, &params);
+	if (n == 0)
+		return false;
+	qms_json_begin_array(json, "older_kids");
+	for (i = 0; i < n; i++)
+		qms_json_element_int64(json, qms_spi_int32(i, 0));
+	qms_json_end_array(json);
+	qms_json_time(json, "older_expire_at", at);
+	return true;
+}
+
+/* The keys are those of all organizations: each has it in its log. */
+static void
+write_events(QmsCall *call, const QmsSigningKey *key, QmsJson *json)
+{
+	static QmsPlan plan = QMS_PLAN_NOARGS(
+										  "SELECT organization_id FROM qms.organization WHERE deleted_at IS NULL ORDER BY organization_id");
+	QmsEvent	event = {.kind = "signing_key.rotated"};
+	int64	   *organizations;
+	uint64		n;
+	uint64		i;
+
+	qms_json_text(json, "purpose", key->purpose);
+	qms_json_int64(json, "kid", key->kid);
+	qms_json_text(json, "algorithm", qms_key_algorithm_name(key->algorithm));
+	qms_json_time(json, "active_from", key->active_from);
+	event.data = qms_json_end(json);
+	n = qms_spi_look(&plan, NULL);
+	organizations = palloc(sizeof(int64) * Max(n, 1));
+	for (i = 0; i < n; i++)
+		organizations[i] = qms_spi_int64(i, 0);
+	for (i = 0; i < n; i++)
+	{
+		event.organization_id = organizations[i];
+		(void) qms_event_write(call, &event);
+	}
 }
 
 #define KEY_COLUMNS 7
@@ -104,7 +145,11 @@ QMS_FUNCTION(rotate_signing_key, QMS_ACT_INSTALL, QMS_MUTATES)
 	char	   *algorithm_name = qms_arg_text_or_null(call, 1);
 	int64		overlap = overlap_argument(call, 2, purpose);
 	TimestampTz active_from = qms_arg_time(call, 3);
+	TimestampTz older_until;
 	QmsKeyAlgorithm algorithm;
+	const QmsSigningKey *key;
+	bool		are_older_news;
+	QmsJson		json;
 	Datum		values[KEY_COLUMNS];
 	bool		nulls[KEY_COLUMNS];
 	int			kid;
@@ -115,13 +160,17 @@ QMS_FUNCTION(rotate_signing_key, QMS_ACT_INSTALL, QMS_MUTATES)
 	if (active_from == QMS_NO_TIME)
 		active_from = call->now;
 	kid = qms_signing_key_make(purpose->name, algorithm, active_from);
-	if (overlap >= 0)
-		expire_older(purpose->name, kid, Max(active_from, call->now) + overlap);
-	/* There is no organization to write an event for. */
+	older_until = Max(active_from, call->now) + overlap;
+	qms_json_begin(&json);
+	are_older_news = overlap >= 0 && expire_older(purpose->name, kid, older_until, &json);
+	qms_json_bool(&json, "at_once", are_older_news && older_until <= call->now);
+	key = qms_signing_key_find(purpose->name, kid);
+	write_events(call, key, &json);
+	/* Also where there is no organization yet. */
 	ereport(LOG,
 			(errmsg("qms: role \"%s\" made signing key %d for \"%s\", %s",
 					call->who->role, kid, purpose->name, qms_key_algorithm_name(algorithm))));
-	fill_row(qms_signing_key_find(purpose->name, kid), values, nulls);
+	fill_row(key, values, nulls);
 	return qms_answer_tuple(call, values, nulls);
 }
 

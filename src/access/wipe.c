@@ -138,10 +138,10 @@ forget_links(Datum ids)
 
 /*
  * The statement that takes the personal columns of a type out of stored answers:
- * an answer is the columns one behind the other, the first of them the id.
+ * an answer is the columns one behind the other, one of them the id.
  */
 static const char *
-answers_statement(const char *type, const char *const *columns, int ncolumns)
+answers_statement(const char *type, const char *id, const char *const *columns, int ncolumns)
 {
 	Oid			relid = qms_relation_oid(QMS_SCHEMA, type);
 	StringInfoData sql;
@@ -151,8 +151,8 @@ answers_statement(const char *type, const char *const *columns, int ncolumns)
 	appendStringInfoString(&sql, "UPDATE qms_internal.request SET ");
 	for (i = 0; i < ncolumns; i++)
 		appendStringInfo(&sql, "%sanswer[%d] = NULL", i ? ", " : "", get_attnum(relid, columns[i]));
-	appendStringInfo(&sql, " WHERE answer[1] = ANY ($1::pg_catalog.text[]) AND function IN (SELECT p.proname FROM pg_catalog.pg_proc p "
-					 "WHERE p.pronamespace = 'qms'::pg_catalog.regnamespace AND p.prorettype = 'qms.%s'::pg_catalog.regtype)", type);
+	appendStringInfo(&sql, " WHERE answer[%d] = ANY ($1::pg_catalog.text[]) AND function IN (SELECT p.proname FROM pg_catalog.pg_proc p "
+					 "WHERE p.pronamespace = 'qms'::pg_catalog.regnamespace AND p.prorettype = 'qms.%s'::pg_catalog.regtype)", get_attnum(relid, id), type);
 	return MemoryContextStrdup(TopMemoryContext, sql.data);
 }
 
@@ -161,11 +161,15 @@ static uint64
 wipe_answers(Datum ids)
 {
 	static const char *const columns[] = {"customer_id", "hold_reason", "subject", "contact", "metadata", "notes", "end_reason"};
+	static const char *const checked[] = {"subject"};
 	static QmsPlan plan = QMS_PLAN(NULL, INT8ARRAYOID);
+	static QmsPlan check = QMS_PLAN(NULL, INT8ARRAYOID);
 
 	if (plan.sql == NULL)
-		plan.sql = answers_statement("ticket_details", columns, lengthof(columns));
-	return run_with_ids(&plan, ids);
+		plan.sql = answers_statement("ticket_details", "ticket_id", columns, lengthof(columns));
+	if (check.sql == NULL)
+		check.sql = answers_statement("access_check", "ticket_id", checked, lengthof(checked));
+	return run_with_ids(&plan, ids) + run_with_ids(&check, ids);
 }
 
 /* ... and this customer. */
@@ -176,7 +180,7 @@ qms_wipe_customer_answers(int64 customer_id)
 	static QmsPlan plan = QMS_PLAN(NULL, INT8ARRAYOID);
 
 	if (plan.sql == NULL)
-		plan.sql = answers_statement("customer_details", columns, lengthof(columns));
+		plan.sql = answers_statement("customer_details", "customer_id", columns, lengthof(columns));
 	return run_with_ids(&plan, id_array(&customer_id, 1));
 }
 

@@ -65,9 +65,17 @@ qms_token_hmac(int *kid, const void *message, size_t size, uint8 *digest)
 int64
 qms_token_new_nonce(void)
 {
+	static int64 drawn[32];		/* each system call is dear */
+	static size_t left = 0;
 	int64		nonce;
 
-	qms_random(&nonce, sizeof(nonce));
+	if (left == 0)
+	{
+		qms_random(drawn, sizeof(drawn));
+		left = lengthof(drawn);
+	}
+	nonce = drawn[--left];
+	drawn[left] = 0;
 	return nonce;
 }
 

@@ -154,6 +154,7 @@ extern bool qms_clock_is_mocked(void);
 extern void qms_clock_define_settings(void);
 extern bool qms_time_parse(const char *text, bool needs_zone, TimestampTz *value);
 extern int64 qms_unix_seconds(TimestampTz moment);
+extern int64 qms_unix_usec(TimestampTz moment);
 extern TimestampTz qms_unix_moment(int64 seconds);
 extern Interval *qms_interval_make(int64 usec);
 extern int64 qms_interval_usec(const Interval *interval, const char *what);
@@ -269,6 +270,7 @@ extern void qms_write_begin(StringInfo out, const char *key, char bracket);
 extern void qms_write_end(StringInfo out, char bracket);
 extern void qms_write_text(StringInfo out, const char *key, const char *value); /* NULL: left out */
 extern void qms_write_int64(StringInfo out, const char *key, int64 value);
+extern void qms_write_float8(StringInfo out, const char *key, double value);
 extern void qms_write_id(StringInfo out, const char *key, int64 id);	/* 0: left out */
 extern void qms_write_bool(StringInfo out, const char *key, bool value);
 extern void qms_write_time(StringInfo out, const char *key, TimestampTz value); /* QMS_NO_TIME: left out */

@@ -98,7 +98,14 @@ qms_unix_seconds(TimestampTz moment)
 	return moment / USECS_PER_SEC + UNIX_EPOCH_SECONDS;
 }
 
-/* ... and back; what is too far away is never. */
+/* Microseconds since 1970, exactly. */
+int64
+qms_unix_usec(TimestampTz moment)
+{
+	return moment + UNIX_EPOCH_SECONDS * USECS_PER_SEC;
+}
+
+/* Whole seconds, and back; what is too far away is never. */
 TimestampTz
 qms_unix_moment(int64 seconds)
 {

@@ -5,6 +5,8 @@
  */
 #include "base/base.h"
 
+#include <math.h>
+
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -59,6 +61,16 @@ qms_write_int64(StringInfo out, const char *key, int64 value)
 
 	write_key(out, key);
 	appendBinaryStringInfo(out, buffer, pg_lltoa(value, buffer));
+}
+
+/* Nine digits; what is no number is left out. */
+void
+qms_write_float8(StringInfo out, const char *key, double value)
+{
+	if (isnan(value) || isinf(value))
+		return;
+	write_key(out, key);
+	appendStringInfo(out, "%.9g", value);
 }
 
 /* 0: left out. */

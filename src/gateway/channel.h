@@ -135,7 +135,7 @@ extern void qms_ring_clear(QmsChannel *channel, int64_t floor);
 extern void qms_ring_replace(QmsChannel *channel, QmsEntry *entries, int count, int64_t floor, int64_t position);
 extern int	qms_ring_after(const QmsChannel *channel, int64_t position);
 extern const QmsEntry *qms_ring_entry(const QmsChannel *channel, int i);
-extern QmsFrame *qms_ring_frame(QmsChannel *channel, QmsConnKind kind, bool with_id, int64_t from, int64_t *to);
+extern QmsFrame *qms_ring_frame(QmsChannel *channel, const QmsClient *client, bool with_id, int64_t from, int64_t *to);
 extern void qms_ring_forget_frames(void);
 
 /* fanout.c */
@@ -151,7 +151,7 @@ extern void qms_load_flush(QmsDatabase *db);
 
 /* sub_start.c, sub_deliver.c */
 extern bool qms_sub_is_ready(QmsSub *sub);
-extern void qms_sub_result(QmsSub *sub, QmsText *out);
+extern void qms_sub_result(QmsSub *sub, QmsPut *put);
 extern void qms_sub_visit(QmsSub *sub);
 extern bool qms_sub_deliver(QmsSub *sub);
 extern bool qms_sub_is_behind(const QmsSub *sub);

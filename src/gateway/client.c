@@ -86,6 +86,7 @@ qms_client_open(QmsConn *conn, const QmsOpening *opening)
 	client->conn = conn;
 	client->db = db;
 	client->kind = opening->kind;
+	client->form = opening->form;
 	client->token = opening->token == NULL || opening->token[0] == '\0' ||
 		strlen(opening->token) > QMS_MAX_TOKEN ? NULL : qms_hub_copy(opening->token);
 	client->began = client->allowance_at = qms_now_ms();
@@ -98,6 +99,7 @@ qms_client_open(QmsConn *conn, const QmsOpening *opening)
 	db->clients = client;
 	db->nclients++;
 	qms_hub.counters.connections++;
+	qms_hub.counters.forms[client->form]++;
 	if (client->kind == QMS_CONN_SSE || (client->kind == QMS_CONN_UNI_WS && opening->nchannels > 0))
 		connect_opened(client, opening);
 	qms_client_schedule(client);
@@ -126,6 +128,7 @@ qms_client_closed(QmsClient *client)
 		client->next->prev = client->prev;
 	db->nclients--;
 	qms_hub.counters.connections--;
+	qms_hub.counters.forms[client->form]--;
 	free(client->token);
 	free(client->subject);
 	free(client->backlog);
@@ -137,7 +140,7 @@ qms_client_closed(QmsClient *client)
 void
 qms_client_disconnect(QmsClient *client, int code)
 {
-	QmsText    *out = &qms_hub.scratch;
+	QmsPut		put;
 
 	if (client->state == QMS_CLIENT_GONE)
 		return;
@@ -147,13 +150,15 @@ qms_client_disconnect(QmsClient *client, int code)
 	{
 		if (client->kind == QMS_CONN_SSE && code >= QMS_DISCONNECT_INVALID_TOKEN)
 		{
-			qms_text_puts(out, "retry: 60000\n\n");
-			qms_client_send(client, qms_put_frame(out));
+			qms_text_puts(&qms_hub.scratch, "retry: 60000\n\n");
+			qms_client_send(client, qms_frame_of(&qms_hub.scratch));
 		}
-		qms_put_push(out, client->kind, NULL);
-		qms_text_printf(out, "\"disconnect\":{\"code\":%d,\"reason\":\"%s\"}", code, qms_code_text(code));
-		qms_put_push_end(out, client->kind);
-		qms_client_say(client, out);
+		qms_client_put(client, &put);
+		qms_put_push(&put, NULL);
+		qms_put_open(&put, "disconnect", 11);
+		qms_put_number(&put, "code", 1, code);
+		qms_put_string(&put, "reason", 2, qms_code_text(code));
+		qms_client_say(client, &put);
 	}
 	client->state = QMS_CLIENT_GONE;
 	qms_client_drop_out(client);
@@ -182,7 +187,7 @@ is_allowed(QmsClient *client)
 static void
 dispatch(QmsClient *client, const QmsCommand *command)
 {
-	QmsText    *out = &qms_hub.scratch;
+	QmsPut		put;
 
 	switch (command->kind)
 	{
@@ -205,9 +210,9 @@ dispatch(QmsClient *client, const QmsCommand *command)
 			qms_client_presence_stats(client, command);
 			break;
 		case QMS_COMMAND_PING:
-			qms_put_reply(out, command->id, "ping");
-			qms_text_puts(out, "}}");
-			qms_client_say(client, out);
+			qms_client_put(client, &put);
+			qms_put_reply(&put, command->id, "ping", 12);
+			qms_client_say(client, &put);
 			break;
 		case QMS_COMMAND_PUBLISH:
 			qms_client_error(client, command->id, QMS_ERROR_PERMISSION_DENIED);
@@ -254,17 +259,19 @@ handle(QmsClient *client, const QmsCommand *command)
 	return true;
 }
 
-/* The client does not speak the protocol. */
-static void
-bad_request(QmsClient *client)
+/* The client does not speak the protocol, or not in its form. */
+void
+qms_client_bad_request(QmsClient *client)
 {
+	if (client->state == QMS_CLIENT_GONE)
+		return;
 	qms_hub.counters.bad_requests++;
 	qms_client_disconnect(client, QMS_DISCONNECT_BAD_REQUEST);
 }
 
-/* Said before connect was answered (SDKs subscribe in the same frame): kept until then. */
+/* Said before connect was answered (SDKs subscribe in the same frame): kept until then, as it came. */
 static bool
-keep(QmsClient *client, const char *line, size_t size)
+keep(QmsClient *client, const char *message, size_t size)
 {
 	char	   *backlog;
 
@@ -273,10 +280,11 @@ keep(QmsClient *client, const char *line, size_t size)
 	backlog = realloc(client->backlog, client->backlog_size + size + 1);
 	if (backlog == NULL)
 		return false;
-	memcpy(backlog + client->backlog_size, line, size);
-	backlog[client->backlog_size + size] = '\n';
+	memcpy(backlog + client->backlog_size, message, size);
 	client->backlog = backlog;
-	client->backlog_size += size + 1;
+	client->backlog_size += size;
+	if (client->form == QMS_FORM_JSON)
+		backlog[client->backlog_size++] = '\n';
 	return true;
 }
 
@@ -295,16 +303,17 @@ uni_message(QmsClient *client, const char *text, size_t size)
 	if (qms_command_parse_connect(&command, text, size))
 		qms_client_connect(client, &command);
 	else
-		bad_request(client);
+		qms_client_bad_request(client);
 	qms_command_release(&command);
 }
 
-/* A whole text message. */
+/* A whole message: commands. */
 void
 qms_client_message(QmsClient *client, const char *text, size_t size)
 {
 	const char *end = text + size;
-	const char *line;
+	const char *begin = text;
+	const char *message;
 	int			commands = 0;
 
 	if (client->state == QMS_CLIENT_GONE)
@@ -315,23 +324,24 @@ qms_client_message(QmsClient *client, const char *text, size_t size)
 		uni_message(client, text, size);
 		return;
 	}
-	while (client->state != QMS_CLIENT_GONE && qms_protocol_line(&text, end, &line, &size))
+	while (client->state != QMS_CLIENT_GONE && qms_protocol_next(client->form, &text, end, &message, &size))
 	{
 		QmsCommand	command;
 		bool		fine = ++commands <= QMS_MAX_COMMANDS;
 
 		if (fine && (client->state == QMS_CLIENT_CHECKING || client->state == QMS_CLIENT_SETTLING))
-			fine = keep(client, line, size);
+			fine = keep(client, begin, text - begin);
 		else if (fine)
 		{
-			fine = qms_command_parse(&command, line, size) && handle(client, &command);
+			fine = qms_command_parse(client->form, &command, message, size) && handle(client, &command);
 			qms_command_release(&command);
 		}
 		if (!fine)
-			bad_request(client);
+			qms_client_bad_request(client);
+		begin = text;
 	}
-	if (commands == 0)
-		bad_request(client);
+	if (commands == 0 || text < end)
+		qms_client_bad_request(client);
 }
 
 /* Its subscription to a channel, or null. */

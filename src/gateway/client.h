@@ -43,6 +43,7 @@ struct QmsClient
 	uint16_t	nsubs;
 	bool		refused;		/* one of the channels in its address is none */
 	uint8_t		kind;			/* QmsConnKind */
+	uint8_t		form;			/* QmsForm */
 	uint8_t		state;			/* QmsClientState */
 	char		id[37];
 	char		address[QMS_ADDRESS_SIZE];
@@ -108,7 +109,8 @@ extern void qms_client_start_pings(QmsClient *client);
 /* client_write.c */
 extern bool qms_client_at_ease(const QmsClient *client);
 extern void qms_client_send(QmsClient *client, QmsFrame *frame);	/* takes the frame */
-extern void qms_client_say(QmsClient *client, QmsText *text);	/* empties it */
+extern void qms_client_put(const QmsClient *client, QmsPut *put);	/* begins a frame, in the scratch */
+extern void qms_client_say(QmsClient *client, QmsPut *put);	/* sends it */
 extern void qms_client_error(QmsClient *client, uint32_t id, int code);
 extern bool qms_client_write(QmsClient *client, QmsFrame *frame);	/* at ease: now */
 extern void qms_client_drop_out(QmsClient *client);

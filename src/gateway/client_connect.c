@@ -142,29 +142,28 @@ qms_client_connect_answer(QmsClient *client, const QmsAnswer *answer)
 	qms_client_settled(client);
 }
 
-/* The inner part of a connect reply or push. */
+/* The inner part of a connect reply; of a connect push, which is for unidirectional clients and so in JSON, too. */
 static void
-put_connect(QmsClient *client, QmsText *out)
+put_connect(QmsClient *client, QmsPut *put)
 {
-	const char *separator = ",\"subs\":{";
 	QmsSub	   *sub;
 
-	qms_text_printf(out, "\"client\":\"%s\",\"version\":\"qms %s\"", client->id, QMS_VERSION);
-	qms_put_expiry(out, client->expires_at, qms_now_unix(), ",");
+	qms_put_string(put, "client", 1, client->id);
+	qms_put_string(put, "version", 2, "qms " QMS_VERSION);
+	qms_put_expiry(put, 3, client->expires_at, qms_now_unix());
 	if (qms_hub.ping_interval > 0)
-		qms_text_printf(out, ",\"ping\":%d%s", qms_hub.ping_interval,
-						client->kind == QMS_CONN_WS ? ",\"pong\":true" : "");
+		qms_put_number(put, "ping", 7, qms_hub.ping_interval);
+	if (qms_hub.ping_interval > 0 && client->kind == QMS_CONN_WS)
+		qms_put_bool(put, "pong", 8, true);
+	if (client->subs == NULL)
+		return;
+	qms_put_map(put, "subs");
 	for (sub = client->subs; sub != NULL; sub = sub->next_of_client)
 	{
-		qms_text_puts(out, separator);
-		qms_text_json_string(out, sub->channel->name);
-		qms_text_puts(out, ":{");
-		qms_sub_result(sub, out);
-		qms_text_append(out, "}", 1);
-		separator = ",";
+		qms_put_entry(put, 6, sub->channel->name);
+		qms_sub_result(sub, put);
+		qms_put_close(put);
 	}
-	if (client->subs != NULL)
-		qms_text_append(out, "}", 1);
 }
 
 /* What was said meanwhile. */
@@ -186,8 +185,8 @@ replay(QmsClient *client)
 void
 qms_client_settled(QmsClient *client)
 {
-	QmsText    *out = &qms_hub.scratch;
 	bool		ready = true;
+	QmsPut		put;
 	QmsSub	   *sub;
 
 	if (client->state != QMS_CLIENT_SETTLING)
@@ -199,16 +198,16 @@ qms_client_settled(QmsClient *client)
 		return;
 	client->state = QMS_CLIENT_CONNECTED;
 	qms_hub.counters.connects++;
+	qms_client_put(client, &put);
 	if (client->kind == QMS_CONN_WS)
-		qms_put_reply(out, client->connect_id, "connect");
+		qms_put_reply(&put, client->connect_id, "connect", 5);
 	else
 	{
-		qms_put_push(out, client->kind, NULL);
-		qms_text_puts(out, "\"connect\":{");
+		qms_put_push(&put, NULL);
+		qms_put_open(&put, "connect", 10);
 	}
-	put_connect(client, out);
-	qms_text_puts(out, "}}");
-	qms_client_say(client, out);
+	put_connect(client, &put);
+	qms_client_say(client, &put);
 	if (client->kind == QMS_CONN_SSE)
 		qms_client_tell_id(client);
 	qms_client_start_pings(client);
@@ -248,7 +247,7 @@ is_same(const QmsClient *client, const QmsAnswer *answer)
 void
 qms_client_refresh_answer(QmsClient *client, QmsCheck *check, const QmsAnswer *answer)
 {
-	QmsText    *out = &qms_hub.scratch;
+	QmsPut		put;
 
 	if (answer->code >= 3000 || (answer->code == QMS_OK && !is_same(client, answer)))
 	{
@@ -267,11 +266,12 @@ qms_client_refresh_answer(QmsClient *client, QmsCheck *check, const QmsAnswer *a
 	client->organization_id = answer->organization_id;
 	free(client->subject);
 	client->subject = answer->subject == NULL ? NULL : qms_hub_copy(answer->subject);
-	qms_put_reply(out, check->command_id, "refresh");
-	qms_text_printf(out, "\"client\":\"%s\",\"version\":\"qms %s\"", client->id, QMS_VERSION);
-	qms_put_expiry(out, client->expires_at, qms_now_unix(), ",");
-	qms_text_puts(out, "}}");
-	qms_client_say(client, out);
+	qms_client_put(client, &put);
+	qms_put_reply(&put, check->command_id, "refresh", 14);
+	qms_put_string(&put, "client", 1, client->id);
+	qms_put_string(&put, "version", 2, "qms " QMS_VERSION);
+	qms_put_expiry(&put, 3, client->expires_at, qms_now_unix());
+	qms_client_say(client, &put);
 	qms_client_schedule(client);
 }
 

@@ -4,7 +4,6 @@
  */
 #include "hub.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,27 +14,28 @@ static void
 answer(QmsSub *sub, const QmsHistory *wish, int first, int end)
 {
 	const QmsChannel *channel = sub->channel;
-	QmsText    *out = &qms_hub.scratch;
 	int64_t		top = channel->last > channel->db->position ? channel->last : channel->db->position;
 	int			limit = wish->limit < 0 ? INT32_MAX : wish->limit;
+	QmsPut		put;
 	size_t		begin;
 	int			i;
 
-	qms_put_reply(out, wish->command_id, "history");
-	qms_text_puts(out, "\"publications\":[");
-	begin = out->size;
-	for (i = 0; i < end - first && i < limit && out->size - begin < QMS_FRAME_LIMIT; i++)
+	qms_client_put(sub->client, &put);
+	qms_put_reply(&put, wish->command_id, "history", 11);
+	qms_put_list(&put, "publications");
+	begin = put.out->size;
+	for (i = 0; i < end - first && i < limit && put.out->size - begin < QMS_FRAME_LIMIT; i++)
 	{
 		const QmsEntry *entry = qms_ring_entry(channel, wish->reverse ? end - 1 - i : first + i);
 
-		if (i > 0)
-			qms_text_append(out, ",", 1);
-		qms_put_publication(out, entry->data, entry->position);
+		qms_put_item(&put, 1);
+		qms_put_publication(&put, entry->data, entry->position);
+		qms_put_close(&put);
 	}
-	qms_text_puts(out, "],\"epoch\":");
-	qms_text_json_string(out, channel->db->epoch);
-	qms_text_printf(out, ",\"offset\":%" PRId64 "}}", top);
-	qms_client_say(sub->client, out);
+	qms_put_close(&put);
+	qms_put_string(&put, "epoch", 2, channel->db->epoch);
+	qms_put_number(&put, "offset", 3, top);
+	qms_client_say(sub->client, &put);
 }
 
 /* Answer from the ring if it reaches back far enough; false: the database is asked first. */
@@ -153,8 +153,8 @@ void
 qms_client_presence_stats(QmsClient *client, const QmsCommand *command)
 {
 	QmsSub	   *sub = command->channel == NULL ? NULL : qms_client_sub(client, command->channel);
-	QmsText    *out = &qms_hub.scratch;
 	int64_t		now = qms_now_ms();
+	QmsPut		put;
 
 	if (sub == NULL || sub->state != QMS_SUB_LIVE)
 	{
@@ -167,7 +167,9 @@ qms_client_presence_stats(QmsClient *client, const QmsCommand *command)
 		sub->channel->stats_users = count_users(sub->channel);
 		sub->channel->stats_at = now;
 	}
-	qms_put_reply(out, command->id, "presence_stats");
-	qms_text_printf(out, "\"num_clients\":%d,\"num_users\":%d}}", sub->channel->nsubs, sub->channel->stats_users);
-	qms_client_say(client, out);
+	qms_client_put(client, &put);
+	qms_put_reply(&put, command->id, "presence_stats", 10);
+	qms_put_number(&put, "num_clients", 1, sub->channel->nsubs);
+	qms_put_number(&put, "num_users", 2, sub->channel->stats_users);
+	qms_client_say(client, &put);
 }

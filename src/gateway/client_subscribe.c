@@ -38,7 +38,7 @@ qms_client_subscribe(QmsClient *client, const QmsCommand *command)
 void
 qms_client_unsubscribe(QmsClient *client, const QmsCommand *command)
 {
-	QmsText    *out = &qms_hub.scratch;
+	QmsPut		put;
 	QmsSub	   *sub;
 
 	if (command->channel == NULL)
@@ -51,9 +51,9 @@ qms_client_unsubscribe(QmsClient *client, const QmsCommand *command)
 		qms_sub_refuse(sub, QMS_ERROR_INTERNAL);
 	else if (sub != NULL)
 		qms_sub_free(sub);
-	qms_put_reply(out, command->id, "unsubscribe");
-	qms_text_puts(out, "}}");
-	qms_client_say(client, out);
+	qms_client_put(client, &put);
+	qms_put_reply(&put, command->id, "unsubscribe", 7);
+	qms_client_say(client, &put);
 }
 
 /* A new token for a subscription. */
@@ -128,7 +128,7 @@ again_answer(QmsSub *sub, const QmsAnswer *answer)
 static void
 refresh_answer(QmsSub *sub, QmsCheck *check, const QmsAnswer *answer)
 {
-	QmsText    *out = &qms_hub.scratch;
+	QmsPut		put;
 
 	if (answer->code != QMS_OK)
 	{
@@ -141,10 +141,10 @@ refresh_answer(QmsSub *sub, QmsCheck *check, const QmsAnswer *answer)
 	check->token = NULL;
 	sub->own_right = true;
 	set_expiry(sub, answer);
-	qms_put_reply(out, check->command_id, "sub_refresh");
-	qms_put_expiry(out, sub->expires_at, qms_now_unix(), "");
-	qms_text_puts(out, "}}");
-	qms_client_say(sub->client, out);
+	qms_client_put(sub->client, &put);
+	qms_put_reply(&put, check->command_id, "sub_refresh", 15);
+	qms_put_expiry(&put, 1, sub->expires_at, qms_now_unix());
+	qms_client_say(sub->client, &put);
 }
 
 /* What the database says of a subscription. */

@@ -59,17 +59,22 @@ qms_client_schedule(QmsClient *client)
 	qms_wheel_add(&client->timer, (int) (due > now ? due - now : 0), on_due, client);
 }
 
-/* A ping of the client's kind. */
+/* A ping of the client's kind and form: an empty message. */
 static void
 ping(QmsClient *client, int64_t now)
 {
-	static QmsFrame *words[QMS_CONN_SSE + 1];
-	QmsFrame  **word = &words[client->kind];
+	static QmsFrame *words[QMS_CONN_SSE + 1][QMS_FORMS];
+	QmsFrame  **word = &words[client->kind][client->form];
 
 	if (*word == NULL)
 	{
-		qms_text_puts(&qms_hub.scratch, client->kind == QMS_CONN_SSE ? "event: ping\ndata: {}\n\n" : "{}");
-		*word = qms_put_frame(&qms_hub.scratch);
+		QmsPut		put;
+
+		qms_client_put(client, &put);
+		if (client->kind == QMS_CONN_SSE)
+			qms_text_puts(put.out, "event: ping\n");
+		qms_put_message(&put);
+		*word = qms_put_frame(&put);
 	}
 	client->next_ping = now + qms_hub.ping_interval * 1000;
 	if (client->kind == QMS_CONN_WS && qms_hub.pong_timeout > 0)

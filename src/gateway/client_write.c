@@ -10,7 +10,6 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct QmsOut
 {
@@ -92,33 +91,31 @@ qms_client_send(QmsClient *client, QmsFrame *frame)
 		qms_conn_want(client->conn);
 }
 
-/* A text as a frame of the client's kind; the text is empty again. */
+/* A frame of the client's kind and form begins, in the scratch. */
 void
-qms_client_say(QmsClient *client, QmsText *text)
+qms_client_put(const QmsClient *client, QmsPut *put)
 {
-	QmsFrame   *frame;
+	qms_put_start(put, &qms_hub.scratch, (QmsConnKind) client->kind, (QmsForm) client->form);
+}
 
-	if (client->kind != QMS_CONN_SSE)
-	{
-		qms_client_send(client, qms_put_frame(text));
-		return;
-	}
-	frame = qms_frame_new(text->size + 8);
-	memcpy(frame->data, "data: ", 6);
-	memcpy(frame->data + 6, text->data, text->size);
-	memcpy(frame->data + 6 + text->size, "\n\n", 2);
-	qms_text_clear(text);
-	qms_client_send(client, frame);
+/* What was put is sent; what is open of it is closed. */
+void
+qms_client_say(QmsClient *client, QmsPut *put)
+{
+	qms_client_send(client, qms_put_frame(put));
 }
 
 /* An error as a reply. */
 void
 qms_client_error(QmsClient *client, uint32_t id, int code)
 {
+	QmsPut		put;
+
 	if (client->kind != QMS_CONN_WS)
 		return;
-	qms_put_error(&qms_hub.scratch, id, code);
-	qms_client_say(client, &qms_hub.scratch);
+	qms_client_put(client, &put);
+	qms_put_error(&put, id, code);
+	qms_client_say(client, &put);
 }
 
 /*
@@ -140,7 +137,7 @@ qms_client_tell_id(QmsClient *client)
 		return;
 	client->event_id = position;
 	qms_text_printf(out, "id: %s:%" PRId64 "\n\n", client->db->epoch, position);
-	qms_client_send(client, qms_put_frame(out));
+	qms_client_send(client, qms_frame_of(out));
 }
 
 /* Replies that waited. */

@@ -71,7 +71,8 @@ backlog_add(QmsConn *conn, QmsFrame *frame)
 static int
 send_now(QmsConn *conn, QmsFrame *frame)
 {
-	enum lws_write_protocol how = conn->kind == QMS_CONN_SSE ? LWS_WRITE_HTTP : LWS_WRITE_TEXT;
+	enum lws_write_protocol how = conn->kind == QMS_CONN_SSE ? LWS_WRITE_HTTP :
+		frame->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT;
 
 	if (lws_write(conn->wsi, frame->data, frame->size, how) < (int) frame->size)
 	{
@@ -98,10 +99,18 @@ qms_conn_is_clear(const QmsConn *conn)
 		!lws_partial_buffered(conn->wsi);
 }
 
-/* One text message, or bytes of a stream; -1: the connection is dying. */
+/* One message, or bytes of a stream; -1: the connection is dying. */
 int
 qms_conn_write(QmsConn *conn, QmsFrame *frame)
 {
+	if (!is_open(conn))
+		return -1;
+	if (qms_send_gather(conn, frame))
+	{
+		qms_net.counts[QMS_MESSAGES_OUT]++;
+		qms_net.counts[QMS_BYTES_OUT] += frame->size;
+		return 0;
+	}
 	if (!is_open(conn))
 		return -1;
 	if (qms_conn_is_clear(conn))
@@ -140,11 +149,11 @@ qms_conn_flush(QmsConn *conn)
 	return rc;
 }
 
-/* qms_client_writable, once it is clear. */
+/* qms_client_writable, once it is clear.  Each asking costs libuv two system calls. */
 void
 qms_conn_want(QmsConn *conn)
 {
-	if (!is_open(conn))
+	if (!is_open(conn) || conn->wanted)
 		return;
 	conn->wanted = true;
 	if (!conn->opening || conn->kind != QMS_CONN_SSE)
@@ -181,6 +190,8 @@ qms_conn_close(QmsConn *conn, int code, const char *reason)
 {
 	size_t		length = reason == NULL ? 0 : strlen(reason);
 
+	if (conn->gathered)
+		qms_send_flush();
 	if (!is_open(conn))
 		return;
 	conn->close_code = (uint16_t) code;

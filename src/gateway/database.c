@@ -55,7 +55,7 @@ static const struct
 	[QMS_SQL_EVENTS] = {"qms_events",
 		"SELECT position, organization_id, branch_id, zone_id, queue_id, application_id, visit_id, "
 		"is_system, recheck, public_text, full_text, system_text, visit_text, "
-		"other_queue_id, resnapshot "
+		"other_queue_id, resnapshot, at_us "
 		"FROM qms_internal.gateway_events(after_position => $1::bigint, epoch => $2::text, "
 	"max_rows => $3::integer, figures_of => $4::bigint[])", 4},
 	[QMS_SQL_CHECK] = {"qms_check",

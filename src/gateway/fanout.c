@@ -17,6 +17,14 @@ typedef struct Queue
 
 static Queue queues[QMS_CHANNEL_KINDS];
 
+/* Channels that were served in the running slice: since when they had news. */
+static struct
+{
+	int64_t		news_at;
+	int			kind;
+}			served[QMS_SLICE];
+static int	nserved;
+
 /* Has everybody been served? */
 bool
 qms_fanout_is_done(void)
@@ -69,6 +77,26 @@ qms_fanout_forget(QmsChannel *channel)
 	channel->queued = false;
 }
 
+/* What the slice has written so far is sent, and only now its channels have been served. */
+static void
+send_gathered(void)
+{
+	int64_t		now;
+	int			i;
+
+	qms_send_end();
+	now = qms_now_ns();
+	for (i = 0; i < nserved; i++)
+	{
+		double		seconds = (double) (now - served[i].news_at) / 1e9;
+
+		qms_histogram_add(&qms_hub.counters.delivery[served[i].kind], seconds);
+		qms_hub.counters.lag_ms = seconds * 1000;
+	}
+	nserved = 0;
+	qms_send_begin();
+}
+
 /* The first channel of a queue has been served. */
 static void
 finish(Queue *queue)
@@ -80,14 +108,13 @@ finish(Queue *queue)
 		queue->last = NULL;
 	channel->queued = false;
 	channel->left = 0;
-	if (channel->news_at != 0)
-	{
-		double		seconds = (double) (qms_now_ns() - channel->news_at) / 1e9;
-
-		qms_histogram_add(&qms_hub.counters.delivery[channel->kind], seconds);
-		qms_hub.counters.lag_ms = seconds * 1000;
-		channel->news_at = 0;
-	}
+	if (channel->news_at == 0)
+		return;
+	if (nserved == QMS_SLICE)
+		send_gathered();
+	served[nserved].kind = channel->kind;
+	served[nserved++].news_at = channel->news_at;
+	channel->news_at = 0;
 }
 
 /* Everybody has been served: the streams go on where they waited for it. */
@@ -113,6 +140,7 @@ qms_fanout_run(void)
 
 	if (qms_fanout_is_done())
 		return;
+	qms_send_begin();
 	while (kind < QMS_CHANNEL_KINDS && visits > 0)
 	{
 		QmsChannel *channel = queues[kind].first;
@@ -134,6 +162,8 @@ qms_fanout_run(void)
 		visits--;
 		qms_sub_visit(sub);
 	}
+	send_gathered();
+	qms_send_end();
 	if (qms_fanout_is_done())
 		all_done();
 }

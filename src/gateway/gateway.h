@@ -4,7 +4,7 @@
  *
  * The hub (protocol, clients, channels, fan-out, databases) decides what is
  * sent to whom; the transport (libwebsockets, HTTP, settings, the loop) sends
- * it.  One thread, one libuv loop.  No header of the PostgreSQL server here.
+ * it.  One libuv loop in one thread; only send.c has helpers.  No header of the PostgreSQL server here.
  */
 #ifndef QMS_GATEWAY_H
 #define QMS_GATEWAY_H
@@ -23,7 +23,7 @@
 struct uv_loop_s;
 
 /*
- * frame.c: an immutable text, shared by all who receive it.  data has
+ * frame.c: an immutable message, shared by all who receive it.  data has
  * QMS_FRAME_ROOM bytes of room before it, for the library's frame header
  * (LWS_PRE; the transport asserts that it is no more).  One allocation.
  */
@@ -32,11 +32,15 @@ struct uv_loop_s;
 typedef struct QmsFrame
 {
 	int			refs;
+	bool		binary;			/* of a WebSocket: no text */
 	size_t		size;
 	unsigned char *data;
 } QmsFrame;
 
+typedef struct QmsText QmsText;
+
 extern QmsFrame *qms_frame_new(size_t size);
+extern QmsFrame *qms_frame_of(QmsText *text);	/* the text is empty again */
 extern QmsFrame *qms_frame_ref(QmsFrame *frame);
 extern void qms_frame_unref(QmsFrame *frame);
 
@@ -44,17 +48,18 @@ extern void qms_frame_unref(QmsFrame *frame);
  * text.c: a buffer that grows.  {0} is an empty one; data always ends with a
  * zero byte once something was appended.  Without memory the program ends.
  */
-typedef struct QmsText
+struct QmsText
 {
 	char	   *data;
 	size_t		size;
 	size_t		room;
-} QmsText;
+};
 
 extern void qms_text_append(QmsText *text, const char *what, size_t size);
 extern void qms_text_puts(QmsText *text, const char *what);
 extern void qms_text_printf(QmsText *text, const char *format,...) qms_printf_like(2, 3);
 extern void qms_text_json_string(QmsText *text, const char *what);	/* with its quotes */
+extern bool qms_text_is_utf8(const char *text, size_t size);
 extern void qms_text_clear(QmsText *text);	/* empty, the memory is kept */
 extern void qms_text_free(QmsText *text);
 
@@ -114,6 +119,7 @@ typedef struct QmsConfig
 	int			ping_interval;	/* seconds, 0: no pings */
 	int			pong_timeout;	/* seconds */
 	int			history_size;	/* publications kept per channel */
+	int			send_threads;	/* 0: as the machine has processors */
 	char	   *allowed_origins;
 	char	   *tls_cert;
 	char	   *tls_key;
@@ -124,6 +130,7 @@ typedef struct QmsConfig
 	int			max_requests_per_second;	/* of one address */
 	int			request_timeout;	/* seconds */
 	char	   *metrics_from;
+	int			alive_every;	/* ms between signs of life for the supervisor; 0: none */
 } QmsConfig;
 
 /*
@@ -138,13 +145,20 @@ typedef enum QmsConnKind
 	QMS_CONN_WS, QMS_CONN_UNI_WS, QMS_CONN_SSE
 } QmsConnKind;
 
+typedef enum QmsForm			/* in which a client speaks the protocol; Protobuf only on QMS_CONN_WS */
+{
+	QMS_FORM_JSON, QMS_FORM_PROTOBUF, QMS_FORMS
+} QmsForm;
+
 typedef struct QmsConn QmsConn;
 typedef struct QmsClient QmsClient;
 
 extern bool qms_conn_is_clear(const QmsConn *conn); /* nothing of ours waits: a write goes to the kernel now */
-extern int	qms_conn_write(QmsConn *conn, QmsFrame *frame);	/* one text message, SSE: bytes as they are; -1: it is dying */
+extern int	qms_conn_write(QmsConn *conn, QmsFrame *frame);	/* one message, SSE: bytes as they are; -1: it is dying */
 extern void qms_conn_want(QmsConn *conn);	/* qms_client_writable once clear */
 extern void qms_conn_close(QmsConn *conn, int code, const char *reason);
+extern void qms_send_begin(void);	/* writes are gathered ... */
+extern void qms_send_end(void);	/* ... and go out now, from several threads */
 
 /* The hub's half, called by the transport. */
 #define QMS_OPENING_CHANNELS 8
@@ -152,6 +166,7 @@ extern void qms_conn_close(QmsConn *conn, int code, const char *reason);
 typedef struct QmsOpening		/* valid during the call */
 {
 	QmsConnKind kind;
+	QmsForm		form;
 	const char *host;			/* the request's Host, or null */
 	const char *address;
 	const char *origin;
@@ -162,7 +177,8 @@ typedef struct QmsOpening		/* valid during the call */
 } QmsOpening;
 
 extern QmsClient *qms_client_open(QmsConn *conn, const QmsOpening *opening);	/* null: refused, close it */
-extern void qms_client_message(QmsClient *client, const char *text, size_t size);	/* a whole text message */
+extern void qms_client_message(QmsClient *client, const char *text, size_t size);	/* a whole message of its form */
+extern void qms_client_bad_request(QmsClient *client);	/* it sent a message of another form */
 extern void qms_client_writable(QmsClient *client);
 extern void qms_client_closed(QmsClient *client);
 

@@ -224,6 +224,30 @@ key_is_valid(const char *key)
 	return true;
 }
 
+/* Whether a subprotocol is offered. */
+static bool
+offers(QmsConn *conn, const char *subprotocol)
+{
+	char		value[128];
+
+	return qms_header(conn, WSI_TOKEN_PROTOCOL, value, sizeof(value)) && has_token(value, subprotocol);
+}
+
+/* The same as below, of the subprotocols that are offered: the library takes the first that it knows. */
+static int
+subprotocol_fault(QmsConn *conn, const char **why)
+{
+	char		path[64];
+	bool		binary = offers(conn, QMS_SUBPROTOCOL_BINARY);
+
+	*why = "Of subprotocols there are only centrifuge-json and " QMS_SUBPROTOCOL_BINARY ".";
+	if (!binary)
+		return offers(conn, "centrifuge-json") ? 0 : 400;
+	*why = "A unidirectional WebSocket speaks JSON only.";
+	return qms_header(conn, WSI_TOKEN_GET_URI, path, sizeof(path)) &&
+		strcmp(path, "/connection/uni_websocket") == 0 ? 400 : 0;
+}
+
 /* What is wrong with the form of an upgrade: a status and a sentence; 0 if nothing is. */
 static int
 upgrade_fault(QmsConn *conn, const char *to, const char **why)
@@ -240,13 +264,7 @@ upgrade_fault(QmsConn *conn, const char *to, const char **why)
 		return 400;
 	if (!qms_header(conn, WSI_TOKEN_VERSION, value, sizeof(value)) || strcmp(value, "13") != 0)
 		return 426;
-	if (lws_hdr_total_length(conn->wsi, WSI_TOKEN_PROTOCOL) > 0 &&
-		(!qms_header(conn, WSI_TOKEN_PROTOCOL, value, 128) || !has_token(value, "centrifuge-json")))
-	{
-		*why = "Of subprotocols there is only centrifuge-json.";
-		return 400;
-	}
-	return 0;
+	return lws_hdr_total_length(conn->wsi, WSI_TOKEN_PROTOCOL) == 0 ? 0 : subprotocol_fault(conn, why);
 }
 
 /* Whether the request may become a WebSocket; if not, it gets its reply here. */

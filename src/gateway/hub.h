@@ -20,10 +20,11 @@
 
 /* Bounds.  Times are milliseconds where nothing else is said. */
 #ifndef QMS_SLICE
-#define QMS_SLICE 500			/* receivers between two looks at the loop; tests take fewer */
+#define QMS_SLICE 200			/* receivers between two looks at the loop; tests take fewer */
 #endif
 #define QMS_EVENTS_ROWS 500		/* events read at a time */
-#define QMS_FRAME_LIMIT 65536	/* publications are gathered into one frame up to here */
+#define QMS_PUSH_LIMIT 8192		/* publications are gathered into one frame up to here; what a socket does not take of it is copied */
+#define QMS_FRAME_LIMIT 65536	/* publications in one reply */
 #define QMS_OUT_FRAMES 512		/* replies that wait for a client that does not read */
 #define QMS_OUT_BYTES (256 * 1024)
 #define QMS_BACKLOG (128 * 1024)	/* said before connect was answered */
@@ -120,6 +121,7 @@ typedef struct QmsHistogram
 typedef struct QmsCounters
 {
 	int64_t		connections;
+	int64_t		forms[QMS_FORMS];	/* of them, by the form they speak */
 	int64_t		subscriptions;
 	uint64_t	connects;
 	uint64_t	commands;
@@ -144,7 +146,7 @@ typedef struct QmsCounters
 	uint64_t	reconnects;		/* of databases */
 	uint64_t	disconnects[16];	/* by code, see hub_metrics.c */
 	QmsHistogram delivery[QMS_CHANNEL_KINDS];	/* doorbell to the last write */
-	QmsHistogram arrival;		/* commit to doorbell */
+	QmsHistogram arrival;		/* an event's own moment to its arrival here */
 	double		lag_ms;
 } QmsCounters;
 

@@ -27,6 +27,10 @@ static const char *const kind_names[QMS_CHANNEL_KINDS] = {
 	[QMS_DISPLAY] = "display", [QMS_SYSTEM] = "system", [QMS_QUEUE] = "queue", [QMS_VISIT] = "visit"
 };
 
+static const char *const form_names[QMS_FORMS] = {
+	[QMS_FORM_JSON] = "json", [QMS_FORM_PROTOBUF] = "protobuf"
+};
+
 static const struct
 {
 	const char *name;
@@ -148,6 +152,10 @@ qms_hub_metrics(QmsText *out)
 		qms_text_printf(out, "# HELP qms_gateway_%s %s\n# TYPE qms_gateway_%s %s\nqms_gateway_%s %" PRIu64 "\n",
 						numbers[i].name, numbers[i].help, numbers[i].name, numbers[i].type, numbers[i].name, value);
 	}
+	qms_text_puts(out, "# HELP qms_gateway_clients Clients connected, by the form in which they speak the protocol.\n"
+				  "# TYPE qms_gateway_clients gauge\n");
+	for (i = 0; i < QMS_FORMS; i++)
+		qms_text_printf(out, "qms_gateway_clients{form=\"%s\"} %" PRId64 "\n", form_names[i], qms_hub.counters.forms[i]);
 	qms_text_puts(out, "# HELP qms_gateway_disconnects_total Clients told to go, by the protocol's code.\n"
 				  "# TYPE qms_gateway_disconnects_total counter\n");
 	for (i = 0; i < DISCONNECT_CODES; i++)

@@ -96,7 +96,7 @@ begin(QmsConfig *config)
 	else if (flags.supervised)
 	{
 		qms_supervisor_tell("ready", "listen", where.data);
-		qms_supervisor_report();
+		qms_supervisor_report(config->alive_every);
 	}
 	else
 		qms_logf(QMS_LOG_INFO, NULL, "qms_gateway %s listens on %s, %d pages", QMS_VERSION, where.data, qms_pages_count());
@@ -113,6 +113,8 @@ change(QmsConfig *config)
 
 	qms_server_reload(config);
 	qms_hub_reload(config);
+	if (flags.supervised)
+		qms_supervisor_live(config->alive_every);
 	qms_settings_free(old);
 }
 

@@ -57,7 +57,8 @@ extern bool qms_supervisor_start(uv_loop_t *loop, QmsSupervisorLine line, void (
 extern void qms_supervisor_stop(void);
 extern void qms_supervisor_say(const QmsText *line);
 extern void qms_supervisor_tell(const char *type, const char *name, const char *value);
-extern void qms_supervisor_report(void);
+extern void qms_supervisor_report(int alive_every);
+extern void qms_supervisor_live(int every);
 extern void qms_wheel_start(uv_loop_t *loop);
 extern void qms_wheel_stop(void);
 
@@ -159,7 +160,9 @@ struct QmsConn
 	uint16_t	close_code;
 	uint8_t		stage;
 	uint8_t		kind;
+	bool		binary;			/* its messages are Protobuf */
 	bool		approved;		/* the upgrade was looked at */
+	bool		gathered;		/* what is written to it goes out with others, see send.c */
 	bool		wanted;			/* the hub wants to know when it is clear */
 	bool		opening;		/* inside qms_client_open */
 	bool		closing;		/* to be closed with close_code once clear */
@@ -167,6 +170,8 @@ struct QmsConn
 	bool		peer_closes;	/* the other side has sent its close frame */
 	bool		dead;			/* doomed, or the library closes it */
 };
+
+#define QMS_SUBPROTOCOL_BINARY "centrifuge-protobuf"
 
 extern bool qms_server_start(uv_loop_t *loop, QmsConfig *config, QmsText *problem);
 extern void qms_server_reload(QmsConfig *config);
@@ -222,6 +227,12 @@ extern int	qms_ws_receive(QmsConn *conn, const char *piece, size_t size);
 extern int	qms_conn_writeable(QmsConn *conn);
 extern int	qms_conn_flush(QmsConn *conn);
 extern void qms_metrics_write(QmsText *out);
+
+/* ---- send.c ---- */
+
+extern bool qms_send_gather(QmsConn *conn, QmsFrame *frame);
+extern void qms_send_flush(void);
+extern void qms_send_stop(void);
 
 /* ---- sandbox.c, landlock.c, forbidden.c ---- */
 

@@ -1,6 +1,7 @@
 /*
  * protocol.c
- *		What a client says: commands in JSON, one per line.
+ *		What a client says: commands in JSON, one per line; those in Protobuf are
+ *		protobuf.c's.  And the protocol's codes.
  *
  * Nothing here trusts its input.  Unknown members are ignored, as the
  * protocol asks; known ones of a wrong type make a bad request.
@@ -91,8 +92,8 @@ qms_code_is_temporary(int code)
 }
 
 /* The next line that is not empty; false at the end. */
-bool
-qms_protocol_line(const char **at, const char *end, const char **line, size_t *size)
+static bool
+next_line(const char **at, const char *end, const char **line, size_t *size)
 {
 	const char *eol;
 
@@ -107,6 +108,13 @@ qms_protocol_line(const char **at, const char *end, const char **line, size_t *s
 	*size = eol - *at;
 	*at = eol;
 	return true;
+}
+
+/* The next message of a frame; false at its end, or before the end where no message begins. */
+bool
+qms_protocol_next(QmsForm form, const char **at, const char *end, const char **message, size_t *size)
+{
+	return form == QMS_FORM_JSON ? next_line(at, end, message, size) : qms_protobuf_next(at, end, message, size);
 }
 
 /* A string member: null if absent or JSON null; false: it is something else. */
@@ -242,9 +250,9 @@ get_params(QmsCommand *command, json_t *params)
 	}
 }
 
-/* One command of a client; false: the client does not speak the protocol. */
-bool
-qms_command_parse(QmsCommand *command, const char *text, size_t size)
+/* One command in JSON. */
+static bool
+parse_json(QmsCommand *command, const char *text, size_t size)
 {
 	json_t	   *root = json_loadb(text, size, 0, NULL);
 	int64_t		id = 0;
@@ -276,6 +284,13 @@ qms_command_parse(QmsCommand *command, const char *text, size_t size)
 	return json_object_size(root) == 0;
 }
 
+/* One command of a client; false: the client does not speak the protocol. */
+bool
+qms_command_parse(QmsForm form, QmsCommand *command, const char *message, size_t size)
+{
+	return form == QMS_FORM_JSON ? parse_json(command, message, size) : qms_protobuf_parse(command, message, size);
+}
+
 /* The first message of a unidirectional client: a connect request without wrapping. */
 bool
 qms_command_parse_connect(QmsCommand *command, const char *text, size_t size)
@@ -293,6 +308,7 @@ void
 qms_command_release(QmsCommand *command)
 {
 	json_decref(command->root);
+	free(command->memory);
 	free(command->data);
 	free(command->subs);
 	memset(command, 0, sizeof(*command));

@@ -1,6 +1,7 @@
 /*
  * protocol.h
- *		The Centrifuge client protocol, version 2, over JSON: words in, words out.
+ *		The Centrifuge client protocol, version 2: commands in, messages out, in
+ *		JSON and in Protobuf.
  *
  * Knows jansson, text and frames and nothing else, so that it can be fuzzed
  * alone.
@@ -91,22 +92,61 @@ typedef struct QmsCommand
 	bool		reverse;
 	QmsCommandSub *subs;
 	int			nsubs;
-	void	   *root;			/* what the strings above belong to */
+	void	   *root;			/* what the strings above belong to: JSON ... */
+	char	   *memory;			/* ... or plain memory */
 } QmsCommand;
 
-extern bool qms_protocol_line(const char **at, const char *end, const char **line, size_t *size);
-extern bool qms_command_parse(QmsCommand *command, const char *text, size_t size);
+/* protocol.c; at stays before end where there is no message, but something else */
+extern bool qms_protocol_next(QmsForm form, const char **at, const char *end, const char **message, size_t *size);
+extern bool qms_command_parse(QmsForm form, QmsCommand *command, const char *message, size_t size);
 extern bool qms_command_parse_connect(QmsCommand *command, const char *text, size_t size);
 extern void qms_command_release(QmsCommand *command);
 
-/* encode.c: replies and pushes */
-extern void qms_put_error(QmsText *out, uint32_t id, int code);
-extern void qms_put_reply(QmsText *out, uint32_t id, const char *name);	/* up to and with the result's brace */
-extern void qms_put_push(QmsText *out, QmsConnKind kind, const char *channel);	/* up to the push's own member */
-extern void qms_put_push_end(QmsText *out, QmsConnKind kind);
-extern void qms_put_publication(QmsText *out, const QmsFrame *data, int64_t position);
-extern void qms_put_unsubscribe(QmsText *out, const char *channel, int code, const char *reason);
-extern void qms_put_expiry(QmsText *out, int64_t expires_at, int64_t now, const char *separator);
-extern QmsFrame *qms_put_frame(QmsText *out);
+/* protobuf.c */
+extern bool qms_protobuf_next(const char **at, const char *end, const char **message, size_t *size);
+extern bool qms_protobuf_parse(QmsCommand *command, const char *message, size_t size);
+
+/* put.c: messages in either form */
+#define QMS_PUT_DEPTH 10
+
+typedef struct QmsPutOpen
+{
+	size_t		begin;
+	const char *end;			/* in JSON */
+	bool		measured;		/* in Protobuf its length stands before it */
+	bool		is_entry;		/* in Protobuf the one around it ends with it */
+} QmsPutOpen;
+
+typedef struct QmsPut
+{
+	QmsText    *out;
+	QmsConnKind kind;
+	QmsForm		form;
+	int			depth;
+	QmsPutOpen	open[QMS_PUT_DEPTH];
+} QmsPut;
+
+extern void qms_put_start(QmsPut *put, QmsText *out, QmsConnKind kind, QmsForm form);
+extern void qms_put_message(QmsPut *put);
+extern void qms_put_open(QmsPut *put, const char *name, int number);
+extern void qms_put_list(QmsPut *put, const char *name);
+extern void qms_put_item(QmsPut *put, int number);
+extern void qms_put_map(QmsPut *put, const char *name);
+extern void qms_put_entry(QmsPut *put, int number, const char *name);
+extern void qms_put_close(QmsPut *put);
+extern void qms_put_close_all(QmsPut *put);
+extern void qms_put_number(QmsPut *put, const char *name, int number, int64_t value);
+extern void qms_put_bool(QmsPut *put, const char *name, int number, bool value);
+extern void qms_put_string(QmsPut *put, const char *name, int number, const char *value);
+extern void qms_put_data(QmsPut *put, const char *name, int number, const QmsFrame *data);
+extern QmsFrame *qms_put_frame(QmsPut *put);
+
+/* encode.c: replies and pushes; all but the last two begin a message that the caller, or qms_put_close_all, closes */
+extern void qms_put_error(QmsPut *put, uint32_t id, int code);
+extern void qms_put_reply(QmsPut *put, uint32_t id, const char *name, int number);	/* in the result */
+extern void qms_put_push(QmsPut *put, const char *channel);
+extern void qms_put_unsubscribe(QmsPut *put, const char *channel, int code, const char *reason);
+extern void qms_put_publication(QmsPut *put, const QmsFrame *data, int64_t position);
+extern void qms_put_expiry(QmsPut *put, int number, int64_t expires_at, int64_t now);
 
 #endif							/* QMS_PROTOCOL_H */

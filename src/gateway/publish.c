@@ -8,7 +8,6 @@
 #include "hub.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -17,7 +16,7 @@ enum
 {
 	E_position, E_organization_id, E_branch_id, E_zone_id, E_queue_id, E_application_id,
 	E_visit_id, E_is_system, E_recheck, E_public_text, E_full_text, E_system_text, E_visit_text,
-	E_other_queue_id, E_resnapshot
+	E_other_queue_id, E_resnapshot, E_at_us
 };
 
 #define KEY_SIZE 48
@@ -125,24 +124,14 @@ is_true(PGresult *result, int row, int column)
 	return value != NULL && value[0] == 't';
 }
 
-/* Seconds from the event's commit to now, by its "at"; below 0: not known. */
+/* Seconds from the moment of an event to now. */
 static double
-age_of(const char *text)
+age_of(int64_t at_us)
 {
-	const char *at = strstr(text, "\"at\"");
 	struct timespec now;
-	struct tm	tm;
-	double		second;
 
-	memset(&tm, 0, sizeof(tm));
-	if (at == NULL ||
-		sscanf(at, "\"at\"%*[ :\"]%d-%d-%d%*[T ]%d:%d:%lf", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-			   &tm.tm_hour, &tm.tm_min, &second) != 6)
-		return -1;
-	tm.tm_year -= 1900;
-	tm.tm_mon -= 1;
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (double) (now.tv_sec - timegm(&tm)) + now.tv_nsec / 1e9 - second;
+	return ((int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000 - at_us) / 1e6;
 }
 
 /* One event into all its channels. */
@@ -186,8 +175,7 @@ void
 qms_publish_rows(QmsDatabase *db, PGresult *result)
 {
 	int			rows = PQntuples(result);
-	const char *text = qms_result_text(result, rows - 1, E_full_text);
-	double		age = text == NULL || db->wake_at == 0 ? -1 : age_of(text);
+	double		age = age_of(qms_result_int64(result, rows - 1, E_at_us));
 	int			row;
 
 	for (row = 0; row < rows; row++)
@@ -196,6 +184,7 @@ qms_publish_rows(QmsDatabase *db, PGresult *result)
 	db->unfinished += rows;
 	qms_hub.counters.events += rows;
 	qms_hub.counters.wakes++;
-	if (age >= 0)
+	/* Looks without a doorbell tell nothing, nor do clocks that differ. */
+	if (db->wake_at != 0 && age >= 0)
 		qms_histogram_add(&qms_hub.counters.arrival, age);
 }

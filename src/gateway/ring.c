@@ -18,7 +18,7 @@
 typedef struct CachedFrame
 {
 	const QmsChannel *channel;
-	QmsConnKind kind;
+	unsigned	dress;			/* kind and form of the connections */
 	bool		with_id;
 	int64_t		from;
 	int64_t		to;
@@ -152,59 +152,54 @@ qms_ring_after(const QmsChannel *channel, int64_t position)
 	return low;
 }
 
-/* One publication as a push, in the framing of the client's kind. */
+/* One publication as a push. */
 static void
-put_entry(QmsText *out, const QmsChannel *channel, QmsConnKind kind, bool with_id, const QmsEntry *entry)
+put_entry(QmsPut *put, const QmsChannel *channel, bool with_id, const QmsEntry *entry)
 {
-	if (kind == QMS_CONN_WS && out->size > 0)
-		qms_text_append(out, "\n", 1);
-	if (kind == QMS_CONN_SSE)
-	{
-		if (with_id)
-			qms_text_printf(out, "id: %s:%" PRId64 "\n", channel->db->epoch, entry->position);
-		qms_text_puts(out, "data: ");
-	}
-	qms_put_push(out, kind, channel->name);
-	qms_text_puts(out, "\"pub\":");
-	qms_put_publication(out, entry->data, entry->position);
-	qms_put_push_end(out, kind);
-	if (kind == QMS_CONN_SSE)
-		qms_text_puts(out, "\n\n");
+	if (with_id)
+		qms_text_printf(put->out, "id: %s:%" PRId64 "\n", channel->db->epoch, entry->position);
+	qms_put_push(put, channel->name);
+	qms_put_open(put, "pub", 4);
+	qms_put_publication(put, entry->data, entry->position);
+	qms_put_close_all(put);
 }
 
 /*
- * A frame with the publications after from, as many as belong into one; to is
- * the position of the last.  The caller has a reference.
+ * A frame with the publications after from, as many as belong into one, for the
+ * client and others of its kind and form; to is the position of the last; of an
+ * event stream, with_id: each says its place.  The caller has a reference.
  */
 QmsFrame *
-qms_ring_frame(QmsChannel *channel, QmsConnKind kind, bool with_id, int64_t from, int64_t *to)
+qms_ring_frame(QmsChannel *channel, const QmsClient *client, bool with_id, int64_t from, int64_t *to)
 {
-	CachedFrame *slot = &cache[((uintptr_t) channel / 16 + (uint64_t) from * 7 + kind) % CACHED_FRAMES];
-	QmsText    *out = &qms_hub.scratch;
+	unsigned	dress = (unsigned) client->kind * QMS_FORMS + client->form;
+	CachedFrame *slot = &cache[((uintptr_t) channel / 16 + (uint64_t) from * 7 + dress) % CACHED_FRAMES];
 	QmsFrame   *frame;
+	QmsPut		put;
 	int			i;
 
-	if (slot->frame != NULL && slot->channel == channel && slot->from == from && slot->kind == kind &&
+	if (slot->frame != NULL && slot->channel == channel && slot->from == from && slot->dress == dress &&
 		slot->with_id == with_id && slot->last == channel->last)
 	{
 		*to = slot->to;
 		return qms_frame_ref(slot->frame);
 	}
+	qms_client_put(client, &put);
 	for (i = qms_ring_after(channel, from); i < channel->count; i++)
 	{
-		put_entry(out, channel, kind, with_id, qms_ring_entry(channel, i));
+		put_entry(&put, channel, with_id, qms_ring_entry(channel, i));
 		*to = qms_ring_entry(channel, i)->position;
 		/* Plain WebSocket pages parse one message as one JSON value. */
-		if (kind == QMS_CONN_UNI_WS || out->size > QMS_FRAME_LIMIT)
+		if (client->kind == QMS_CONN_UNI_WS || put.out->size > QMS_PUSH_LIMIT)
 			break;
 	}
-	frame = qms_put_frame(out);
+	frame = qms_put_frame(&put);
 	if (channel->nsubs > 1)
 	{
 		if (slot->frame == NULL)
 			ncached++;
 		qms_frame_unref(slot->frame);
-		*slot = (CachedFrame) {channel, kind, with_id, from, *to, channel->last, qms_frame_ref(frame)};
+		*slot = (CachedFrame) {channel, dress, with_id, from, *to, channel->last, qms_frame_ref(frame)};
 	}
 	return frame;
 }

@@ -55,6 +55,7 @@ static int	on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
 static const struct lws_protocols protocols[] = {
 	{"", on_event, 0, RX_BYTES, 0, NULL, TX_BYTES},
 	{"centrifuge-json", on_event, 0, RX_BYTES, 0, NULL, TX_BYTES},
+	{QMS_SUBPROTOCOL_BINARY, on_event, 0, RX_BYTES, 0, NULL, TX_BYTES},
 	{NULL, NULL, 0, 0, 0, NULL, 0}
 };
 
@@ -479,6 +480,7 @@ qms_server_finish(void)
 	if (qms_net.context == NULL)
 		return;
 	uv_prepare_stop(&prepare);
+	qms_send_stop();
 	lws_context_destroy(qms_net.context);
 	for (rounds = 0; rounds < 100 && uv_run(qms_net.loop, UV_RUN_NOWAIT) != 0; rounds++)
 		;

@@ -61,6 +61,7 @@ static const Setting settings[] = {
 	{"trusted-proxies", LIST, AT(trusted_proxies), 0, 0, "", qms_networks_check, "addresses and networks whose X-Forwarded-For is believed"},
 	{"metrics-from", LIST, AT(metrics_from), 0, 0, "127.0.0.0/8, ::1", qms_networks_check, "addresses and networks that may read /metrics"},
 	{"history-size", INTEGER, AT(history_size), 10, 1000000, "1000", NULL, "publications kept per channel"},
+	{"send-threads", INTEGER, AT(send_threads), 0, 16, "0", NULL, "threads that send what is for many; 0: up to 4, as the machine has processors"},
 	{"log-level", TEXT, AT(log_level), 0, 0, "info", check_level, "debug, info, warning or error"},
 };
 

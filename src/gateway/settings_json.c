@@ -75,6 +75,21 @@ set_hosts(QmsConfig *config, json_t *map, QmsText *problem)
 	return true;
 }
 
+/* How often the supervisor wants a sign of life; nobody else can set it. */
+static bool
+set_alive_every(QmsConfig *config, json_t *value, QmsText *problem)
+{
+	json_int_t	every = json_integer_value(value);
+
+	if (!json_is_integer(value) || (every != 0 && every < 100) || every > 3600000)
+	{
+		qms_text_puts(problem, "alive_every: must be milliseconds, 0 or from 100 to 3600000");
+		return false;
+	}
+	config->alive_every = (int) every;
+	return true;
+}
+
 /* One member of the object; a name that is not known is only warned about. */
 static bool
 set_member(QmsConfig *config, const char *key, json_t *value, QmsText *problem)
@@ -92,6 +107,8 @@ set_member(QmsConfig *config, const char *key, json_t *value, QmsText *problem)
 		return set_databases(config, value, problem);
 	if (strcmp(key, "hosts") == 0)
 		return set_hosts(config, value, problem);
+	if (strcmp(key, "alive_every") == 0)
+		return set_alive_every(config, value, problem);
 	strncpy(name, key, sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	for (p = name; *p != '\0'; p++)

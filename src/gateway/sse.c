@@ -47,6 +47,25 @@ read_arguments(QmsConn *conn, Begin *begin)
 	}
 }
 
+/*
+ * Whether it speaks Protobuf: by the subprotocol that the library has chosen, or
+ * without one by ?format=protobuf or ?cf_protocol=protobuf.
+ */
+static bool
+is_binary(QmsConn *conn)
+{
+	const char *subprotocol = lws_get_protocol(conn->wsi)->name;
+	char		argument[1024];
+	int			i;
+
+	if (conn->kind != QMS_CONN_WS || subprotocol[0] != '\0')
+		return conn->kind == QMS_CONN_WS && strcmp(subprotocol, QMS_SUBPROTOCOL_BINARY) == 0;
+	for (i = 0; lws_hdr_copy_fragment(conn->wsi, argument, sizeof(argument), WSI_TOKEN_HTTP_URI_ARGS, i) >= 0; i++)
+		if (strcmp(argument, "format=protobuf") == 0 || strcmp(argument, "cf_protocol=protobuf") == 0)
+			return true;
+	return false;
+}
+
 /* What the request says. */
 static void
 read_request(QmsConn *conn, Begin *begin)
@@ -54,6 +73,8 @@ read_request(QmsConn *conn, Begin *begin)
 	QmsOpening *opening = &begin->opening;
 
 	opening->kind = conn->kind;
+	conn->binary = is_binary(conn);
+	opening->form = conn->binary ? QMS_FORM_PROTOBUF : QMS_FORM_JSON;
 	qms_address_text(&conn->address, begin->address);
 	opening->address = begin->address;
 	if (qms_header(conn, WSI_TOKEN_HOST, begin->host, sizeof(begin->host)))

@@ -113,6 +113,7 @@ void
 qms_sub_end(QmsSub *sub, int code, const char *reason)
 {
 	QmsClient  *client = sub->client;
+	QmsPut		put;
 
 	/* Only for subscriptions of its own an SDK subscribes again. */
 	if (client->kind != QMS_CONN_WS || (sub->server_side && code >= QMS_UNSUBSCRIBE_INSUFFICIENT_STATE))
@@ -120,9 +121,10 @@ qms_sub_end(QmsSub *sub, int code, const char *reason)
 		qms_client_disconnect(client, disconnect_code(code));
 		return;
 	}
-	qms_put_unsubscribe(&qms_hub.scratch, sub->channel->name, code, reason);
+	qms_client_put(client, &put);
+	qms_put_unsubscribe(&put, sub->channel->name, code, reason);
 	qms_sub_free(sub);
-	qms_client_say(client, &qms_hub.scratch);
+	qms_client_say(client, &put);
 }
 
 /* The client does not get the subscription that it asked for. */

@@ -4,7 +4,6 @@
  */
 #include "hub.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 /* Is there something that it has not got? */
@@ -20,7 +19,7 @@ deliver_snapshot(QmsSub *sub)
 {
 	QmsChannel *channel = sub->channel;
 	QmsClient  *client = sub->client;
-	QmsText    *out = &qms_hub.scratch;
+	QmsPut		put;
 
 	if (channel->snapshot == NULL || channel->snapshot_position < channel->floor ||
 		channel->snapshot_position < channel->renew)
@@ -29,13 +28,13 @@ deliver_snapshot(QmsSub *sub)
 		qms_hub_busy();
 		return false;
 	}
-	qms_put_push(out, client->kind, channel->name);
-	qms_text_puts(out, "\"pub\":");
-	qms_put_publication(out, channel->snapshot, channel->snapshot_position);
-	qms_put_push_end(out, client->kind);
+	qms_client_put(client, &put);
+	qms_put_push(&put, channel->name);
+	qms_put_open(&put, "pub", 4);
+	qms_put_publication(&put, channel->snapshot, channel->snapshot_position);
 	sub->cursor = channel->snapshot_position;
 	qms_hub.counters.snapshots++;
-	qms_client_say(client, out);
+	qms_client_say(client, &put);
 	return true;
 }
 
@@ -65,7 +64,7 @@ qms_sub_deliver(QmsSub *sub)
 				return true;
 			continue;
 		}
-		frame = qms_ring_frame(channel, client->kind, with_id, sub->cursor, &to);
+		frame = qms_ring_frame(channel, client, with_id, sub->cursor, &to);
 		qms_client_write(client, frame);
 		qms_frame_unref(frame);
 		sub->cursor = to;
@@ -96,7 +95,7 @@ static void
 start(QmsSub *sub)
 {
 	QmsClient  *client = sub->client;
-	QmsText    *out = &qms_hub.scratch;
+	QmsPut		put;
 
 	if (sub->server_side)
 	{
@@ -113,10 +112,10 @@ start(QmsSub *sub)
 		qms_conn_want(client->conn);
 		return;
 	}
-	qms_put_reply(out, sub->command_id, "subscribe");
-	qms_sub_result(sub, out);
-	qms_text_puts(out, "}}");
-	qms_client_say(client, out);
+	qms_client_put(client, &put);
+	qms_put_reply(&put, sub->command_id, "subscribe", 6);
+	qms_sub_result(sub, &put);
+	qms_client_say(client, &put);
 	if (client->state != QMS_CLIENT_GONE)
 		qms_sub_deliver(sub);
 }

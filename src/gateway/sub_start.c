@@ -5,7 +5,6 @@
  */
 #include "hub.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,23 +60,23 @@ qms_sub_is_ready(QmsSub *sub)
 
 /* The publications after the cursor, as many as belong into one frame; the cursor follows. */
 static void
-put_missed(QmsSub *sub, QmsText *out)
+put_missed(QmsSub *sub, QmsPut *put)
 {
 	const QmsChannel *channel = sub->channel;
-	size_t		begin = out->size;
+	size_t		begin = put->out->size;
 	int			i = qms_ring_after(channel, sub->cursor);
 
-	qms_text_puts(out, ",\"publications\":[");
-	for (; i < channel->count && out->size - begin < QMS_FRAME_LIMIT; i++)
+	qms_put_list(put, "publications");
+	for (; i < channel->count && put->out->size - begin < QMS_FRAME_LIMIT; i++)
 	{
 		const QmsEntry *entry = qms_ring_entry(channel, i);
 
-		if (out->data[out->size - 1] != '[')
-			qms_text_append(out, ",", 1);
-		qms_put_publication(out, entry->data, entry->position);
+		qms_put_item(put, 7);
+		qms_put_publication(put, entry->data, entry->position);
+		qms_put_close(put);
 		sub->cursor = entry->position;
 	}
-	qms_text_append(out, "]", 1);
+	qms_put_close(put);
 	/* All of it: then nothing is missing up to where the stream is. */
 	if (i == channel->count && sub->cursor < channel->db->position)
 		sub->cursor = channel->db->position;
@@ -88,31 +87,33 @@ put_missed(QmsSub *sub, QmsText *out)
  * Only when it is ready.
  */
 void
-qms_sub_result(QmsSub *sub, QmsText *out)
+qms_sub_result(QmsSub *sub, QmsPut *put)
 {
 	QmsChannel *channel = sub->channel;
 	Start		start = start_of(sub);
 
-	qms_text_puts(out, "\"recoverable\":true,\"positioned\":true,\"epoch\":");
-	qms_text_json_string(out, channel->db->epoch);
-	qms_put_expiry(out, sub->expires_at, qms_now_unix(), ",");
+	qms_put_bool(put, "recoverable", 3, true);
+	qms_put_bool(put, "positioned", 10, true);
+	qms_put_string(put, "epoch", 6, channel->db->epoch);
+	qms_put_expiry(put, 1, sub->expires_at, qms_now_unix());
 	if (sub->epoch != NULL)
-		qms_text_printf(out, ",\"was_recovering\":true,\"recovered\":%s",
-						start == START_RECOVERED ? "true" : "false");
+	{
+		qms_put_bool(put, "was_recovering", 12, true);
+		qms_put_bool(put, "recovered", 8, start == START_RECOVERED);
+	}
 	if (start == START_RECOVERED)
 	{
-		put_missed(sub, out);
+		put_missed(sub, put);
 		qms_hub.counters.recovered++;
 	}
 	else
 	{
 		sub->cursor = channel->snapshot_position;
-		qms_text_puts(out, ",\"data\":");
-		qms_text_append(out, (const char *) channel->snapshot->data, channel->snapshot->size);
+		qms_put_data(put, "data", 11, channel->snapshot);
 		if (sub->epoch != NULL)
 			qms_hub.counters.not_recovered++;
 	}
-	qms_text_printf(out, ",\"offset\":%" PRId64, sub->cursor);
+	qms_put_number(put, "offset", 9, sub->cursor);
 	free(sub->epoch);
 	sub->epoch = NULL;
 	sub->state = QMS_SUB_LIVE;

@@ -21,6 +21,8 @@ static QmsText line_in;
 static QmsText waiting;			/* not taken by the pipe yet */
 static QmsText last_status;
 static QmsTimer status_timer;
+static QmsTimer alive_timer;
+static int	alive_interval;
 static QmsSupervisorLine on_line;
 static void (*on_end) (void);
 
@@ -155,11 +157,38 @@ say_status(void *arg)
 	qms_wheel_add(&status_timer, STATUS_EVERY, say_status, NULL);
 }
 
-/* From now on the status is told, whenever it has changed. */
+/* The loop comes round: a program that hangs is silent, and killed. */
+static void
+say_alive(void *arg)
+{
+	QmsText		line = {0};
+
+	(void) arg;
+	qms_text_puts(&line, "{\"type\":\"alive\"}\n");
+	qms_supervisor_say(&line);
+	qms_text_free(&line);
+	qms_wheel_add(&alive_timer, alive_interval, say_alive, NULL);
+}
+
+/* A sign of life every so many milliseconds; 0: none is wanted. */
 void
-qms_supervisor_report(void)
+qms_supervisor_live(int every)
+{
+	bool		same = alive_interval == every;
+
+	alive_interval = every;
+	if (every <= 0)
+		qms_wheel_cancel(&alive_timer);
+	else if (!same)
+		say_alive(NULL);
+}
+
+/* From now on the status is told, whenever it has changed, and that we are alive. */
+void
+qms_supervisor_report(int alive_every)
 {
 	say_status(NULL);
+	qms_supervisor_live(alive_every);
 }
 
 /* Standard input is read from now on.  False: it is nothing that can be waited for. */
@@ -187,6 +216,7 @@ void
 qms_supervisor_stop(void)
 {
 	qms_wheel_cancel(&status_timer);
+	qms_wheel_cancel(&alive_timer);
 	if (!started)
 		return;
 	uv_poll_stop(&input);

@@ -101,6 +101,57 @@ qms_text_json_string(QmsText *text, const char *what)
 	qms_text_append(text, "\"", 1);
 }
 
+/* One character; its length, or 0 if it is none.  Only shortest forms, no surrogates. */
+static size_t
+utf8_length(const unsigned char *p, size_t left)
+{
+	static const struct
+	{
+		unsigned char from,
+					to,
+					low,
+					high,
+					length;
+	}			forms[] = {
+		{0x00, 0x7f, 0, 0, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
+		{0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
+		{0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}
+	};
+	size_t		i,
+				j;
+
+	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+	{
+		if (*p < forms[i].from || *p > forms[i].to)
+			continue;
+		if (forms[i].length > left || (forms[i].length > 1 && (p[1] < forms[i].low || p[1] > forms[i].high)))
+			return 0;
+		for (j = 2; j < forms[i].length; j++)
+			if ((p[j] & 0xc0) != 0x80)
+				return 0;
+		return forms[i].length;
+	}
+	return 0;
+}
+
+/* Whether it is UTF-8, to its end. */
+bool
+qms_text_is_utf8(const char *text, size_t size)
+{
+	const unsigned char *p = (const unsigned char *) text;
+	size_t		at = 0,
+				length;
+
+	while (at < size)
+	{
+		length = utf8_length(p + at, size - at);
+		if (length == 0)
+			return false;
+		at += length;
+	}
+	return true;
+}
+
 /* Empty; the memory is kept. */
 void
 qms_text_clear(QmsText *text)

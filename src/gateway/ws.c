@@ -20,60 +20,6 @@ qms_ws_begin(QmsConn *conn)
 	return 0;
 }
 
-/* One character; its length, or 0 if it is none.  Only shortest forms, no surrogates. */
-static size_t
-utf8_length(const unsigned char *p, size_t left)
-{
-	static const struct
-	{
-		unsigned char from,
-					to,
-					low,
-					high,
-					length;
-	}			forms[] = {
-		{0x00, 0x7f, 0, 0, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-		{0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-		{0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}
-	};
-	size_t		i,
-				j;
-
-	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
-	{
-		if (*p < forms[i].from || *p > forms[i].to)
-			continue;
-		if (forms[i].length > left || (forms[i].length > 1 && (p[1] < forms[i].low || p[1] > forms[i].high)))
-			return 0;
-		for (j = 2; j < forms[i].length; j++)
-			if ((p[j] & 0xc0) != 0x80)
-				return 0;
-		return forms[i].length;
-	}
-	return 0;
-}
-
-/*
- * Whether a whole message is UTF-8.  The library looks at the pieces, but not at
- * the end of a message whose last piece is empty.
- */
-static bool
-is_utf8(const char *text, size_t size)
-{
-	const unsigned char *p = (const unsigned char *) text;
-	size_t		at = 0,
-				length;
-
-	while (at < size)
-	{
-		length = utf8_length(p + at, size - at);
-		if (length == 0)
-			return false;
-		at += length;
-	}
-	return true;
-}
-
 /* A whole message for the hub. */
 static void
 deliver(QmsConn *conn, const char *text, size_t size)
@@ -104,8 +50,14 @@ qms_ws_receive(QmsConn *conn, const char *piece, size_t size)
 
 	if (conn->dead || conn->closing || conn->stage != QMS_STAGE_CLIENT)
 		return 0;
-	if (lws_frame_is_binary(conn->wsi))
+	if (lws_frame_is_binary(conn->wsi) && !conn->binary)
 		return refuse(conn, QMS_BINARY, UNSUPPORTED_DATA, "text only");
+	if (conn->binary && !lws_frame_is_binary(conn->wsi))
+	{
+		if (conn->client != NULL)
+			qms_client_bad_request(conn->client);
+		return 0;
+	}
 	if (conn->message.size + size + lws_remaining_packet_payload(conn->wsi) > most)
 		return refuse(conn, QMS_OVERSIZE, TOO_BIG, "message too big");
 	if (whole && conn->message.size == 0)
@@ -116,7 +68,8 @@ qms_ws_receive(QmsConn *conn, const char *piece, size_t size)
 	qms_text_append(&conn->message, piece, size);
 	if (!whole)
 		return 0;
-	if (!is_utf8(conn->message.data, conn->message.size))
+	/* The library looks at the pieces, but not at the end of a message whose last piece is empty. */
+	if (!conn->binary && !qms_text_is_utf8(conn->message.data, conn->message.size))
 		return refuse(conn, QMS_BAD_FRAME, INVALID_PAYLOAD, "invalid UTF-8");
 	/* Given up first: the hub may close. */
 	message = conn->message;

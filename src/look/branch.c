@@ -139,7 +139,7 @@ complete_line(QmsCall *call, Datum *values)
 	"ELSE p.sources @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('queue_id', q.queue_id)) END) o"
 #define SERVED \
 	"(SELECT pg_catalog.count(*) FROM qms.ticket_history t WHERE t.queue_id = q.queue_id AND t.ended_at >= $3 " \
-	"AND t.state = 'completed')"
+	"AND t.state = 'completed' AND NOT t.simulated)"
 
 QmsPlan		qms_look_queues_of_branch = QMS_PLAN(
 												 "SELECT q.queue_id, q.name, q.names, q.kind, q.status, w.n, true, " HELD ", a.called, a.serving, "

@@ -49,6 +49,7 @@ qms_feed_fetch(SPITupleTable *rows, uint64 r, QmsFeedEvent *event)
 	event->visit_id = id_of(event, F_visit_id);
 	event->counter_id = id_of(event, F_counter_id);
 	event->zone_id = id_of(event, F_zone_id);
+	event->at = event->nulls[F_at] ? QMS_NO_TIME : DatumGetTimestampTz(event->values[F_at]);
 	event->queue_status = text_of(event, F_queue_status);
 }
 
@@ -64,7 +65,7 @@ write_place(StringInfo out, const QmsFeedEvent *event, const char *epoch)
 static void
 write_time_and_kind(StringInfo out, const QmsFeedEvent *event)
 {
-	qms_write_time(out, "at", DatumGetTimestampTz(event->values[F_at]));
+	qms_write_time(out, "at", event->at);
 	qms_write_text(out, "kind", event->kind);
 }
 
@@ -214,13 +215,25 @@ qms_feed_undone_transfer(const QmsFeedEvent *event)
 	return event_id;
 }
 
+/* Have tokens ended with the keys that signed them?  Those of logins open no channel. */
+static bool
+has_ended_tokens(const Jsonb *data)
+{
+	char	   *purpose = data ? qms_jsonb_text(data, "purpose") : NULL;
+	bool		at_once = false;
+
+	return purpose != NULL && strcmp(purpose, "login") != 0 &&
+		qms_jsonb_bool(data, "at_once", &at_once) && at_once;
+}
+
 /*
  * May somebody's right to read a channel be another one now?  Not by what only
  * begins, such as a login or a new key.
  */
 bool
-qms_feed_changes_rights(const char *kind)
+qms_feed_changes_rights(const QmsFeedEvent *event)
 {
+	const char *kind = event->kind;
 	static const char *const things[] = {
 		"staff.", "role_binding.", "api_key.", "device.", "customer.", "organization.", "application.", "branch.",
 		"queue.updated", "queue.deleted", "zone.deleted", "visit.anonymized"
@@ -242,7 +255,7 @@ qms_feed_changes_rights(const char *kind)
 		if (strncmp(kind, things[i], strlen(things[i])) == 0)
 			return true;
 	}
-	return false;
+	return strcmp(kind, "signing_key.rotated") == 0 && has_ended_tokens(data_of(event));
 }
 
 /*

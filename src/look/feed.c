@@ -29,7 +29,7 @@ enum
 {
 	E_position, E_organization_id, E_branch_id, E_zone_id, E_queue_id, E_application_id, E_visit_id,
 	E_is_system, E_recheck, E_public_text, E_full_text, E_system_text, E_visit_text,
-	E_other_queue_id, E_resnapshot, E_COLUMNS
+	E_other_queue_id, E_resnapshot, E_at_us, E_COLUMNS
 };
 
 /* Figures of one queue, the same for all its events of a call. */
@@ -240,7 +240,8 @@ answer_event(Feed *feed, const QmsFeedEvent *event)
 	set_id(values, nulls, E_other_queue_id, other);
 	values[E_is_system] = BoolGetDatum(event->is_system);
 	values[E_resnapshot] = BoolGetDatum(qms_feed_changes_what_is_shown(event));
-	values[E_recheck] = BoolGetDatum(qms_feed_changes_rights(event->kind));
+	values[E_at_us] = Int64GetDatum(qms_unix_usec(event->at));
+	values[E_recheck] = BoolGetDatum(qms_feed_changes_rights(event));
 	qms_feed_full(&out, event, epoch);
 	values[E_full_text] = qms_write_datum(&out);
 	nulls[E_public_text] = !event->is_public;

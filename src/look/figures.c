@@ -19,6 +19,7 @@ qms_figures_write(StringInfo out, int64 queue_id, const char *status, TimestampT
 {
 	QmsQueue   *queue = qms_config_queue(queue_id);
 	QmsPlace	place;
+	QmsCounters counters;
 
 	if (queue == NULL)
 		return;
@@ -28,6 +29,12 @@ qms_figures_write(StringInfo out, int64 queue_id, const char *status, TimestampT
 	if (place.p50 != NULL)
 		qms_write_duration(out, "wait_p50", qms_interval_usec(place.p50, NULL));
 	qms_write_text(out, "status", status);
+	if (!qms_flow_counters(queue, now, &counters))
+		return;
+	qms_write_int64(out, "released", counters.released);
+	qms_write_int64(out, "abandoned", counters.abandoned);
+	qms_write_float8(out, "rate", counters.rate);
+	qms_write_time(out, "counted_at", now);
 }
 
 /*

@@ -83,6 +83,7 @@ typedef struct QmsFeedEvent
 	bool		nulls[QMS_FEED_WIDTH];
 	int64		position;
 	const char *kind;			/* NULL: its row is not there any more */
+	TimestampTz at;
 	bool		is_public;
 	bool		is_system;
 	int64		organization_id;
@@ -100,7 +101,7 @@ extern void qms_feed_fetch(SPITupleTable *rows, uint64 r, QmsFeedEvent *event);
 extern void qms_feed_full(StringInfo out, const QmsFeedEvent *event, const char *epoch);
 extern void qms_feed_public(StringInfo out, const QmsFeedEvent *event, const char *epoch, const char *figures);
 extern void qms_feed_of_visit(StringInfo out, const QmsFeedEvent *event, const char *epoch);
-extern bool qms_feed_changes_rights(const char *kind);
+extern bool qms_feed_changes_rights(const QmsFeedEvent *event);
 extern bool qms_feed_changes_what_is_shown(const QmsFeedEvent *event);
 extern int64 qms_feed_from_queue(const QmsFeedEvent *event);
 extern int64 qms_feed_undone_transfer(const QmsFeedEvent *event);

@@ -9,7 +9,8 @@
 /* Columns of qms.queue_state that are completed in C. */
 enum
 {
-	Q_waiting = 10, Q_waiting_exact, Q_wait_p10, Q_wait_p50, Q_wait_p90, Q_open_counters, Q_is_open
+	Q_waiting = 10, Q_waiting_exact, Q_wait_p10, Q_wait_p50, Q_wait_p90, Q_open_counters, Q_is_open, Q_opening_hours,
+	Q_released, Q_abandoned, Q_rate, Q_counted_at
 };
 
 /* $1 queue, $2 now; l is its local time. */
@@ -23,6 +24,21 @@ enum
 	"JOIN qms.staff_session s ON s.counter_id = c.counter_id AND s.closed_at IS NULL " \
 	"JOIN qms.ticket t ON t.ticket_id = s.current_ticket_id AND t.state IN ('called', 'serving') " \
 	"WHERE c.branch_id = q.branch_id AND c.deleted_at IS NULL AND t.queue_id = q.queue_id ORDER BY t.called_at DESC, t.ticket_id DESC LIMIT 20) n)"
+
+/* What a waiter tells his own place from, later on. */
+static void
+set_counters(QmsCall *call, const QmsQueue *queue, Datum *values, bool *nulls)
+{
+	QmsCounters counters;
+
+	if (!qms_flow_counters(queue, call->now, &counters))
+		return;
+	values[Q_released] = Int64GetDatum(counters.released);
+	values[Q_abandoned] = Int64GetDatum(counters.abandoned);
+	values[Q_rate] = Float8GetDatum(counters.rate);
+	values[Q_counted_at] = TimestampTzGetDatum(call->now);
+	nulls[Q_released] = nulls[Q_abandoned] = nulls[Q_rate] = nulls[Q_counted_at] = false;
+}
 
 static void
 set_wait(Datum *values, bool *nulls, int column, Interval *wait)
@@ -53,6 +69,7 @@ complete(QmsCall *call, QmsQueue *queue, Datum *values, bool *nulls)
 	nulls[Q_open_counters] = queue->is_release;
 	values[Q_is_open] = BoolGetDatum(qms_hours_is_open(queue, call->now, &closes_at, &next_open));
 	nulls[Q_is_open] = false;
+	set_counters(call, queue, values, nulls);
 }
 
 QMS_FUNCTION(queue_status, QMS_ACT_PUBLIC, 0)
@@ -62,7 +79,8 @@ QMS_FUNCTION(queue_status, QMS_ACT_PUBLIC, 0)
 								   "q.prefix, q.status, " SERVING ", NULL::bigint, NULL::boolean, NULL::interval, NULL::interval, "
 								   "NULL::interval, NULL::int, NULL::boolean, "
 								   "CASE WHEN " QMS_LOOK_HAS_HOURS(OF_QUEUE) " THEN " QMS_LOOK_OPEN_SPANS(OF_QUEUE, "l.now") " "
-								   "WHEN " QMS_LOOK_HAS_HOURS(OF_BRANCH) " THEN " QMS_LOOK_OPEN_SPANS(OF_BRANCH, "l.now") " END "
+								   "WHEN " QMS_LOOK_HAS_HOURS(OF_BRANCH) " THEN " QMS_LOOK_OPEN_SPANS(OF_BRANCH, "l.now") " END, "
+								   "NULL::bigint, NULL::bigint, NULL::float8, NULL::timestamptz "
 								   "FROM qms.queue q JOIN qms.organization o ON o.organization_id = q.organization_id "
 								   "LEFT JOIN qms.branch b ON b.branch_id = q.branch_id, "
 								   "LATERAL (SELECT $2 AT TIME ZONE coalesce(b.time_zone, o.time_zone) AS now) l "

@@ -11,7 +11,8 @@
 
 #include "catalog/pg_type.h"
 
-#define LAST_CALLED 10
+/* Screens show ten at most: when calls are taken back, the others come from these. */
+#define LAST_CALLED 20
 /* So many events of a branch are looked at for them: first, and at most. */
 #define LOOKED_AT_FIRST 80
 #define LOOKED_AT 500

@@ -181,9 +181,14 @@ write_place(StringInfo out, int64 queue_id, int64 sort_key, int64 ticket_id, con
 	if (queue == NULL)
 		return;
 	qms_place_of(queue, sort_key, ticket_id, moment->now, &place);
-	qms_write_int64(out, "position", place.people_ahead + 1);
-	qms_write_int64(out, "people_ahead", place.people_ahead);
-	qms_write_bool(out, "position_exact", place.exact);
+	if (!place.undrawn)
+	{
+		qms_write_int64(out, "position", place.people_ahead + 1);
+		qms_write_int64(out, "people_ahead", place.people_ahead);
+		qms_write_bool(out, "position_exact", place.exact);
+	}
+	if (place.p50 == NULL)
+		return;
 	qms_write_duration(out, "wait_p10", qms_interval_usec(place.p10, NULL));
 	qms_write_duration(out, "wait_p50", qms_interval_usec(place.p50, NULL));
 	qms_write_duration(out, "wait_p90", qms_interval_usec(place.p90, NULL));

@@ -27,13 +27,13 @@ qms_finish_word(const char *word, const char **outcome, const char **reason)
 	return QMS_CANCELLED;
 }
 
-/* How long a ticket that ends so was served; -1 if it was not. */
+/* How long a ticket that ends so was served; -1 if it was not, or is simulated and counts in no statistic. */
 int64
 qms_served_usec(const QmsTicket *ticket, QmsState final, TimestampTz now)
 {
 	TimestampTz from = qms_row_time(ticket, T_started_at);
 
-	if (final != QMS_COMPLETED)
+	if (final != QMS_COMPLETED || qms_row_bool(ticket, T_simulated))
 		return -1;
 	if (from == QMS_NO_TIME)
 		from = qms_row_time(ticket, T_called_at);

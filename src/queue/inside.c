@@ -90,12 +90,12 @@ qms_inside_answer(int64 queue_id)
 }
 
 static void
-append(const QmsTicket *ticket, int inside, int claimed, int missed, int ended)
+append(const QmsTicket *ticket, int inside, int claimed, int missed, int ended, int abandoned)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "INSERT INTO qms_internal.release_delta (organization_id, queue_id, inside, claimed, missed, ended) "
-								   "VALUES ($1, $2, $3, $4, $5, $6)",
-								   INT8OID, INT8OID, INT4OID, INT4OID, INT4OID, INT4OID);
+								   "INSERT INTO qms_internal.release_delta (organization_id, queue_id, inside, claimed, missed, ended, abandoned) "
+								   "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+								   INT8OID, INT8OID, INT4OID, INT4OID, INT4OID, INT4OID, INT4OID);
 	QmsParams	params = {0};
 
 	/* A row's id is above those of every transaction that had ended when this one began to write. */
@@ -106,16 +106,22 @@ append(const QmsTicket *ticket, int inside, int claimed, int missed, int ended)
 	qms_param_int32(&params, claimed);
 	qms_param_int32(&params, missed);
 	qms_param_int32(&params, ended);
+	qms_param_int32(&params, abandoned);
 	qms_spi_run(&plan, &params);
 }
 
-/* A ticket ends, from this state: if it was inside, there is room for another. */
+/*
+ * A ticket ends, from this state: if it was inside, there is room for another; if
+ * it was in the line of a waiting room, those who tell their own place hear of it.
+ */
 void
 qms_inside_note_left(const QmsTicket *ticket, QmsState from)
 {
+	if (qms_row_isnull(ticket, T_number) && (from == QMS_WAITING || from == QMS_ON_HOLD))
+		append(ticket, 0, 0, 0, 0, 1);
 	if (from != QMS_RELEASED && from != QMS_ADMITTED)
 		return;
-	append(ticket, -1, 0, from == QMS_RELEASED, from == QMS_ADMITTED);
+	append(ticket, -1, 0, from == QMS_RELEASED, from == QMS_ADMITTED, 0);
 	qms_inside_note_room(qms_row_int64(ticket, T_queue_id));
 }
 
@@ -123,7 +129,7 @@ qms_inside_note_left(const QmsTicket *ticket, QmsState from)
 void
 qms_inside_note_claimed(const QmsTicket *ticket)
 {
-	append(ticket, 0, 1, 0, 0);
+	append(ticket, 0, 1, 0, 0, 0);
 }
 
 /* What shares the rate: a pool, as the negative of its id, or the queue alone. */
@@ -143,14 +149,15 @@ qms_release_speed(const QmsQueue *queue, int load_factor, int no_show)
 	return (int64) ((__int128) queue->rate_speed * load_factor / (1000 - no_show));
 }
 
-/* The part of a pool's speed that falls to one of its queues, while all have people waiting. */
+/* The part of a pool's speed that falls to one of its queues, as those are that have people waiting now. */
 static int64
 share_of_pool(const QmsQueue *queue, int64 speed)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "SELECT pg_catalog.sum(coalesce((settings->>'weight')::pg_catalog.int8, 1))::pg_catalog.int8 "
-								   "FROM qms.queue WHERE organization_id = $1 AND release_pool_id = $2 AND deleted_at IS NULL",
-								   INT8OID, INT8OID);
+								   "SELECT pg_catalog.sum(coalesce((q.settings->>'weight')::pg_catalog.int8, 1))::pg_catalog.int8 "
+								   "FROM qms.queue q WHERE q.organization_id = $1 AND q.release_pool_id = $2 AND q.deleted_at IS NULL "
+								   "AND (q.queue_id = $3 OR EXISTS (SELECT 1 FROM qms.ticket t WHERE t.queue_id = q.queue_id AND t.state = 'waiting'))",
+								   INT8OID, INT8OID, INT8OID);
 	QmsParams	params = {0};
 	int64		weights;
 
@@ -158,6 +165,7 @@ share_of_pool(const QmsQueue *queue, int64 speed)
 		return speed;
 	qms_param_int64(&params, queue->organization_id);
 	qms_param_int64(&params, queue->release_pool_id);
+	qms_param_int64(&params, queue->queue_id);
 	qms_spi_look(&plan, &params);
 	weights = Max(qms_spi_int64(0, 0), queue->settings.weight);
 	return (int64) ((__int128) speed * queue->settings.weight / Max(weights, 1));
@@ -169,11 +177,12 @@ qms_release_figures(const QmsQueue *queue, QmsReleaseFigures *figures)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT g.speed, g.no_show, g.load_factor, (q.inside + d.inside)::pg_catalog.int8, q.released, (q.claimed + d.claimed)::pg_catalog.int8, "
-								   "(q.missed + d.missed)::pg_catalog.int8, (q.ended + d.ended)::pg_catalog.int8, q.stopped_at "
+								   "(q.missed + d.missed)::pg_catalog.int8, (q.ended + d.ended)::pg_catalog.int8, (q.abandoned + d.abandoned)::pg_catalog.int8, q.stopped_at "
 								   "FROM qms_internal.release_queue q LEFT JOIN qms_internal.release_gate g ON g.gate = $2, "
 								   "LATERAL (SELECT coalesce(pg_catalog.sum(e.inside), 0) AS inside, "
 								   "coalesce(pg_catalog.sum(e.claimed), 0) AS claimed, coalesce(pg_catalog.sum(e.missed), 0) AS missed, "
-								   "coalesce(pg_catalog.sum(e.ended), 0) AS ended "
+								   "coalesce(pg_catalog.sum(e.ended), 0) AS ended, "
+								   "coalesce(pg_catalog.sum(e.abandoned), 0) AS abandoned "
 								   "FROM qms_internal.release_delta e WHERE e.queue_id = q.queue_id) d WHERE q.queue_id = $1",
 								   INT8OID, INT8OID);
 	static QmsPlan pool = QMS_PLAN(
@@ -201,7 +210,8 @@ qms_release_figures(const QmsQueue *queue, QmsReleaseFigures *figures)
 		figures->claimed = qms_spi_int64(0, 5);
 		figures->missed = qms_spi_int64(0, 6);
 		figures->ended = qms_spi_int64(0, 7);
-		figures->stopped_at = qms_spi_time(0, 8);
+		figures->abandoned = qms_spi_int64(0, 8);
+		figures->stopped_at = qms_spi_time(0, 9);
 	}
 	figures->pool_inside = figures->inside;
 	if (queue->release_pool_id != 0)
@@ -225,17 +235,4 @@ qms_release_is_stopped(int64 queue_id)
 
 	qms_param_int64(&params, queue_id);
 	return qms_spi_look(&plan, &params) > 0;
-}
-
-/* When the draw of the queue's lottery was complete; QMS_NO_TIME: not yet, or it has none. */
-TimestampTz
-qms_release_drawn_at(const QmsQueue *queue)
-{
-	static QmsPlan plan = QMS_PLAN("SELECT drawn_at FROM qms_internal.lottery WHERE queue_id = $1", INT8OID);
-	QmsParams	params = {0};
-
-	if (!queue->settings.lottery)
-		return QMS_NO_TIME;
-	qms_param_int64(&params, queue->queue_id);
-	return qms_spi_look(&plan, &params) > 0 ? qms_spi_time(0, 0) : QMS_NO_TIME;
 }

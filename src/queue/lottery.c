@@ -30,18 +30,16 @@ qms_lottery_arrival(const QmsQueue *queue, TimestampTz now)
 	return qms_spi_look(&plan, &params) > 0 ? Max(now, qms_spi_time(0, 0)) : now;
 }
 
-/* May people be let in as far as the lottery is concerned: there is none, or it is drawn. */
-bool
-qms_lottery_is_drawn(const QmsQueue *queue)
+/* When the draw of a queue with a lottery was complete; QMS_NO_TIME: it is not. */
+TimestampTz
+qms_lottery_drawn(const QmsQueue *queue)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "SELECT 1 FROM qms_internal.lottery WHERE queue_id = $1 AND organization_id = $2 "
+								   "SELECT drawn_at FROM qms_internal.lottery WHERE queue_id = $1 AND organization_id = $2 "
 								   "AND drawn_at IS NOT NULL", INT8OID, INT8OID);
 	QmsParams	params = {0};
 
-	if (!queue->settings.lottery)
-		return true;
 	qms_param_int64(&params, queue->queue_id);
 	qms_param_int64(&params, queue->organization_id);
-	return qms_spi_look(&plan, &params) > 0;
+	return qms_spi_look(&plan, &params) > 0 ? qms_spi_time(0, 0) : QMS_NO_TIME;
 }

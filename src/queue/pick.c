@@ -16,6 +16,7 @@
 
 /* How long the head of the line is waited for while its customer changes it. */
 #define HEAD_WAIT_MS 100
+#define LOOKS_AHEAD 20
 
 /* Wait, within reason, until nobody else holds a lock. */
 static bool
@@ -46,32 +47,64 @@ wait_for_head(int64 ticket_id, bool *changing)
 	return *changing && wait_until_free(QMS_LOCK_TICKET, ticket_id);
 }
 
-/*
- * The first one that this counter may call, if he stands before the one found;
- * else 0.  Who has been called meanwhile stands there no more.
- */
+/* The first one that this counter may call, as the scan saw the line, if he stands before the one found; else 0. */
 static int64
-who_is_ahead(const QmsFound *found)
+who_stood_ahead(const QmsFound *found)
 {
 	int64		ahead = found->head.ticket_id;
 
-	if (ahead == 0)
-		return 0;
-	if (found->ticket != NULL &&
+	if (ahead != 0 && found->ticket != NULL &&
 		(ahead == qms_row_int64(found->ticket, T_ticket_id) ||
 		 found->head.sort_key > qms_row_int64(found->ticket, T_sort_key)))
 		return 0;
-	return qms_ticket_is_waiting(ahead) ? ahead : 0;
+	return ahead;
+}
+
+/*
+ * Once more, after something has changed: a better one is taken, and the row
+ * locked before stays ours until the end.  Behind the one who was ahead there
+ * may have been others whom another calls.
+ */
+static void
+take_again(QmsPicker *picker, const QmsSource *source, QmsFound *found)
+{
+	QmsFound		again;
+
+	qms_scan_source(picker, source, true, &again);
+	if (again.ticket != NULL &&
+		(found->ticket == NULL ||
+		 qms_row_int64(again.ticket, T_sort_key) <= qms_row_int64(found->ticket, T_sort_key)))
+		found->ticket = again.ticket;
+	found->head = again.head;
+}
+
+/*
+ * Who stands ahead of the one found; 0: nobody.  One who has been called since
+ * the scan stands there no more, but perhaps somebody behind him does, so the
+ * line is looked at again.  That somebody goes each time is unlikely soon.
+ */
+static int64
+who_is_ahead(QmsPicker *picker, const QmsSource *source, QmsFound *found)
+{
+	int			round;
+
+	for (round = 0; round < LOOKS_AHEAD; round++)
+	{
+		int64		ahead = who_stood_ahead(found);
+
+		if (ahead == 0 || qms_ticket_is_waiting(ahead))
+			return ahead;
+		take_again(picker, source, found);
+	}
+	return 0;
 }
 
 /* Take from a source; if the head of the line is busy with itself, give it a moment. */
 static void
 take_from(QmsPicker *picker, const QmsSource *source, QmsFound *found, QmsPick *pick)
 {
-	int64		ahead;
 	int			round;
 
-	pick->passed = 0;
 	/* A row that moved in the line between snapshot and lock is no longer the first: look again. */
 	for (round = 0; round < 3; round++)
 	{
@@ -81,24 +114,12 @@ take_from(QmsPicker *picker, const QmsSource *source, QmsFound *found, QmsPick *
 			break;
 	}
 	/* Somebody may stand before: one whom another calls, or busy. */
-	ahead = who_is_ahead(found);
-	if (ahead == 0)
-		return;
-	if (wait_for_head(ahead, &pick->passed_in_change))
+	pick->passed = who_is_ahead(picker, source, found);
+	if (pick->passed != 0 && wait_for_head(pick->passed, &pick->passed_in_change))
 	{
-		QmsFound		again;
-
-		/* The row locked before stays ours until the end; the better one is taken now. */
-		qms_scan_source(picker, source, true, &again);
-		if (again.ticket != NULL &&
-			(found->ticket == NULL ||
-			 qms_row_int64(again.ticket, T_sort_key) <= qms_row_int64(found->ticket, T_sort_key)))
-			found->ticket = again.ticket;
-		/* Behind the one who was busy there may have been others whom another calls. */
-		found->head = again.head;
-		ahead = who_is_ahead(found);
+		take_again(picker, source, found);
+		pick->passed = who_is_ahead(picker, source, found);
 	}
-	pick->passed = ahead;
 }
 
 static QmsHead

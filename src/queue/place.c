@@ -7,7 +7,12 @@
  * the line.  Beyond that they come from counts per bucket of sort_key
  * (bucket.c), and the answer says that it is not exact.
  *
- * Wait figures: k = people ahead + 1, m the mean service time, s the open
+ * Wait figures of a waiting room: eta.c, from how it flows (flow.c).  Where a
+ * lottery will put everybody into a random order, nobody has a place before the
+ * draw, and the figures are those of the first tenth, the middle and the last
+ * tenth of all who wait.
+ *
+ * Of a counter queue: k = people ahead + 1, m the mean service time, s the open
  * counters; the wait is Gamma with mean k m / s and shape k (exact for
  * exponential service with all counters busy).  Quantiles by Wilson and
  * Hilferty, q = mean (1 - 1/(9 k) + z / (3 sqrt k))^3, z = -1.2816, 0, 1.2816.
@@ -68,15 +73,19 @@ count_exceptions(int64 queue_id, const QmsBound *bound, int64 sort_key, int64 ti
 	return n;
 }
 
+/* Seconds are precise enough, and ten years long enough. */
+static Interval *
+rounded(double usec)
+{
+	return qms_interval_make((int64) (rint(Min(usec, 3.2e14) / USECS_PER_SEC) * USECS_PER_SEC));
+}
+
 static Interval *
 quantile(double mean, double shape, double z)
 {
 	double		root = 1.0 - 1.0 / (9.0 * shape) + z / (3.0 * sqrt(shape));
-	double		value = root > 0 ? mean * root * root * root : 0;
 
-	/* Seconds are precise enough, and ten years long enough. */
-	value = rint(Min(value, 3.2e14) / USECS_PER_SEC) * USECS_PER_SEC;
-	return qms_interval_make((int64) value);
+	return rounded(root > 0 ? mean * root * root * root : 0);
 }
 
 /* People ahead of a place. */
@@ -132,6 +141,40 @@ counter_is_free(const QmsQueue *queue)
 	return qms_spi_run(&plan, &params) > 0;
 }
 
+/* The wait in a waiting room; none if nobody is let in as things are. */
+static void
+wait_in_room(QmsQueue *queue, TimestampTz now, QmsPlace *place)
+{
+	double		wait[3];
+	QmsFlow		flow;
+	bool		drawn;
+
+	qms_flow_of(queue, place->people_ahead, now, &flow, &drawn);
+	place->undrawn = !drawn;
+	if (!drawn)
+	{
+		QmsPlace	all = {0};
+		double		other[3];
+
+		count_people(queue, PG_INT64_MAX, PG_INT64_MAX, now, &all);
+		flow.n = 0.1 * all.people_ahead;
+		if (!qms_eta(&flow, wait))
+			return;
+		wait[0] = wait[1];
+		flow.n = 0.9 * all.people_ahead;
+		(void) qms_eta(&flow, other);
+		wait[2] = other[1];
+		flow.n = 0.5 * all.people_ahead;
+		(void) qms_eta(&flow, other);
+		wait[1] = other[1];
+	}
+	else if (!qms_eta(&flow, wait))
+		return;
+	place->p10 = rounded(wait[0] * USECS_PER_SEC);
+	place->p50 = rounded(wait[1] * USECS_PER_SEC);
+	place->p90 = rounded(wait[2] * USECS_PER_SEC);
+}
+
 /* Place and wait figures of a ticket that waits, or would wait, at that key. */
 void
 qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now, QmsPlace *place)
@@ -142,10 +185,16 @@ qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now, 
 	memset(place, 0, sizeof(*place));
 	count_people(queue, sort_key, ticket_id, now, place);
 	place->n = (int) Min(place->people_ahead, PG_INT32_MAX);
-	place->s = queue->is_release ? 1 : qms_config_open_counters(queue);
+	if (queue->is_release)
+	{
+		place->s = 1;
+		wait_in_room(queue, now, place);
+		return;
+	}
+	place->s = qms_config_open_counters(queue);
 	shape = (double) place->people_ahead + 1.0;
 	mean = shape * queue->mean_service / Max(place->s, 1);
-	if (place->people_ahead == 0 && place->s > 0 && !queue->is_release && counter_is_free(queue))
+	if (place->people_ahead == 0 && place->s > 0 && counter_is_free(queue))
 		mean = 0;
 	place->p10 = quantile(mean, shape, -Z_OF_P90);
 	place->p50 = quantile(mean, shape, 0);

@@ -54,7 +54,7 @@ qms_progress_fill(const QmsTicket *ticket, const QmsPlace *place, bool with_toke
 		values[11] = PointerGetDatum(place->p50);
 		values[12] = PointerGetDatum(place->p90);
 		for (i = 7; i <= 12; i++)
-			nulls[i] = !waits;
+			nulls[i] = !waits || (i <= 9 && place->undrawn) || (i >= 10 && place->p50 == NULL);
 	}
 	if (counter != NULL)
 	{

@@ -303,6 +303,22 @@ extern void qms_session_hint_init(void);
 extern bool qms_session_hint(int64 counter_id, ItemPointer place);
 extern void qms_session_hint_remember(int64 counter_id, const ItemPointerData *place);
 
+/* ---- eta.c: when somebody in a waiting room will be let in ---- */
+typedef struct QmsFlow
+{
+	double		n;				/* people ahead, and the part of a release that is still to come */
+	double		opens_in;		/* seconds until anybody is let in; 0 or less: now */
+	double		rate;			/* releases a second, while there is room inside */
+	double		rate_sd;		/* how well that is known, as a part of it */
+	double		theta;			/* of each who waits, leaving a second */
+	double		theta_sd;		/* how well that is known */
+	double		max_inside;		/* 0: no limit */
+	double		inside;
+	double		visit;			/* seconds that somebody is inside; 0: not known */
+} QmsFlow;
+
+extern bool qms_eta(const QmsFlow *flow, double wait[3]);
+
 /* ---- inside.c: who is inside a waiting room, and how fast it lets people in ---- */
 
 /* What is known of a release queue; speeds in millionths of a person per day, as in types.h. */
@@ -318,6 +334,7 @@ typedef struct QmsReleaseFigures
 	int64		claimed;
 	int64		missed;			/* let in, and ended without having come */
 	int64		ended;			/* came, and ended */
+	int64		abandoned;		/* left the line */
 	TimestampTz stopped_at;		/* QMS_NO_TIME: not stopped */
 } QmsReleaseFigures;
 
@@ -339,16 +356,48 @@ extern int64 qms_release_speed(const QmsQueue *queue, int load_factor, int no_sh
 extern bool qms_release_figures(const QmsQueue *queue, QmsReleaseFigures *figures);
 extern bool qms_release_is_stopped(int64 queue_id);
 
-extern TimestampTz qms_release_drawn_at(const QmsQueue *queue);
 /* The status of a queue has been set, in this transaction; set by release. */
 extern void (*qms_queue_status_hook) (QmsCall *call, int64 queue_id, char status);
+
+/* ---- flow.c: how a waiting room flows ---- */
+enum
+{
+	QMS_WAITED,					/* seconds of people in the line */
+	QMS_LEFT,					/* people who left it */
+	QMS_STAYED,					/* seconds of people inside */
+	QMS_WENT,					/* people who went from there */
+	QMS_LEARNED_SUMS
+};
+
+typedef struct QmsLearned
+{
+	TimestampTz at;				/* QMS_NO_TIME: nothing learned yet */
+	int64		waiting;		/* as it was then */
+	int64		inside;
+	int64		abandoned;
+	int64		gone;
+	double		sums[QMS_LEARNED_SUMS];
+} QmsLearned;
+
+/* What everybody may know of a waiting room. */
+typedef struct QmsCounters
+{
+	int64		released;		/* ever */
+	int64		abandoned;		/* left the line, ever */
+	double		rate;			/* let in a second, now */
+} QmsCounters;
+
+extern void qms_flow_of(const QmsQueue *queue, int64 people_ahead, TimestampTz now, QmsFlow *flow, bool *drawn);
+extern bool qms_flow_counters(const QmsQueue *queue, TimestampTz now, QmsCounters *counters);
+extern bool qms_flow_learn(QmsQueue *queue, TimestampTz now);
 
 /* ---- place.c: position and wait figures ---- */
 typedef struct QmsPlace
 {
 	int64		people_ahead;
 	bool		exact;
-	Interval   *p10;
+	bool		undrawn;		/* a lottery will tell the place */
+	Interval   *p10;			/* the three: or NULL, cannot be told */
 	Interval   *p50;
 	Interval   *p90;
 	int			n;				/* what the figures were made from */
@@ -358,7 +407,6 @@ typedef struct QmsPlace
 extern void qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now,
 						 QmsPlace *place);
 extern void qms_place_quote(QmsTicket *ticket, const QmsPlace *place);
-
 
 /* ---- join.c ---- */
 extern QmsTicket *qms_join_walk_up(QmsCall *call, int64 queue_id, int64 service_id);
@@ -386,7 +434,7 @@ extern QmsQueue *qms_line_enter(QmsCall *call, int64 queue_id, bool from_outside
 
 /* ---- lottery.c: the draw of a waiting room ---- */
 extern TimestampTz qms_lottery_arrival(const QmsQueue *queue, TimestampTz now);
-extern bool qms_lottery_is_drawn(const QmsQueue *queue);
+extern TimestampTz qms_lottery_drawn(const QmsQueue *queue);
 
 /* ---- challenge.c, invitation.c: who may come in ---- */
 extern bool qms_hook_fits(Oid function, bool *strict);

@@ -22,7 +22,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "types/types.h"
 #include "utils/memutils.h"
 
 #include <math.h>
@@ -290,23 +289,21 @@ take_alone(int64 queue_id, int64 limit)
 static const char *
 hint_of(const QmsQueue *queue, TimestampTz now)
 {
-	QmsReleaseRate rate;
-	double		speed;
-	int64		wait;
+	QmsFlow		flow;
+	bool		drawn;
+	double		wait;
 
 	if (queue->settings.overflow_hint != NULL)
 		return queue->settings.overflow_hint;
-	if (queue->settings.opens_at != QMS_NO_TIME && queue->settings.opens_at > now)
-		return psprintf("The doors open in %lld s; places become free from then on.",
-						(long long) ((queue->settings.opens_at - now + USECS_PER_SEC - 1) / USECS_PER_SEC));
-	if (queue->settings.rate == NULL || qms_types_rate_parse(queue->settings.rate, &rate) != QMS_RULE_KEPT ||
-		qms_types_rate_speed(&rate) == 0)
+	qms_flow_of(queue, queue->settings.max_waiting, now, &flow, &drawn);
+	if (flow.opens_in > 0)
+		return psprintf("The doors open in %.0f s; places become free from then on.", ceil(flow.opens_in));
+	if (!(flow.rate > 0))
 		return "Try again later.";
 	/* Until a hundredth of the room has become free: nobody gains by asking all the time. */
-	speed = (double) qms_types_rate_speed(&rate) / 1000000.0 / SECS_PER_DAY;
-	wait = (int64) ceil(Max(queue->settings.max_waiting / 100.0, 1.0) / speed);
-	return psprintf("%s leave the room for the door; try again in %lld s.", queue->settings.rate,
-					(long long) Min(Max(wait, 1), SECS_PER_HOUR));
+	wait = ceil(Max(queue->settings.max_waiting / 100.0, 1.0) / flow.rate);
+	return psprintf("About %.3g people a minute are let in; try again in %.0f s.", flow.rate * SECS_PER_MINUTE,
+					Min(Max(wait, 1), SECS_PER_HOUR));
 }
 
 /*

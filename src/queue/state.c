@@ -6,6 +6,8 @@
  */
 #include "queue/queue.h"
 
+#include "utils/builtins.h"
+
 #define TO(state) (1 << (state))
 #define ENDS_BY_CANCEL TO(QMS_CANCELLED)
 
@@ -88,4 +90,37 @@ qms_state_check(QmsState from, QmsState to, int64 ticket_id)
 					qms_state_name(to), qms_state_name(from)),
 			 errdetail("The states of a ticket follow the table of contrib-docs/states.md."),
 			 errhint("Look at the ticket with qms.get_ticket(), then use the function that fits its state.")));
+}
+
+static bool
+is_hold_kind(const char *word)
+{
+	static const char *const kinds[] = {"staff", "parked", "deferred", "away", "not_arrived", "other_ticket", "offline"};
+	size_t		i;
+
+	for (i = 0; i < lengthof(kinds) && strcmp(kinds[i], word) != 0; i++)
+		;
+	return i < lengthof(kinds);
+}
+
+/* The check of qms.ticket: state, hold_kind, counter_id. */
+PG_FUNCTION_INFO_V1(qms_ticket_is_sound);
+
+Datum
+qms_ticket_is_sound(PG_FUNCTION_ARGS)
+{
+	bool		held = !PG_ARGISNULL(1);
+	char		word[16];
+	QmsState	state;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(false);
+	text_to_cstring_buffer(PG_GETARG_TEXT_PP(0), word, sizeof(word));
+	state = qms_state_by_name(word);
+	if (!qms_state_is_open(state) || held != (state == QMS_ON_HOLD) ||
+		PG_ARGISNULL(2) == (state == QMS_CALLED || state == QMS_SERVING))
+		PG_RETURN_BOOL(false);
+	if (held)
+		text_to_cstring_buffer(PG_GETARG_TEXT_PP(1), word, sizeof(word));
+	PG_RETURN_BOOL(!held || is_hold_kind(word));
 }

@@ -105,7 +105,7 @@ starts_at(const QmsQueue *queue, TimestampTz stopped_at)
 		return DT_NOEND;
 	if (from != QMS_NO_TIME && queue->settings.lottery)
 	{
-		TimestampTz drawn = qms_release_drawn_at(queue);
+		TimestampTz drawn = qms_lottery_drawn(queue);
 
 		from = drawn == QMS_NO_TIME ? DT_NOEND : Max(from, drawn);
 	}
@@ -117,9 +117,9 @@ static void
 read_queues(QmsGate *gate)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "SELECT r.queue_id, r.inside, r.pass, r.released, r.claimed, r.missed, r.ended, r.stopped_at "
+								   "SELECT r.queue_id, r.inside, r.pass, r.released, r.claimed, r.missed, r.ended, r.abandoned, r.stopped_at "
 								   "FROM qms_internal.release_queue r WHERE r.queue_id = $1 AND $2 > 0 UNION ALL "
-								   "SELECT r.queue_id, r.inside, r.pass, r.released, r.claimed, r.missed, r.ended, r.stopped_at "
+								   "SELECT r.queue_id, r.inside, r.pass, r.released, r.claimed, r.missed, r.ended, r.abandoned, r.stopped_at "
 								   "FROM qms.queue q JOIN qms_internal.release_queue r ON r.queue_id = q.queue_id "
 								   "WHERE q.organization_id = $2 AND q.release_pool_id = - $1 AND q.deleted_at IS NULL "
 								   "ORDER BY 1", INT8OID, INT8OID);
@@ -143,7 +143,8 @@ read_queues(QmsGate *gate)
 		q->claimed = qms_spi_int64(i, 4);
 		q->missed = qms_spi_int64(i, 5);
 		q->ended = qms_spi_int64(i, 6);
-		q->stopped_at = qms_spi_time(i, 7);
+		q->abandoned = qms_spi_int64(i, 7);
+		q->stopped_at = qms_spi_time(i, 8);
 	}
 	for (i = 0; i < n; i++)
 	{
@@ -229,9 +230,9 @@ qms_gate_fold(QmsGate *gate)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "WITH gone AS (DELETE FROM qms_internal.release_delta WHERE queue_id = ANY ($1) "
-								   "RETURNING queue_id, inside, claimed, missed, ended) "
+								   "RETURNING queue_id, inside, claimed, missed, ended, abandoned) "
 								   "SELECT queue_id, pg_catalog.sum(inside), pg_catalog.sum(claimed), pg_catalog.sum(missed), "
-								   "pg_catalog.sum(ended) FROM gone GROUP BY queue_id", INT8ARRAYOID);
+								   "pg_catalog.sum(ended), pg_catalog.sum(abandoned) FROM gone GROUP BY queue_id", INT8ARRAYOID);
 	Datum	   *ids = palloc(sizeof(Datum) * Max(gate->nqueues, 1));
 	QmsParams	params = {0};
 	uint64		n;
@@ -250,6 +251,7 @@ qms_gate_fold(QmsGate *gate)
 		q->claimed += qms_spi_int64(i, 2);
 		q->missed += qms_spi_int64(i, 3);
 		q->ended += qms_spi_int64(i, 4);
+		q->abandoned += qms_spi_int64(i, 5);
 		q->dirty = true;
 		gate->missed += qms_spi_int64(i, 3);
 		gate->dirty = true;
@@ -388,8 +390,8 @@ store_queue(const QmsGateQueue *q)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "UPDATE qms_internal.release_queue SET inside = $2, pass = $3, released = $4, claimed = $5, missed = $6, "
-								   "ended = $7 WHERE queue_id = $1",
-								   INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID);
+								   "ended = $7, abandoned = $8 WHERE queue_id = $1",
+								   INT8OID, INT4OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID);
 	QmsParams	params = {0};
 
 	qms_param_int64(&params, q->queue_id);
@@ -399,6 +401,7 @@ store_queue(const QmsGateQueue *q)
 	qms_param_int64(&params, q->claimed);
 	qms_param_int64(&params, q->missed);
 	qms_param_int64(&params, q->ended);
+	qms_param_int64(&params, q->abandoned);
 	qms_spi_run_now(&plan, &params);
 }
 

@@ -47,6 +47,7 @@ typedef struct QmsGateQueue
 	int64		claimed;
 	int64		missed;
 	int64		ended;
+	int64		abandoned;
 	bool		dirty;
 	int64		waiting;		/* as far as anybody has looked */
 	int64		first_key;

@@ -15,7 +15,8 @@
  */
 
 /* As many as the gateway's snapshot has. */
-const LAST_CALLS = 10;
+/* More than are shown: a call that is taken back leaves the list, and no event names the one that comes in. */
+const LAST_CALLS = 20;
 
 /* Things whose names or settings are in the snapshot only. */
 const SETUP = /^(organization|branch|zone|queue|counter|service|service_offer)\.(created|updated|deleted)$/;

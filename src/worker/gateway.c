@@ -47,7 +47,7 @@ static int64 looked_at_login = 0;
 static uint64 restart_key = 0;	/* of the settings that it was started with */
 static uint64 sent_hash = 0;	/* of the configuration that it has */
 static bool send_again = false; /* the same one, too: files may have changed */
-static bool is_overdue = false; /* it has not begun to listen in time */
+static bool is_faulty = false;	/* it is ended because it does not do its work */
 static bool server_stops = false;
 
 static int64
@@ -98,7 +98,7 @@ note_end(int status, pid_t pid)
 
 	kill_at = 0;
 	qms_gateway_note_program(0);
-	if (wanted && !is_overdue)
+	if (wanted && !is_faulty)
 	{
 		ereport(LOG,
 				(errmsg("qms gateway: the program (PID %d) has ended", (int) pid)));
@@ -163,6 +163,7 @@ send_config(void)
 	appendStringInfoString(&json, "{\"type\":\"config\"");
 	qms_gateway_write_settings(&json);
 	qms_gateway_write_hosts(&json);
+	appendStringInfo(&json, ",\"alive_every\":%d", qms_alive_every());
 	if (qms_gateway_find_server(host, sizeof(host)))
 		qms_gateway_write_databases(&json, host);
 	appendStringInfoString(&json, "}\n");
@@ -251,7 +252,8 @@ start_program(void)
 		return not_before;
 	}
 	started_at = now_ms();
-	is_overdue = false;
+	is_faulty = false;
+	qms_alive_begin(started_at);
 	restart_key = qms_gateway_restart_key();
 	sent_hash = 0;
 	qms_gateway_begin_messages();
@@ -319,6 +321,18 @@ look_after_login(int64 now)
 	return now + LOGIN_LOOK_MS;
 }
 
+/* It listens and says nothing any more: it would not hear SIGTERM either. */
+static void
+kill_silent_program(void)
+{
+	qms_gateway_complain(psprintf("the program (PID %d) said nothing for %d s and was killed",
+								  (int) qms_program_pid(), qms_gateway_hang_timeout()),
+						 "It is to say every few seconds that it is alive: it hung, or somebody had stopped it.",
+						 "It is started again. No SQL session is concerned. How long its silence is borne is set by qms.gateway_hang_timeout.");
+	is_faulty = true;
+	kill_at = now_ms();
+}
+
 /* A running program: is it as it should be? */
 static int64
 watch_program(bool changed)
@@ -333,14 +347,17 @@ watch_program(bool changed)
 	else if (!qms_gateway_is_ready() && ready_by <= now && kill_at == 0)
 	{
 		qms_gateway_complain("the program did not begin to listen", NULL, NULL);
-		is_overdue = true;
+		is_faulty = true;
 		stop_program("it did not begin to listen");
 	}
+	else if (qms_gateway_is_ready() && qms_alive_is_silent() && kill_at == 0)
+		kill_silent_program();
 	if (kill_at != 0)
 	{
-		if (kill_at <= now)
-			qms_program_kill();
-		return kill_at <= now ? NEVER : kill_at;
+		if (kill_at > now_ms())
+			return kill_at;
+		qms_program_kill();
+		return NEVER;
 	}
 	if (changed)
 	{
@@ -349,7 +366,7 @@ watch_program(bool changed)
 		send_config();
 	}
 	return Min(Min(look_after_login(now), now + SERVER_LOOK_MS),
-			   qms_gateway_is_ready() ? NEVER : ready_by);
+			   qms_gateway_is_ready() ? qms_alive_next_look() : ready_by);
 }
 
 /* Answers when to look again at the latest. */
@@ -371,10 +388,14 @@ turn(bool changed)
 static void
 reload(void)
 {
+	int			alive_every = qms_alive_every();
 	int			i;
 
 	ConfigReloadPending = false;
 	ProcessConfigFile(PGC_SIGHUP);
+	/* It has yet to be told. */
+	if (alive_every != qms_alive_every())
+		qms_alive_begin(now_ms());
 	failures = 0;
 	not_before = 0;
 	send_again = qms_gateway_has_certificate();
@@ -396,6 +417,7 @@ sleep_until(int64 until)
 	bool		woken;
 	long		timeout = -1;
 
+	qms_alive_expect(until, now_ms());
 	if (until != NEVER)
 		timeout = (long) Max(until - now_ms(), 0);
 	pgstat_report_activity(STATE_IDLE, NULL);
@@ -421,6 +443,7 @@ work(void)
 		if (ConfigReloadPending)
 			reload();
 		server_stops = ShutdownRequestPending;
+		qms_alive_look(now_ms());
 		more = qms_gateway_read_messages();
 		reap();
 		next = turn(changed);

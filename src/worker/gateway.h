@@ -91,6 +91,7 @@ extern QmsGatewayShared *qms_gateway_shared;
 /* gateway_settings.c */
 extern void qms_gateway_define_settings(void);
 extern bool qms_gateway_is_on(void);
+extern int	qms_gateway_hang_timeout(void); /* seconds; 0: off */
 extern char *qms_gateway_program_path(void);
 extern void qms_gateway_write_settings(StringInfo json);
 extern void qms_gateway_write_hosts(StringInfo json);
@@ -143,6 +144,15 @@ extern void qms_program_forget(void);
 extern char *qms_program_line(bool *is_error);
 extern bool qms_program_wait(long timeout);
 extern void qms_program_set_signals(void);
+
+/* gateway_alive.c: its signs of life */
+extern int	qms_alive_every(void);
+extern void qms_alive_begin(int64 now);
+extern void qms_alive_look(int64 now);
+extern void qms_alive_hear(void);
+extern void qms_alive_expect(int64 until, int64 now);
+extern int64 qms_alive_next_look(void);
+extern bool qms_alive_is_silent(void);
 
 /* gateway_messages.c */
 extern bool qms_gateway_read_messages(void);	/* there may be more */

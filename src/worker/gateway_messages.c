@@ -310,6 +310,7 @@ read_message(char *line)
 		give_up(json);
 	else if (strcmp(type, "exec") == 0)
 		note_exec(json);
+	/* "alive" has been heard, and that is all. */
 }
 
 /* Read what it has said, up to some lines; true if there may be more. */
@@ -322,6 +323,7 @@ qms_gateway_read_messages(void)
 
 	for (n = 0; n < LINES_PER_TURN && (line = qms_program_line(&is_error)) != NULL; n++)
 	{
+		qms_alive_hear();
 		if (!is_error)
 			read_message(line);
 		else if (*line != '\0' && may_log())

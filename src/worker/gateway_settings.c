@@ -9,6 +9,8 @@
 #include "miscadmin.h"
 #include "utils/json.h"
 
+#define LEAST_HANG_TIMEOUT 3	/* seconds */
+
 typedef struct Text
 {
 	const char *name;			/* behind "qms.gateway_", and of the program */
@@ -82,7 +84,9 @@ static Number numbers[] = {
 	{"request_timeout", 10, 1, 3600, GUC_UNIT_S, false,
 		"Time within which a connection must have sent its request.", NULL, 0},
 	{"history_size", 1000, 10, 1000000, 0, false,
-		"Publications of each channel that the gateway keeps for clients that come back.", NULL, 0}
+		"Publications of each channel that the gateway keeps for clients that come back.", NULL, 0},
+	{"send_threads", 0, 0, 16, 0, true,
+		"Threads of the gateway that send what is for many clients; 0: up to 4, as the machine has processors.", NULL, 0}
 };
 
 static const struct config_enum_entry log_levels[] = {
@@ -93,6 +97,17 @@ static bool is_on = true;
 static char *program = NULL;
 static char *hosts = NULL;
 static int	log_level = 1;
+static int	hang_timeout = 60;
+
+/* Less than that is no sign of anything. */
+static bool
+check_hang_timeout(int *newval, void **extra pg_attribute_unused(), GucSource source pg_attribute_unused())
+{
+	if (*newval == 0 || *newval >= LEAST_HANG_TIMEOUT)
+		return true;
+	GUC_check_errdetail("It is at least %d seconds, or 0 for none.", LEAST_HANG_TIMEOUT);
+	return false;
+}
 
 void
 qms_gateway_define_settings(void)
@@ -114,6 +129,10 @@ qms_gateway_define_settings(void)
 	DefineCustomEnumVariable("qms.gateway_log_level",
 							 "What the gateway says in the server's log.",
 							 NULL, &log_level, 1, log_levels, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("qms.gateway_hang_timeout",
+							"Time without a sign of life after which the gateway is killed and started again.",
+							"0: however long it says nothing, it is left alone.",
+							&hang_timeout, 60, 0, 3600, PGC_SIGHUP, GUC_UNIT_S, check_hang_timeout, NULL, NULL);
 	for (i = 0; i < TEXTS; i++)
 		DefineCustomStringVariable(psprintf("qms.gateway_%s", texts[i].name), texts[i].short_text, texts[i].long_text,
 								   &texts[i].value, texts[i].initial, PGC_SIGHUP, 0, texts[i].check, NULL, NULL);
@@ -127,6 +146,13 @@ bool
 qms_gateway_is_on(void)
 {
 	return is_on;
+}
+
+/* Seconds; 0: off. */
+int
+qms_gateway_hang_timeout(void)
+{
+	return hang_timeout;
 }
 
 /* Where the program is, in the current memory context. */

@@ -171,6 +171,7 @@ const QmsTask qms_tasks[] = {
 	{"access_tokens", 0, false, NULL, qms_plan_access_tokens, qms_run_access_tokens, false},
 	{"secrets", 0, false, NULL, qms_plan_secrets, qms_run_secrets, false},
 	{"counts", 0, false, qms_peek_counts, qms_plan_counts, qms_run_counts, false},
+	{"flow", QMS_WAKE_ROOM, false, NULL, qms_plan_flows, qms_run_flow, false},
 	{"refusals", QMS_WAKE_TIMERS, false, NULL, qms_plan_refusals, qms_run_refusals, false},
 	{"old_tickets", 0, true, NULL, qms_plan_old_tickets, qms_run_old_tickets, false},
 	{"old_customers", 0, true, NULL, qms_plan_old_customers, qms_run_old_customers, false},

@@ -59,6 +59,10 @@ extern void qms_run_counts(QmsTaskRun *run, int64 queue_id);
 extern void qms_plan_draws(QmsTaskRun *run);
 extern void qms_run_draw(QmsTaskRun *run, int64 queue_id);
 
+/* flow.c */
+extern void qms_plan_flows(QmsTaskRun *run);
+extern void qms_run_flow(QmsTaskRun *run, int64 queue_id);
+
 /* opening.c */
 extern void qms_plan_hours(QmsTaskRun *run);
 extern void qms_run_hours(QmsTaskRun *run, int64 queue_id);

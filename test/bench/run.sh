@@ -62,7 +62,7 @@ if [ -z "$inside" ]; then
 	work=$(mktemp -d /tmp/qms-bench.XXXXXX) || die "no room in /tmp"
 	trap 'rm -rf "$work"' EXIT
 	trap 'trap "" INT TERM; wait; exit 130' INT TERM
-	cp "$here"/* "$work/" || exit 1
+	cp -r "$here"/* "$work/" || exit 1
 	cc -O2 -shared -fPIC -o "$work/slow_fsync.so" "$work/slow_fsync.c" -ldl || die "no slow_fsync.so"
 	runner=()
 	if [ "$(id -u)" -eq 0 ]; then

@@ -11,6 +11,7 @@ use utf8;
 
 use JSON::PP ();
 use Office;
+use Room;
 use Time::HiRes qw(sleep time);
 
 my %sgr = (
@@ -20,11 +21,11 @@ my %words = (
 	en => {
 		now => 'NOW SERVING', queues => 'QUEUES', log => 'LOG', free => 'free', closed => 'closed', paused => 'break',
 		called => 'please come', serving => 'serving', waiting => 'waiting', on_hold => 'on hold', done => 'served',
-		display => 'display:', expected => 'expected wait', line => 'next', office => 'office time', doors => 'open until', shut => 'closed' },
+		room => 'WAITING ROOM', display => 'display:', expected => 'expected wait', line => 'next', office => 'office time', doors => 'open until', shut => 'closed' },
 	de => {
 		now => 'AUFRUF', queues => 'WARTESCHLANGEN', log => 'PROTOKOLL', free => 'frei', closed => 'zu', paused => 'Pause',
 		called => 'bitte kommen', serving => 'in Arbeit', waiting => 'warten', on_hold => 'geparkt', done => 'bedient',
-		display => 'Anzeige:', expected => 'Wartezeit etwa', line => 'dran', office => 'Bürozeit', doors => 'offen bis', shut => 'geschlossen' });
+		room => 'WARTERAUM', display => 'Anzeige:', expected => 'Wartezeit etwa', line => 'dran', office => 'Bürozeit', doors => 'offen bis', shut => 'geschlossen' });
 
 # jsonb as DBD::Pg hands it over: characters, not bytes.
 sub from_json
@@ -187,7 +188,7 @@ sub said
 	my ($self, $kind, $text) = @_;
 
 	push @{ $self->{trouble} }, $text if $kind eq 'error';
-	$self->add_to_log(time, '', 'bad', $text);
+	$self->add_to_log(time, '', $kind eq 'room' ? 'plain' : 'bad', $text);
 	return;
 }
 
@@ -346,7 +347,7 @@ sub list
 	} sort { $a <=> $b } keys %$queues;
 
 	$self->lines(sprintf('%s  ----- counters: %s', $self->wall_clock(time), join(' | ', @counters)),
-		sprintf('       ----- queues: %s', join(' | ', @queues)));
+		sprintf('       ----- queues: %s', join(' | ', @queues)), '       ----- waiting room: ' . Room::line($self));
 	return;
 }
 
@@ -445,7 +446,7 @@ sub draw
 	push @out, '', $self->fit($width, [ 'head', sprintf '%-21s', $words->{queues} ],
 		[ 'dim', sprintf '%7s%9s%9s%17s', @$words{qw(waiting on_hold done expected)} ]);
 	push @out, map { $self->queue_lines($width, $_, $queues->{$_}) } sort { $a <=> $b } keys %$queues;
-	push @out, '', $self->fit($width, [ 'head', $words->{log} ]);
+	push @out, '', $self->fit($width, [ 'head', "$words->{room}  " ], [ 'plain', Room::line($self) ]), '', $self->fit($width, [ 'head', $words->{log} ]);
 
 	my $room = $rows - @out - 2;
 	$room = 1 if $room < 1;
@@ -470,17 +471,17 @@ WITH call AS (
 	SELECT j.ticket_id, min(c.at) - min(j.at) AS wait
 	FROM qms.event j JOIN qms.event c ON c.ticket_id = j.ticket_id AND c.kind = 'ticket.called'
 	WHERE j.kind = 'ticket.joined' GROUP BY j.ticket_id)
-SELECT (SELECT count(*) FROM qms.event WHERE kind = 'ticket.joined') AS joined,
+SELECT (SELECT count(*) FROM qms.event WHERE kind = 'ticket.joined' AND branch_id IS NOT NULL) AS joined,
 	count(*) FILTER (WHERE state = 'completed') AS served,
 	count(*) FILTER (WHERE state = 'no_show') AS no_show,
 	count(*) FILTER (WHERE state = 'cancelled') AS gave_up,
 	count(*) FILTER (WHERE state = 'expired') AS sent_home,
-	(SELECT count(*) FROM qms.ticket) AS open,
+	(SELECT count(*) FROM qms.ticket WHERE branch_id IS NOT NULL) AS open,
 	(SELECT count(*) FROM qms.ticket_leg) AS transfers,
 	(SELECT extract(epoch FROM avg(wait)) FROM call) AS mean,
 	(SELECT extract(epoch FROM percentile_cont(0.9) WITHIN GROUP (ORDER BY wait)) FROM call) AS p90,
 	(SELECT count(*) FROM qms.event) AS events
-FROM qms.ticket_history
+FROM qms.ticket_history WHERE branch_id IS NOT NULL
 SQL
 	my @lines = (
 		'', 'The morning' . ($how ? " ($how)" : '') . ':',
@@ -488,7 +489,7 @@ SQL
 			@$row{qw(joined served no_show gave_up sent_home)}),
 		sprintf('  still there %d, transfers %d, events in the log %d', @$row{qw(open transfers events)}),
 		sprintf('  wait until the first call: mean %.1f s, 90 %% below %.1f s (1 s is %g min there)',
-			$row->{mean} || 0, $row->{p90} || 0, 1 / $self->{office}{unit}));
+			$row->{mean} || 0, $row->{p90} || 0, 1 / $self->{office}{unit}), '  waiting room: ' . Room::line($self));
 	push @lines, map { "  PROBLEM: $_" } @{ $self->{trouble} };
 	$self->lines(@lines);
 	return;

@@ -10,6 +10,7 @@ use Getopt::Long;
 use IO::Handle;
 use IO::Socket::INET;
 use Office;
+use Room;
 use POSIX qw(:sys_wait_h);
 use Time::HiRes qw(sleep time);
 
@@ -124,7 +125,8 @@ sub set_up
 	my $dbh = Office::connect(\%office, 'display');
 	find_display();
 	$office{branch} = $dbh->selectrow_array(q{SELECT branch_id FROM qms.branch_info('auenfeld', 'citizens')});
-	$office{queues} = { map { @$_ } @{ $dbh->selectall_arrayref('SELECT slug, queue_id FROM qms.queues') } };
+	$office{queues} = { map { @$_ } @{ $dbh->selectall_arrayref(q{SELECT slug, queue_id FROM qms.queues WHERE kind = 'counter'}) } };
+	$office{room} = $dbh->selectrow_array(q{SELECT queue_id FROM qms.queues WHERE slug = 'concert'});
 	$office{counters} = $dbh->selectcol_arrayref('SELECT counter_id FROM qms.counters ORDER BY name');
 	foreach my $row (@{ $dbh->selectall_arrayref(
 				'SELECT service_id, slug, extract(epoch FROM expected_duration) AS seconds FROM qms.services', { Slice => {} }) })
@@ -229,6 +231,7 @@ sub morning
 	$office{doors} = $office{start} + 0.82 * $option{seconds};
 	$board = Board->new(\%office, \%option);
 	person('customers', sub { Office::customers(\%office) });
+	person('visitors', sub { Room::visitors(\%office) });
 	foreach my $n (1 .. @{ $office{counters} })
 	{
 		person("clerk $n", sub { Office::clerk(\%office, $n) });

@@ -7,7 +7,8 @@ usage: make demo [DEMO="OPTION..."]    or    bash test/demo/demo.sh [OPTION]...
 
 A morning of a town office in compressed time, on a throw-away PostgreSQL cluster:
 four clerks, a kiosk, phones and a reception work through the public functions of qms,
-each over a connection of its own.  Ends by itself, or with Ctrl-C.  The address of
+each over a connection of its own; on the web, a waiting room lets people into a shop
+for concert tickets.  Ends by itself, or with Ctrl-C.  The address of
 the display, for a browser on this machine, is shown at the bottom.
 
   --seconds N   length of the demo (default 180; at least 20)
@@ -131,7 +132,7 @@ while lock -s; ! installed; do
 	installed || die "make install left other files than were built"
 done
 rm -rf "$work/stage" "$work/build.log"
-cp test/demo/{demo.pl,Board.pm,Office.pm} test/demo/town.sql "$work/" || die "could not copy the demo"
+cp test/demo/{demo.pl,Board.pm,Office.pm,Room.pm} test/demo/town.sql "$work/" || die "could not copy the demo"
 [ ${#runner[@]} -eq 0 ] || chown -R postgres: "$work"
 cd "$work" || exit 1
 

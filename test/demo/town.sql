@@ -59,3 +59,11 @@ SELECT FROM qms.bind_role('reception', :org, staff_id => :staff5);
 SELECT FROM qms.bind_role('kiosk', :org, kind => 'kiosk');
 SELECT FROM qms.bind_role('phone', :org, kind => 'customer');
 SELECT FROM qms.bind_role('display', :org, kind => 'display');
+
+-- And a waiting room on the web, in front of the shop for the summer concert: one in each two seconds of the clock,
+-- at most five inside.
+SELECT application_id AS shop FROM qms.create_application(:org, 'Concert tickets') \gset
+SELECT FROM qms.create_queue('Summer concert', application_id => :shop, kind => 'release', slug => 'concert', names => '{"de": "Sommerkonzert"}',
+	settings => jsonb_build_object('rate', '30/min', 'max_active', 5, 'max_waiting', 40, 'claim_window', '3 s', 'token_life', '8 s'));
+CREATE ROLE shop LOGIN IN ROLE qms_app;
+SELECT FROM qms.bind_role('shop', :org, application_id => :shop);

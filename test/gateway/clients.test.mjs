@@ -1,8 +1,9 @@
 // The official SDK against a real server and gateway: connecting, subscribing, who may what, tokens.
+// QMS_FORM=protobuf: its other build.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import WebSocket from 'ws';
-import { Follower, Truth, client, settle, verify } from './lib/follower.mjs';
+import { Follower, Truth, client, settle, unwrap, verify, wrap } from './lib/follower.mjs';
 import { until, sleep } from './lib/cluster.mjs';
 import { setup, teardown } from './lib/setup.mjs';
 import { login, sign } from './lib/town.mjs';
@@ -128,12 +129,13 @@ test('what this server has no use for: publish, rpc, presence; and what it has: 
   const one = follow(`display:${office.id}`);
   await one.ready();
   await join();
-  await assert.rejects(one.sub.publish({ a: 1 }), (error) => error.code === 103);
+  await assert.rejects(one.sub.publish(wrap({ a: 1 })), (error) => error.code === 103);
   await assert.rejects(one.sub.presence(), (error) => error.code === 108);
-  await assert.rejects(one.centrifuge.rpc('join_queue', {}), (error) => error.code === 108);
+  await assert.rejects(one.centrifuge.rpc('join_queue', wrap({})), (error) => error.code === 108);
   const history = await one.sub.history({ limit: 5 });
   assert.ok(history.publications.length > 0 && history.publications.length <= 5);
   assert.equal(history.epoch, one.epoch);
+  assert.equal(unwrap(history.publications[0].data).position, history.publications[0].offset);
   const stats = await one.sub.presenceStats();
   assert.ok(stats.numClients >= 1);
   assert.equal(one.sub.state, 'subscribed');
@@ -146,7 +148,7 @@ test('subscriptions of the server, named in the token', async () => {
   const one = connect({ token });
   const seen = { subscribed: [], events: [] };
   one.on('subscribed', (context) => seen.subscribed.push(context.channel));
-  one.on('publication', (context) => seen.events.push(`${context.channel} ${context.data.kind}`));
+  one.on('publication', (context) => seen.events.push(`${context.channel} ${unwrap(context.data).kind}`));
   one.connect();
   await one.ready(10000);
   await until('both', () => seen.subscribed.length >= 2, 10);

@@ -7,6 +7,9 @@
  *		big N				a message of N bytes
  *		many N				N messages "1" ... "N", whether the socket takes them or not
  *		polite N			the same, but only while it is clear
+ *		all N SIZE			N messages of SIZE bytes to everybody, each to all at once, as in a fan-out:
+ *							"1 xx...", "2 xx..."; the client goes after the first that it gets, if it was "fickle"
+ *		fickle				see there
  *		busy MS				the loop is kept for MS milliseconds
  *		about				what the hub was told when the client came
  *		left				how many clients have gone so far
@@ -20,9 +23,11 @@ struct QmsClient
 {
 	QmsConn    *conn;
 	QmsConnKind kind;
+	QmsForm		form;
 	QmsText		about;
 	int			next;			/* of "polite" */
 	int			last;
+	bool		fickle;
 	QmsClient  *after;
 	QmsClient  *before;
 };
@@ -44,6 +49,7 @@ say(QmsClient *client, const char *text, size_t size)
 		qms_text_append(&line, text, size);
 	frame = qms_frame_new(line.size);
 	memcpy(frame->data, line.data, line.size);
+	frame->binary = client->form == QMS_FORM_PROTOBUF;
 	rc = qms_conn_write(client->conn, frame);
 	qms_frame_unref(frame);
 	qms_text_free(&line);
@@ -59,6 +65,38 @@ say_number(QmsClient *client, int number)
 	say(client, text, snprintf(text, sizeof(text), "%d", number));
 }
 
+/* A message for everybody, gathered. */
+static void
+say_to_all(int number, size_t size)
+{
+	QmsFrame   *forms[3];		/* text, event, binary */
+	QmsClient  *client;
+	int			i;
+
+	for (i = 0; i < 3; i++)
+	{
+		QmsText		text = {0};
+
+		qms_text_printf(&text, "%s%d ", i == 1 ? "data: " : "", number);
+		while (text.size < size)
+			qms_text_append(&text, "x", 1);
+		qms_text_puts(&text, i == 1 ? "\n\n" : "");
+		forms[i] = qms_frame_of(&text);
+		forms[i]->binary = i == 2;
+		qms_text_free(&text);
+	}
+	qms_send_begin();
+	for (client = clients; client != NULL; client = client->after)
+	{
+		qms_conn_write(client->conn, forms[client->form == QMS_FORM_PROTOBUF ? 2 : client->kind == QMS_CONN_SSE]);
+		if (client->fickle)
+			qms_conn_close(client->conn, 3000, "fickle");
+	}
+	qms_send_end();
+	for (i = 0; i < 3; i++)
+		qms_frame_unref(forms[i]);
+}
+
 QmsClient *
 qms_client_open(QmsConn *conn, const QmsOpening *opening)
 {
@@ -70,11 +108,13 @@ qms_client_open(QmsConn *conn, const QmsOpening *opening)
 	client = calloc(1, sizeof(*client));
 	client->conn = conn;
 	client->kind = opening->kind;
+	client->form = opening->form;
 	client->after = clients;
 	if (clients != NULL)
 		clients->before = client;
 	clients = client;
-	qms_text_printf(&client->about, "kind=%d host=%s address=%s origin=%s token=%s last=%s", (int) opening->kind,
+	qms_text_printf(&client->about, "kind=%d%s host=%s address=%s origin=%s token=%s last=%s", (int) opening->kind,
+					opening->form == QMS_FORM_PROTOBUF ? " protobuf" : "",
 					opening->host ? opening->host : "-", opening->address, opening->origin ? opening->origin : "-",
 					opening->token ? opening->token : "-", opening->last_event_id ? opening->last_event_id : "-");
 	for (i = 0; i < opening->nchannels; i++)
@@ -121,6 +161,11 @@ qms_client_message(QmsClient *client, const char *text, size_t size)
 		client->last = n;
 		qms_client_writable(client);
 	}
+	else if (strncmp(copy, "all ", 4) == 0)
+		for (i = 1; i <= n; i++)
+			say_to_all(i, atoi(strchr(word + 1, ' ')));
+	else if (strcmp(copy, "fickle") == 0)
+		client->fickle = true;
 	else if (strncmp(copy, "busy ", 5) == 0)
 		usleep(n * 1000);
 	else if (strcmp(copy, "about") == 0)
@@ -130,6 +175,12 @@ qms_client_message(QmsClient *client, const char *text, size_t size)
 	else
 		say(client, text, size);
 	free(copy);
+}
+
+void
+qms_client_bad_request(QmsClient *client)
+{
+	qms_conn_close(client->conn, 3501, "bad request");
 }
 
 void

@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <time.h>
 
 FakeDatabase fake_db;
 
@@ -153,6 +154,16 @@ envelope(char *text, size_t size, const FakeEvent *event)
 	snprintf(text, size, "{\"v\":1,\n\"position\":%" PRId64 ",\"kind\":\"ticket.called\"}", event->position);
 }
 
+/* Events carry a moment of the real clock. */
+static int64_t
+now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t) now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static PGresult *
 events(const FakeQuery *query)
 {
@@ -165,7 +176,7 @@ events(const FakeQuery *query)
 	fake_db.nreads++;
 	if (strcmp(query->values[1], fake_epoch()) != 0 || after < fake_db.pruned)
 		return refused();
-	result = new_result(15);
+	result = new_result(16);
 	for (i = 0; i < fake_db.nevents && row < most; i++)
 	{
 		const FakeEvent *event = &fake_db.events[i];
@@ -189,6 +200,7 @@ events(const FakeQuery *query)
 		set_text(result, row, 12, text);
 		set_text(result, row, 13, NULL);
 		set_text(result, row, 14, event->resnapshot ? "t" : "f");
+		set_number(result, row, 15, now_us() - 2500);
 		row++;
 	}
 	return result;

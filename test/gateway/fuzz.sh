@@ -1,7 +1,7 @@
 #!/bin/bash
 # fuzz.sh [SECONDS [SEED]]: what `make fuzz` runs, SECONDS (default 60) each:
 #   mutated requests, handshakes and frames over sockets, at the transport built with sanitizers;
-#   the command parser (fuzz_protocol.c) under libFuzzer, when clang has it.
+#   the command parsers, JSON and Protobuf (fuzz_protocol.c), under libFuzzer, when clang has it.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 seconds=${1:-60} seed=${2:-$RANDOM}
@@ -41,11 +41,16 @@ if [ ! -e test/gateway/fuzz_protocol.c ]; then
 	:
 elif echo 'int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { (void) d; (void) n; return 0; }' |
 	"$cc" -x c -fsanitize=fuzzer,address - -o "$work/probe" 2>/dev/null; then
-	echo "== command parser, $seconds s"
-	"$cc" "${flags[@]}" -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o "$work/protocol" \
-		test/gateway/fuzz_protocol.c src/gateway/{protocol,encode,text,frame}.c -ljansson || exit 1
-	cp -r test/gateway/corpus "$work/corpus" 2>/dev/null || mkdir "$work/corpus"
-	(cd "$work" && timeout $((seconds + 60)) ./protocol -max_total_time="$seconds" -max_len=4096 -verbosity=0 -print_final_stats=1 corpus) || failed=1
+	for form in JSON PROTOBUF; do
+		echo "== command parser, $form, $seconds s"
+		"$cc" "${flags[@]}" -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -DFORM="QMS_FORM_$form" -Itest/gateway \
+			-o "$work/protocol" test/gateway/{fuzz_protocol,transcode}.c src/gateway/{protocol,protobuf,put,encode,text,frame}.c -ljansson || exit 1
+		rm -rf "$work/corpus"
+		corpus=test/gateway/corpus
+		[ "$form" = JSON ] || corpus=test/gateway/corpus_protobuf
+		cp -r "$corpus" "$work/corpus" 2>/dev/null || mkdir "$work/corpus"
+		(cd "$work" && timeout $((seconds + 60)) ./protocol -max_total_time="$seconds" -max_len=4096 -verbosity=0 -print_final_stats=1 corpus) || failed=1
+	done
 else
 	echo "== command parser: left out, it needs clang with libFuzzer (libclang-rt-dev)"
 fi

@@ -87,6 +87,7 @@ struct QmsConn
 {
 	QmsClient  *client;
 	QmsConnKind kind;
+	QmsForm		form;
 	bool		is_open;
 	bool		is_clear;
 	bool		is_closing;
@@ -97,11 +98,12 @@ struct QmsConn
 	int			error;			/* of the last error reply */
 	uint32_t	last_id;
 	int			messages;
-	char	   *last;			/* message */
+	char	   *last;			/* message, as JSON */
 	FakeSub		subs[FAKE_SUBS];
 	int			nsubs;
 };
 
+extern QmsForm fake_form;		/* in which the next that opens speaks, if it is a WebSocket; QMS_FORMS: any */
 extern int	fake_jam;			/* a write jams the connection once in so many; 0: never */
 
 extern void fake_open(QmsConn *conn, QmsConnKind kind, const char *channel, const char *event_id, const char *token);

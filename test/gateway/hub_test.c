@@ -18,7 +18,7 @@ static int	ncases;
 static void
 ok(const char *what)
 {
-	printf("ok %d - %s\n", ++ncases, what);
+	printf("ok %d - %s%s\n", ++ncases, fake_form == QMS_FORM_PROTOBUF ? "Protobuf: " : "", what);
 	fflush(stdout);
 }
 
@@ -113,6 +113,9 @@ test_subscribe(void)
 	fake_settle();
 	CHECK(sub->received == 3);
 	fake_check_complete(conn);
+	/* Two looks with a doorbell; these events were a moment old. */
+	CHECK(qms_hub.counters.arrival.count == 2);
+	CHECK(qms_hub.counters.arrival.sum >= 2 * 0.0025 && qms_hub.counters.arrival.sum < 60);
 	fake_unsubscribe(conn, "display:1");
 	publish(1);
 	CHECK(sub->received == 3);
@@ -750,10 +753,13 @@ main(int argc, char **argv)
 	unsigned	worlds = argc > 2 ? (unsigned) atoi(argv[2]) : 300;
 	unsigned	seed;
 
+	int			form;
+
 	fake_loud = getenv("QMS_TEST_LOUD") != NULL;
 	fake_seed(first);
-	if (argc < 2)
+	for (form = 0; argc < 2 && form < QMS_FORMS; form++)
 	{
+		fake_form = (QmsForm) form;
 		test_subscribe();
 		test_recovery();
 		test_rights();
@@ -769,6 +775,7 @@ main(int argc, char **argv)
 		test_renewal();
 		test_storm();
 	}
+	fake_form = QMS_FORMS;
 	for (seed = first; seed < first + worlds; seed++)
 	{
 		if (fake_loud || argc > 1)

@@ -2,7 +2,7 @@
 # run.sh [FILE...]: the gateway with real clients: a server, qms_gateway and the official SDK `centrifuge`
 # (npm, unmodified) in Node and in Chromium.  As an unprivileged user; qms must be installed.
 #
-#   test/gateway/run.sh [clients supervised recover order storm page]
+#   test/gateway/run.sh [clients clients-protobuf protobuf supervised recover order storm page]
 #
 # QMS_SHORT=1: shorter, for CI.  QMS_GATEWAY=... another program.  The last line is "N passed, N failed".
 # What cannot be had (Node, npm's packages, Chromium, the program) is skipped, and it says so.
@@ -40,12 +40,16 @@ skip() {
 program=${QMS_GATEWAY:-$("$PG_CONFIG" --bindir)/qms_gateway}
 [ -x "$program" ] || skip "no $program here (make and install it, or QMS_GATEWAY=...)"
 why=$(bash npm.sh) || skip "$why"
-[ $# -gt 0 ] || set -- clients supervised recover order storm page
+[ $# -gt 0 ] || set -- clients clients-protobuf protobuf supervised recover order storm page
 for name in "$@"; do
 	if [ "$name" = page ] && ! compgen -G '/usr/bin/chromium*' >/dev/null && [ ! -x /usr/bin/google-chrome ]; then
 		echo "skipped: the page in a browser (no Chromium here)"
 		continue
 	fi
-	node_tests 300 "$name" "$name.test.mjs"
+	# The same tests with the SDK's other build.
+	case $name in
+		*-protobuf) QMS_FORM=protobuf node_tests 300 "$name" "${name%-protobuf}.test.mjs" ;;
+		*) node_tests 300 "$name" "$name.test.mjs" ;;
+	esac
 done
 finish

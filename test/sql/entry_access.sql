@@ -156,6 +156,14 @@ select :queue_id as queue_id;
 select state from qms.finish_visit(:'vic_access');
 select queue_id, state from qms.visit_status(:'vic') order by ticket_id;
 
+-- what is wiped of a ticket is wiped of the answers of checks
+select ticket_id as t, token as uma from qms.join_queue(1, subject => 'uma') \gset
+select count(*) from qms.release_next(1);
+select access_token as uma_access from qms.claim_access(:'uma') \gset
+select valid, subject from qms.verify_access(:'uma_access', 'uma', request_id => '00000000-0000-0000-0000-000000000001');
+select answers from qms.anonymize_visit(:t);
+select valid, subject from qms.verify_access(:'uma_access', 'uma', request_id => '00000000-0000-0000-0000-000000000001');
+
 -- keys: made when needed, rotated by who administers all of the organization, shown once
 select kid, algorithm, active_from, expires_at, signs, public_key from qms.access_keys(1);
 select kid, algorithm, active_from, expires_at, signs, public_key, length(secret), previous_expire_at from qms.rotate_access_key(1);

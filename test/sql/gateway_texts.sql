@@ -34,7 +34,7 @@ SELECT number FROM qms.call_ticket(1, 1);
 SELECT number FROM qms.call_ticket(3, :personal);
 SELECT state FROM qms.transfer_ticket(2, 2, note => 'do not tell him') UNION ALL SELECT state FROM qms.cancel_ticket(6, 'nor this');
 SELECT status FROM qms.pause_queue(2);
-INSERT INTO qms.event (organization_id, branch_id, at, kind, actor_kind, actor_role, data) VALUES (1, 1, '2030-01-07 09:00+00', 'alert.raised', 'system', 'test', '{"secret": 1}'), (1, NULL, '2030-01-07 09:00+00', 'notice.posted', 'system', 'test', '{"secret": 1}');
+INSERT INTO qms.event (organization_id, branch_id, at, kind, actor_kind, actor_role, data) VALUES (1, 1, '2030-01-07 09:00:00.123456+00', 'alert.raised', 'system', 'test', '{"secret": 1}'), (1, NULL, '2030-01-07 09:00+00', 'notice.posted', 'system', 'test', '{"secret": 1}');
 SELECT display_name FROM qms.update_staff(1, display_name => 'Ada L.');
 SELECT published() AS last \gset
 
@@ -42,6 +42,8 @@ SELECT published() AS last \gset
 SELECT position, organization_id, branch_id, zone_id, queue_id, application_id, visit_id, is_system, recheck, full_text::jsonb->>'kind', public_text IS NOT NULL AS pub, system_text IS NOT NULL AS sys, visit_text IS NOT NULL AS vis, other_queue_id, resnapshot
 FROM qms_internal.gateway_events(:start);
 SELECT string_agg(DISTINCT full_text::jsonb->>'kind', ' ') FROM qms_internal.gateway_events(0) WHERE resnapshot;
+-- the moment, to the microsecond
+SELECT count(*) = max(position) - :start, bool_and(at_us = extract(epoch FROM (full_text::jsonb->>'at')::timestamptz) * 1000000), min(at_us), max(at_us) FROM qms_internal.gateway_events(:start);
 -- texts
 SELECT replace(full_text, format('"role":"%s"', session_user), '"role":"root"') AS full_text FROM qms_internal.gateway_events(:start, 'first', 1000) WHERE position IN (:start + 1, :start + 13);
 SELECT public_text FROM qms_internal.gateway_events(:start, 'first', 1000) WHERE public_text IS NOT NULL;

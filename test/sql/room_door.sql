@@ -115,14 +115,19 @@ SELECT * FROM qms.delete_hook('sesame');
 -- rates of the queue, beside those of the organization
 SELECT door.try(format('SELECT qms.update_queue(%s, settings => ''{"join_subject": "often"}'')', :q));
 SELECT settings FROM qms.update_queue(:q, settings => '{"join_subject": "2/min", "join_address": "3/min"}');
-SET SESSION AUTHORIZATION door_web;
+CREATE ROLE door_gate LOGIN NOINHERIT IN ROLE qms_authenticator, qms_customer;
+SELECT set_config('request.jwt.claims', jsonb_build_object('role', 'qms_customer', 'sub', 'customer', 'organization_id', :org)::text, false) IS NOT NULL AS claims;
+SET SESSION AUTHORIZATION door_gate;
+SET ROLE qms_customer;
 SET qms.client_address = '203.0.113.7';
 SELECT door.join(:q, 'xen'), door.join(:q, 'xen'), door.join(:q, 'xen');
 SELECT door.join(:q), door.join(:q);
 SET qms.client_address = '203.0.113.8';
 SELECT door.join(:q), door.join(:q, 'xen') ~ '^QM220' AS still;
 RESET qms.client_address;
+RESET ROLE;
 RESET SESSION AUTHORIZATION;
+RESET request.jwt.claims;
 
 -- a limiter for others
 SET SESSION AUTHORIZATION door_app;

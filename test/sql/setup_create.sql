@@ -27,7 +27,7 @@ select * from qms.create_queue(name => 'Pässe', branch_id => 1, application_id 
 select * from qms.offer_service(branch_id => 1, service_id => 1, queue_id => 1, requires_skill => '{french}', is_default => true);
 select * from qms.create_application(organization_id => 1, name => 'Shop', allowed_origins => '{https://shop.example:8443}', settings => '{}', names => '{}');
 select * from qms.create_release_pool(application_id => 1, rate => '30/min', max_active => 100);
-select * from qms.create_queue(name => 'Tickets', application_id => 1, kind => 'release', settings => '{"rate": "1.5/s", "opens_at": "2030-01-31 10:00+01", "token_life": 600}', release_pool_id => 1);
+select * from qms.create_queue(name => 'Tickets', application_id => 1, kind => 'release', settings => '{"opens_at": "2030-01-31 10:00+01", "token_life": 600}', release_pool_id => 1);
 select * from qms.create_counter(branch_id => 1, name => 'Schalter 1', queue_ids => '{1}', zone_id => 1, slug => 's1', names => '{}');
 select * from qms.create_customer_class(organization_id => 1, name => 'vip', credit => '10 min', self_service => false, names => '{}');
 select * from qms.create_counter_profile(branch_id => 1, name => 'mixed', policy => 'ratio', sources => '[{"queue_id": 1, "weight": 2.5}]', blind => true, auto_call => true);

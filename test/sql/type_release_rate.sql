@@ -140,5 +140,5 @@ where d.refclassid = 'pg_extension'::regclass and d.refobjid = (select oid from 
     and pg_describe_object(d.classid, d.objid, d.objsubid) ~ 'release_rate'
     and d.classid <> 'pg_type'::regclass and obj_description(d.objid, d.classid::regclass::name) is null;
 select amvalidate(oid) from pg_opclass where opcname = 'release_rate_ops' order by oid;
-select proname from pg_proc where (proname ~ 'release_rate' or proname in ('released', 'per_second')) and pronamespace::regnamespace::text ~ '^qms'
+select proname from pg_proc where (proname ~ '^release_rate' or proname in ('released', 'per_second')) and pronamespace::regnamespace::text ~ '^qms'
     and not (provolatile = 'i' and proisstrict and proparallel = 's');

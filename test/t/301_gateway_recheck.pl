@@ -127,6 +127,27 @@ my $signed = ask(q{SELECT token(jsonb_build_object('exp', extract(epoch FROM now
 is(both($signed, 'admin:1'), '0 0', 'a token signed by the present key');
 ask(q{SELECT FROM qms.rotate_signing_key('jwt', overlap => '0')});
 is(both($signed, 'admin:1'), '3500 103', 'is none when the key has gone');
+is(rechecks('key gone'), 'signing_key.rotated', 'which was told');
+is(ask(q{SELECT string_agg(organization_id || ' ' || (data - 'active_from' - 'older_expire_at')::text, ' ') FROM qms.event WHERE kind = 'signing_key.rotated'}),
+	'1 {"kid": 2, "at_once": true, "purpose": "jwt", "algorithm": "HS256", "older_kids": [1]}', 'in the log of the organization, without the key');
+my $gentle = ask(q{SELECT token(jsonb_build_object('exp', extract(epoch FROM now())::bigint + 3600))});
+ask($_) foreach q{SELECT FROM qms.rotate_signing_key('jwt')}, q{SELECT FROM qms.rotate_signing_key('jwt', 'ES256', active_from => now() + interval '1 h', overlap => '0')},
+	q{SELECT FROM qms.rotate_signing_key('login', overlap => '0')}, q{SELECT FROM qms.rotate_signing_key('ticket_token')};
+is(both($gentle, 'admin:1'), '0 0', 'a token outlives a key that makes room for another one');
+is(rechecks('other rotations'), '', 'nobody has to be looked at again because of that');
+is(ask(q{SELECT string_agg((data->>'purpose') || ' ' || (data->>'at_once'), ', ' ORDER BY event_id) FROM qms.event WHERE kind = 'signing_key.rotated'}),
+	'jwt true, jwt false, jwt false, login true, ticket_token false', 'each is in the log');
+my $ticket = $json->decode(ask(q{SELECT to_jsonb(j) FROM qms.create_queue('T', 1) q, LATERAL qms.join_queue(q.queue_id) j}));
+my @visit = ({ do => 'subscribe', channel => "visit:$ticket->{visit_id}", data => { token => $ticket->{token} } });
+is(codes(@visit), '0', 'a visit and its token');
+rechecks('visit');
+ask(q{SELECT FROM qms.rotate_signing_key('ticket_token', overlap => '0')});
+is(codes(@visit), '103', 'its key has gone');
+is(rechecks('ticket key gone'), 'signing_key.rotated', 'which was told');
+ask(q{SELECT FROM qms.delete_organization((SELECT organization_id FROM qms.create_organization('Village')))});
+rechecks('village');
+ask(q{SELECT FROM qms.rotate_signing_key('jwt')});
+is(ask(q{SELECT string_agg(DISTINCT organization_id::text, ' ') FROM qms.event WHERE kind = 'signing_key.rotated'}), '1', 'nothing new in an organization that is gone');
 
 # The role of a token must be one that the gateway may become.
 ask(q{CREATE ROLE web_admin NOLOGIN IN ROLE qms_admin});

@@ -22,7 +22,7 @@ ask(q{CREATE ROLE gw LOGIN; GRANT qms_gateway, qms_authenticator TO gw;
 	SELECT FROM qms.create_branch(1, 'North'); SELECT FROM qms.create_branch(1, 'South');
 	SELECT FROM qms.create_queue('Passports', 1); SELECT FROM qms.create_queue('Cars', 2);
 	SELECT FROM qms.create_counter(1, 'Counter 1', '{1}'); SELECT FROM qms.open_counter(1);
-	SELECT FROM qms.create_staff(1, 'ada', role => 'admin');
+	SELECT FROM qms.create_staff(1, 'ada', role => 'admin'); SELECT FROM qms.create_staff(1, 'ben', role => 'admin');
 	SELECT qms.set_password(staff_id, 'correct horse battery ' || staff_id) FROM qms.staff});
 my $token = ask(q{SELECT access_token FROM qms.login('ada', 'correct horse battery 1')});
 # Over TCP: the gateway's sandbox lets it make no new connection to a Unix socket.
@@ -72,6 +72,9 @@ is_complete($staff, 'staff:1', 'the console of the branch too');
 is_complete($staff, 'admin:1', 'and that of the organization');
 is_complete($phone, "visit:$visit", 'the phone has what concerns it');
 is($phone->{subs}{"visit:$visit"}{got}[-1]{data}{state}, 'called', 'it is called');
+
+my ($arrivals, $seconds) = map { $gateway->metric("arrival_seconds_${_}{}") } qw(count sum);
+ok($arrivals > 0 && $seconds > 0 && $seconds < 30 * $arrivals, "events come soon: $arrivals looks, $seconds s");
 
 # What others may not see.
 my $stranger = Follower->new($gateway)->subscribe('staff:1')->subscribe("visit:$visit", data => { token => 'x' x 43 });
@@ -139,6 +142,17 @@ ask(q{SELECT FROM qms.disable_staff(1)});
 ok($staff->until(sub { $staff->{closed} }), 'a clerk is disabled');
 is($staff->{closed}, 3500, 'the console is closed');
 my $seen = @{ $staff->{subs}{'staff:1'}{got} };
+my $ben = Follower->new($gateway, token => ask(q{SELECT access_token FROM qms.login('ben', 'correct horse battery 2')}))->subscribe('admin:1');
+ok($ben->live('admin:1'), 'another one');
+my $rotations = sub { return grep { ($_->{data}{kind} // '') eq 'signing_key.rotated' } @{ $ben->{subs}{'admin:1'}{got} } };
+ask(q{SELECT FROM qms.rotate_signing_key('jwt')});
+ok($ben->until(sub { $rotations->() == 1 }), 'sees that there is another key');
+is($ben->{closed}, undef, '... and stays');
+my $begin = time();
+ask(q{SELECT FROM qms.rotate_signing_key('jwt', overlap => '0')});
+ok($ben->until(sub { $ben->{closed} }), 'the key of his token is ended');
+cmp_ok(time() - $begin, '<', 15, 'the console is closed soon, not at the next look at everybody');
+is($ben->{closed} . ' ' . $rotations->(), '3500 2', '... after it was told why');
 
 # What displays show and no event tells.
 ask(q{SELECT FROM qms.update_branch(1, name => 'North Hall')});

@@ -21,7 +21,15 @@ unlike($ws->{headers}, qr/^Sec-WebSocket-(?:Protocol|Extensions)/mi, 'no subprot
 # name, options of the handshake, status, and what the headers have
 my @handshakes = (
 	[ 'subprotocol', { headers => { 'Sec-WebSocket-Protocol' => 'foo, centrifuge-json' } }, 101, qr/^Sec-WebSocket-Protocol: centrifuge-json\r$/m ],
-	[ 'unknown subprotocol', { headers => { 'Sec-WebSocket-Protocol' => 'centrifuge-protobuf' } }, 400 ],
+	[ 'Protobuf', { binary => 1, headers => { 'Sec-WebSocket-Protocol' => 'centrifuge-protobuf' } }, 101, qr/^Sec-WebSocket-Protocol: centrifuge-protobuf\r$/m ],
+	[ 'Protobuf before JSON', { binary => 1, headers => { 'Sec-WebSocket-Protocol' => 'foo, centrifuge-protobuf, centrifuge-json' } }, 101, qr/^Sec-WebSocket-Protocol: centrifuge-protobuf\r$/m ],
+	[ 'JSON before Protobuf', { headers => { 'Sec-WebSocket-Protocol' => 'centrifuge-json, centrifuge-protobuf' } }, 101, qr/^Sec-WebSocket-Protocol: centrifuge-json\r$/m ],
+	[ 'Protobuf by the address', { binary => 1, path => '/connection/websocket?a=b&format=protobuf' }, 101 ],
+	[ 'Protobuf by the address, as others say it', { binary => 1, path => '/connection/websocket?cf_protocol=protobuf' }, 101 ],
+	[ 'Protobuf by the address, JSON by the subprotocol', { path => '/connection/websocket?format=protobuf', headers => { 'Sec-WebSocket-Protocol' => 'centrifuge-json' } }, 101 ],
+	[ 'some other format', { path => '/connection/websocket?format=protobuf2' }, 101 ],
+	[ 'Protobuf, unidirectional', { path => '/connection/uni_websocket?channel=display:1', headers => { 'Sec-WebSocket-Protocol' => 'centrifuge-json, centrifuge-protobuf' } }, 400 ],
+	[ 'unknown subprotocol', { headers => { 'Sec-WebSocket-Protocol' => 'centrifuge-protobuf2' } }, 400 ],
 	[ 'compression offered', { headers => { 'Sec-WebSocket-Extensions' => 'permessage-deflate; client_max_window_bits' } }, 101, qr/\A(?!.*Sec-WebSocket-Extensions)/s ],
 	[ 'no key', { headers => { 'Sec-WebSocket-Key' => undef } }, 400 ],
 	[ 'short key', { headers => { 'Sec-WebSocket-Key' => 'abc' } }, 400 ],
@@ -60,9 +68,10 @@ foreach my $case (@handshakes)
 	like($ws->{headers} // '', $like, "handshake: $name: headers") if $like;
 	if ($status == 101 && ($options->{path} // '') !~ /uni/)
 	{
-		$ws->text('x');
+		my $opcode = $options->{binary} ? 2 : 1;
+		$ws->send($f->($opcode, 'x'));
 		my $frame = $ws->next_frame;
-		is(ref $frame && $frame->[1], 'x', "handshake: $name: it works");
+		is(ref $frame && "$frame->[0] $frame->[1]", "$opcode x", "handshake: $name: it works");
 	}
 }
 
@@ -160,10 +169,22 @@ my @frames = (
 	# It answers the first of several pings that wait; the RFC wants the last or all.
 	[ 'two pings in one packet', [ $f->(9, 'a') . $f->(9, 'b') ], 'pong:a' ],
 );
-foreach my $case (@frames)
+
+# Where a client speaks Protobuf.
+my @binary = (
+	[ 'bytes', [ $f->(2, "\0\1\xff\xfe") ], "binary:\0\1\xff\xfe" ],
+	[ 'bytes of no byte', [ $f->(2, '') ], 'binary:' ],
+	[ 'bytes in fragments', [ $f->(2, "\xff", fin => 0), $f->(9, 'p'), $f->(0, '', fin => 0), $f->(0, "\xfe") ], qr/^(?:pong:p binary:\xff\xfe|binary:\xff\xfe pong:p)$/ ],
+	[ 'bytes, one too many', [ $f->(2, $long . 'x') ], 'close:1009*' ],
+	[ 'text', [ $f->(1, 'x') ], 'close:3501 bad request' ],
+	[ 'text in fragments', [ $f->(1, 'x', fin => 0) ], 'close:3501 bad request' ],
+	[ 'the hub sends 65536 bytes', [ $f->(2, 'big 65536') ], 'binary:' . 'x' x 65536 ],
+	[ 'the hub sends 126 bytes', [ $f->(2, 'big 126') ], 'binary:' . 'x' x 126 ],
+);
+foreach my $case (@frames, map { [ "Protobuf: $_->[0]", @$_[1, 2], '', 1 ] } @binary)
 {
-	my ($name, $send, $want, $slowly) = @$case;
-	my $ws = $gateway->websocket;
+	my ($name, $send, $want, $slowly, $binary) = @$case;
+	my $ws = $gateway->websocket($binary ? (headers => { 'Sec-WebSocket-Protocol' => 'centrifuge-protobuf' }) : ());
 	foreach my $bytes (@$send)
 	{
 		$ws->send($bytes);

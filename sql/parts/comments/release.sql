@@ -28,6 +28,7 @@ COMMENT ON COLUMN qms_internal.release_queue.released IS 'How many have ever bee
 COMMENT ON COLUMN qms_internal.release_queue.claimed IS 'How many of them came.';
 COMMENT ON COLUMN qms_internal.release_queue.missed IS 'How many ended without having come.';
 COMMENT ON COLUMN qms_internal.release_queue.ended IS 'How many came and ended.';
+COMMENT ON COLUMN qms_internal.release_queue.abandoned IS 'How many have left the line without having been let in, ever.';
 COMMENT ON COLUMN qms_internal.release_queue.stopped_at IS 'Emergency stop: nobody is let in since then; null: not stopped.';
 COMMENT ON COLUMN qms_internal.release_queue.stop_reason IS 'Why; null: not said.';
 
@@ -39,6 +40,7 @@ COMMENT ON COLUMN qms_internal.release_delta.inside IS 'Change of inside.';
 COMMENT ON COLUMN qms_internal.release_delta.claimed IS 'Change of claimed.';
 COMMENT ON COLUMN qms_internal.release_delta.missed IS 'Change of missed.';
 COMMENT ON COLUMN qms_internal.release_delta.ended IS 'Change of ended.';
+COMMENT ON COLUMN qms_internal.release_delta.abandoned IS '1: somebody has left the line.';
 
 COMMENT ON TYPE qms.release_state IS 'Answer of release_status, and of what changes how people are let in.';
 COMMENT ON COLUMN qms.release_state.queue_id IS 'Queue.';

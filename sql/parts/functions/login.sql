@@ -25,7 +25,7 @@ CREATE FUNCTION qms.rotate_signing_key(purpose text, algorithm text DEFAULT NULL
 	active_from timestamptz DEFAULT NULL, request_id uuid DEFAULT NULL)
 RETURNS qms.signing_key_state LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_rotate_signing_key';
-COMMENT ON FUNCTION qms.rotate_signing_key IS 'Makes a new key for a purpose. It signs from active_from on (null: now); what older keys signed is accepted for overlap after that. purpose: jwt, ticket_token or login. algorithm: for jwt HS256, RS256 or ES256; null: that of the present key. overlap: null is what the purpose needs: for jwt the life of an access token and an hour, for the others no end; 0 ends the older keys at once, and every token they made. Others that check the tokens (PostgREST) must know the new key before active_from: see qms.jwks().
+COMMENT ON FUNCTION qms.rotate_signing_key IS 'Makes a new key for a purpose. It signs from active_from on (null: now); what older keys signed is accepted for overlap after that. purpose: jwt, ticket_token or login. algorithm: for jwt HS256, RS256 or ES256; null: that of the present key. overlap: null is what the purpose needs: for jwt the life of an access token and an hour, for the others no end; 0 ends the older keys at once, and every token they made. Others that check the tokens (PostgREST) must know the new key before active_from: see qms.jwks(). Event: signing_key.rotated, in each organization.
 Callers: superusers and members of qms_super_admin. Errors: 22023 unknown purpose or algorithm, or a negative overlap, 55000 when keys come from qms.signing_key_file.';
 
 CREATE FUNCTION qms.signing_keys()

@@ -140,7 +140,11 @@ CREATE TYPE qms.queue_state AS (
 	wait_p90 interval,
 	open_counters int,
 	is_open boolean,
-	opening_hours jsonb
+	opening_hours jsonb,
+	released bigint,
+	abandoned bigint,
+	rate float8,
+	counted_at timestamptz
 );
 COMMENT ON TYPE qms.queue_state IS 'A queue as everybody may see it.';
 COMMENT ON COLUMN qms.queue_state.queue_id IS 'Queue.';
@@ -155,12 +159,16 @@ COMMENT ON COLUMN qms.queue_state.status IS 'open, paused or closed.';
 COMMENT ON COLUMN qms.queue_state.serving IS 'Numbers called to counters or served there now, the last called first, at most 20: [{number, state, counter_id, counter_name, zone_id, called_at}].';
 COMMENT ON COLUMN qms.queue_state.waiting IS 'How many wait.';
 COMMENT ON COLUMN qms.queue_state.waiting_exact IS 'False when more than 1,000 wait: waiting is then at most one second old.';
-COMMENT ON COLUMN qms.queue_state.wait_p10 IS 'Expected wait of somebody who joins now: one in ten waits less; null: cannot be told.';
+COMMENT ON COLUMN qms.queue_state.wait_p10 IS 'Expected wait of somebody who joins now: one in ten waits less; null: cannot be told, as in a waiting room that lets nobody in.';
 COMMENT ON COLUMN qms.queue_state.wait_p50 IS 'Expected wait of somebody who joins now: half wait less; null: cannot be told.';
 COMMENT ON COLUMN qms.queue_state.wait_p90 IS 'Expected wait of somebody who joins now: nine in ten wait less; null: cannot be told.';
 COMMENT ON COLUMN qms.queue_state.open_counters IS 'Counters that are open, not paused, and take from this queue; null for release queues.';
 COMMENT ON COLUMN qms.queue_state.is_open IS 'True within opening hours (of the queue, else of the branch) and outside of closures.';
 COMMENT ON COLUMN qms.queue_state.opening_hours IS 'Opening hours of today in local time, [{opens, closes}], [] when closed all day; null: always open.';
+COMMENT ON COLUMN qms.queue_state.released IS 'How many have been let in, ever; only grows; null: a counter queue.';
+COMMENT ON COLUMN qms.queue_state.abandoned IS 'How many have left the line without having been let in, ever; only grows; null: a counter queue.';
+COMMENT ON COLUMN qms.queue_state.rate IS 'People let in a second, as things are: load, no-shows, its share of a pool and a full room counted in; 0: nobody is let in; null: a counter queue.';
+COMMENT ON COLUMN qms.queue_state.counted_at IS 'The moment that these counters are of; with an earlier reading of them one can tell his own place (contrib-docs/waiting-rooms.md); null: a counter queue.';
 
 CREATE FUNCTION qms.queue_status(queue_id bigint)
 RETURNS qms.queue_state LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

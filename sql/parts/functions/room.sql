@@ -103,7 +103,7 @@ AS 'MODULE_PATHNAME', 'qms_delete_hook';
 COMMENT ON FUNCTION qms.delete_hook IS 'Takes a hook out. The function stays.
 Callers: superusers of the server only. Errors: 42501, QM101, QM416 while a queue names it.';
 
-CREATE VIEW qms.hooks AS
+CREATE VIEW qms.hooks WITH (security_barrier) AS
 SELECT name, function, registered_at FROM qms_internal.hook;
 COMMENT ON VIEW qms.hooks IS 'Functions that settings of queues may name. For administrators.';
 COMMENT ON COLUMN qms.hooks.name IS 'Name that settings use.';

@@ -30,6 +30,7 @@ CREATE TABLE qms_internal.release_queue (
 	claimed bigint NOT NULL DEFAULT 0,
 	missed bigint NOT NULL DEFAULT 0,
 	ended bigint NOT NULL DEFAULT 0,
+	abandoned bigint NOT NULL DEFAULT 0,
 	stopped_at timestamptz,
 	stop_reason text,
 	PRIMARY KEY (queue_id, organization_id)
@@ -44,5 +45,6 @@ CREATE TABLE qms_internal.release_delta (
 	claimed int NOT NULL,
 	missed int NOT NULL,
 	ended int NOT NULL,
+	abandoned int NOT NULL DEFAULT 0,
 	PRIMARY KEY (queue_id, release_delta_id, organization_id)
 ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);

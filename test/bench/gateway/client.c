@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define AT_ONCE 400				/* handshakes under way */
+#define AT_ONCE_READ 64
 #define BUFFER 262144
 
 Client		clients[MAX_CLIENTS];
@@ -26,19 +27,24 @@ int			nclients,
 			nopen,
 			nstalled,
 			nclosed,
+			nwatched,
 			epoll;
 int64_t		bytes,
 			pings,
+			received,
 			goal = INT64_MAX,
-			reached;
+			reached,
+			watched_reached;
 int64_t		first_at,
-			last_at;
+			last_at,
+			watched_at;
 
 static int	nupgraded;
+static int	watch = -1;			/* the epoll of the watched, which is in the other one ... */
+static Client watched_clients;	/* ... as this client */
 static struct sockaddr_in address;
-static const char *path,
-		   *channel;
-static bool speaks_centrifuge;
+static const char *path;
+static Group common;
 static unsigned char buffer[BUFFER + 1];
 
 int64_t
@@ -61,7 +67,7 @@ die(const char *what)
 static void
 say(Client *client, const char *text)
 {
-	unsigned char frame[1024];
+	unsigned char frame[4096 + 8];
 	size_t		size = strlen(text);
 	size_t		at = 0;
 
@@ -82,15 +88,33 @@ say(Client *client, const char *text)
 }
 
 static void
+not_open(Client *client, State state)
+{
+	if (client->state == OPEN)
+	{
+		nopen--;
+		nwatched -= client->group->watched;
+	}
+	nstalled += (state == STALLED) - (client->state == STALLED);
+	client->state = state;
+}
+
+void
 close_client(Client *client)
 {
 	if (client->state == CLOSED)
 		return;
-	if (client->state == OPEN)
-		nopen--;
-	client->state = CLOSED;
+	not_open(client, CLOSED);
 	nclosed++;
 	close(client->fd);
+}
+
+/* It does not read any more. */
+void
+stall_client(Client *client)
+{
+	epoll_ctl(client->group->watched ? watch : epoll, EPOLL_CTL_DEL, client->fd, NULL);
+	not_open(client, STALLED);
 }
 
 static void
@@ -98,20 +122,27 @@ now_open(Client *client)
 {
 	client->state = OPEN;
 	nopen++;
+	nwatched += client->group->watched;
 }
 
-/* One more message of a client: has everybody so many now? */
+/* More messages of a client: has everybody so many now? */
 static void
 count_messages(Client *client, int64_t n)
 {
 	bool		had = client->messages >= goal;
 
+	received += n;
 	client->messages += n;
 	if (had || client->messages < goal)
 		return;
 	last_at = now_ns();
 	if (reached++ == 0)
 		first_at = last_at;
+	if (client->group->watched)
+	{
+		watched_reached++;
+		watched_at = last_at;
+	}
 }
 
 /* A whole frame. */
@@ -136,7 +167,7 @@ take_frame(Client *client, int opcode, const unsigned char *data, size_t size)
 	}
 	if (opcode > 2)
 		return;
-	if (!speaks_centrifuge)
+	if (client->group->channel == NULL)
 	{
 		count_messages(client, 1);
 		return;
@@ -201,7 +232,8 @@ static size_t
 take_upgrade(Client *client, const unsigned char *data, size_t size)
 {
 	const unsigned char *end = memmem(data, size, "\r\n\r\n", 4);
-	char		text[512];
+	const Group *group = client->group;
+	char		text[4096];
 
 	if (end == NULL)
 		return 0;
@@ -211,10 +243,11 @@ take_upgrade(Client *client, const unsigned char *data, size_t size)
 		exit(1);
 	}
 	nupgraded++;
-	if (speaks_centrifuge)
+	if (group->channel != NULL)
 	{
 		client->state = ASKED;
-		snprintf(text, sizeof(text), "{\"id\":1,\"connect\":{}}\n{\"id\":2,\"subscribe\":{\"channel\":\"%s\"}}", channel);
+		snprintf(text, sizeof(text), "{\"id\":1,\"connect\":{%s%s%s}}\n{\"id\":2,\"subscribe\":{\"channel\":\"%s\"}}",
+				 group->token == NULL ? "" : "\"token\":\"", group->token == NULL ? "" : group->token, group->token == NULL ? "" : "\"", group->channel);
 		say(client, text);
 	}
 	else
@@ -281,12 +314,12 @@ connected(Client *client)
 					"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n", path, ntohs(address.sin_port));
 	if (send(client->fd, request, size, MSG_NOSIGNAL) != (ssize_t) size)
 		die("send");
-	epoll_ctl(epoll, EPOLL_CTL_MOD, client->fd, &event);
+	epoll_ctl(client->group->watched ? watch : epoll, EPOLL_CTL_MOD, client->fd, &event);
 }
 
 /* Ports of one address do not suffice for very many: use several of the loopback network. */
 static void
-begin_client(int n)
+begin_client(int n, const Group *group)
 {
 	Client	   *client = &clients[n];
 	struct sockaddr_in own = {.sin_family = AF_INET};
@@ -304,45 +337,62 @@ begin_client(int n)
 	if (connect(client->fd, (struct sockaddr *) &address, sizeof(address)) != 0 && errno != EINPROGRESS)
 		die("connect");
 	client->state = CONNECTING;
-	if (epoll_ctl(epoll, EPOLL_CTL_ADD, client->fd, &event) != 0)
+	client->group = group;
+	if (epoll_ctl(group->watched ? watch : epoll, EPOLL_CTL_ADD, client->fd, &event) != 0)
 		die("epoll_ctl");
 }
 
-void
-turn(int timeout)
+/* What has happened to those of one epoll; at most so many, or the watched would wait. */
+static void
+serve(int which, int timeout)
 {
-	struct epoll_event events[512];
-	int			n = epoll_wait(epoll, events, 512, timeout);
+	struct epoll_event events[AT_ONCE_READ];
+	int			n = epoll_wait(which, events, AT_ONCE_READ, timeout);
 	int			i;
 
+	if (which == epoll && nwatched > 0)
+		serve(watch, 0);
 	for (i = 0; i < n; i++)
 	{
 		Client	   *client = events[i].data.ptr;
 
-		if (client == NULL)
+		if (client == &watched_clients)
+			serve(watch, 0);
+		else if (client == NULL || client->state == CLOSED || client->state == STALLED)
 			continue;
-		if (client->state == CONNECTING)
+		else if (client->state == CONNECTING)
 			connected(client);
-		else if (client->state != CLOSED && client->state != STALLED)
+		else
 			readable(client);
 	}
 }
 
 void
-open_clients(int n)
+turn(int timeout)
+{
+	serve(epoll, timeout);
+}
+
+/* n clients of the common channel, and those of others at random places among them. */
+void
+open_clients(int n, const Group *const *among, int namong)
 {
 	int64_t		began = now_ns();
 	int64_t		upgraded_at = 0;
-	int			want = nclients + n;
-	int			upgraded = nupgraded + n;
-	int			target = nopen + n;
+	int			want = nclients + n + namong;
+	int			upgraded = nupgraded + n + namong;
+	int			target = nopen + n + namong;
 
 	if (want > MAX_CLIENTS)
 		die("too many clients");
 	while (nopen < target)
 	{
 		while (nclients < want && nclients - nopen - nstalled - nclosed < AT_ONCE)
-			begin_client(nclients++);
+		{
+			const Group *group = rand() % (want - nclients) < namong ? among[--namong] : &common;
+
+			begin_client(nclients++, group);
+		}
 		turn(100);
 		if (upgraded_at == 0 && nupgraded >= upgraded)
 			upgraded_at = now_ns();
@@ -358,13 +408,15 @@ open_clients(int n)
 void
 begin(int port, const char *where, const char *what)
 {
+	struct epoll_event event = {.events = EPOLLIN,.data.ptr = &watched_clients};
+
 	address.sin_family = AF_INET;
 	address.sin_port = htons(port);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	path = where;
-	channel = what;
-	speaks_centrifuge = what != NULL;
+	common.channel = what;
 	epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (epoll < 0)
+	watch = epoll_create1(EPOLL_CLOEXEC);
+	if (epoll < 0 || watch < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, watch, &event) != 0)
 		die("epoll_create1");
 }

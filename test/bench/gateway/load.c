@@ -6,14 +6,20 @@
  *	load PORT PATH centrifuge|plain CHANNEL|- CONNINFO
  *
  * Commands on standard input, one line of answer each:
+ *	more N CHANNEL TOKEN	with the next "open", at random places among those: N whose times are
+ *						told apart ("the watched"); - for CHANNEL and TOKEN: as all, without
  *	open N				N more clients, connected (and subscribed); "opened N ms_handshake ms_all"
- *	round SQL			BEGIN, SQL, and COMMIT in a thread; "round ack_us first_us last_us got"
- *	stall N				N of the clients stop reading for good; "stalled N"
+ *	round SQL			BEGIN, SQL, and COMMIT in a thread; "round ack_us first_us last_us watched_us got"
+ *	chase SQL			SQL once, and again when a fifth of the clients have it: the second one's "round"
+ *	stall				all but the watched stop reading for good; "stalled N"
+ *	drop				those who do not read are closed; "dropped N"
+ *	memory				"memory N own_mean own_most their_mean their_most": the N sockets that do not
+ *						read and are not closed, and their other ends: bytes that the kernel holds
  *	write SQL			SQL without waiting for clients; "wrote rows ms"
- *	wait N MS			until every reading client has N messages since the last reset
+ *	wait N MS			until every reading client has N messages since the last reset, or nothing
+ *						comes any more; "waited reached end", or "... busy" when it still comes
  *	reset				messages count from here; "reset"
  *	counts				"counts least most bytes pings closed"
- *	latency SQL N		N rounds, only the last client's microseconds, sorted; "latency ..."
  *	quit
  * Between commands pings are answered.
  */
@@ -28,17 +34,25 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define IDLE_MS 2000			/* nothing comes any more */
+
+static const Group *more[MAX_CLIENTS];
+static int	nmore;
+
 static void
 set_goal(int64_t n)
 {
 	int			i;
 
 	goal = n;
-	reached = 0;
-	first_at = last_at = 0;
+	reached = watched_reached = 0;
+	first_at = last_at = watched_at = 0;
 	for (i = 0; i < nclients; i++)
 		if (clients[i].state == OPEN && clients[i].messages >= goal)
+		{
 			reached++;
+			watched_reached += clients[i].group->watched;
+		}
 }
 
 static void
@@ -48,75 +62,79 @@ reset(void)
 
 	for (i = 0; i < nclients; i++)
 		clients[i].messages = 0;
+	received = 0;
 	set_goal(INT64_MAX);
 }
 
-/* One commit, and when the first and the last client had it. */
-static bool
-one_round(const char *sql, double *ack, double *first, double *last)
+/* Reads until so many messages are there and the commit is acknowledged. */
+static void
+read_until(const int64_t *count, int64_t n, int64_t end)
 {
-	int64_t		end;
-
-	reset();
-	set_goal(1);
-	give(sql, true);
-	end = now_ns() + ROUND_MS * INT64_C(1000000);
-	while ((reached < nopen || is_given()) && now_ns() < end)
-		turn(reached < nopen ? 100 : 0);
+	while ((*count < n || is_given()) && now_ns() < end)
+		turn(*count < n ? 100 : 0);
 	while (is_given())
 		usleep(100);
-	*ack = (ack_at - commit_at) / 1e3;
-	*first = (first_at - commit_at) / 1e3;
-	*last = (last_at - commit_at) / 1e3;
-	return reached >= nopen;
 }
 
-static int
-by_value(const void *a, const void *b)
+/* One commit, or one and another close behind it; when did the first and the last client have it? */
+static void
+one_round(const char *sql, int commits)
 {
-	double		x = *(const double *) a,
-				y = *(const double *) b;
+	int64_t		end = now_ns() + ROUND_MS * INT64_C(1000000);
 
-	return (x > y) - (x < y);
+	reset();
+	set_goal(commits);
+	if (commits > 1)
+	{
+		give(sql, true);
+		read_until(&received, nopen / 5, end);
+	}
+	give(sql, true);
+	read_until(&reached, nopen, end);
+	printf("round %.1f %.1f %.1f %.1f %" PRId64 "\n", (ack_at - commit_at) / 1e3, (first_at - commit_at) / 1e3,
+		   (last_at - commit_at) / 1e3, nwatched > 0 && watched_reached == nwatched ? (watched_at - commit_at) / 1e3 : 0.0, reached);
 }
 
 static void
-latency(char *line)
+plan(const char *line)
 {
-	char	   *sql = strchr(line, ' ');
-	int			n = atoi(line);
-	double	   *all = calloc(n + 1, sizeof(double));
-	double		ack,
-				first;
+	Group	   *group = calloc(1, sizeof(Group));
+	char		channel[256],
+				token[4096];
+	int			n;
+
+	if (sscanf(line, "%d %255s %4095s", &n, channel, token) != 3 || n < 0 || nmore + n > MAX_CLIENTS)
+		die("more N CHANNEL TOKEN");
+	group->channel = strcmp(channel, "-") == 0 ? NULL : strdup(channel);
+	group->token = strcmp(token, "-") == 0 ? NULL : strdup(token);
+	group->watched = true;
+	while (n-- > 0)
+		more[nmore++] = group;
+	printf("planned %d\n", nmore);
+}
+
+static void
+stall(void)
+{
+	int			before = nstalled;
 	int			i;
 
-	for (i = 0; i < n; i++)
-		if (!one_round(sql, &ack, &first, &all[i]))
-			die("a client got nothing");
-	qsort(all, n, sizeof(double), by_value);
-	printf("latency");
-	for (i = 0; i < n; i++)
-		printf(" %.0f", all[i]);
-	printf("\n");
-	free(all);
+	for (i = 0; i < nclients; i++)
+		if (clients[i].state == OPEN && !clients[i].group->watched)
+			stall_client(&clients[i]);
+	printf("stalled %d\n", nstalled - before);
 }
 
 static void
-stall(int n)
+drop(void)
 {
-	int			i,
-				left = n;
+	int			before = nstalled;
+	int			i;
 
-	for (i = nclients - 1; i >= 0 && left > 0; i--)
-		if (clients[i].state == OPEN)
-		{
-			epoll_ctl(epoll, EPOLL_CTL_DEL, clients[i].fd, NULL);
-			clients[i].state = STALLED;
-			nopen--;
-			nstalled++;
-			left--;
-		}
-	printf("stalled %d\n", n - left);
+	for (i = 0; i < nclients; i++)
+		if (clients[i].state == STALLED)
+			close_client(&clients[i]);
+	printf("dropped %d\n", before);
 }
 
 static void
@@ -141,11 +159,18 @@ wait_for(const char *line)
 	int64_t		n = atoll(line);
 	int64_t		began = now_ns();
 	int64_t		end = began + atoll(strchr(line, ' ')) * 1000000;
+	int64_t		news_at = began;
+	int64_t		before;
 
 	set_goal(n);
-	while (reached < nopen && now_ns() < end)
+	while (reached < nopen && now_ns() < end && now_ns() < news_at + IDLE_MS * INT64_C(1000000))
+	{
+		before = received;
 		turn(50);
-	printf("waited %" PRId64 " of %d %.1f\n", reached, nopen, (now_ns() - began) / 1e6);
+		if (received > before)
+			news_at = now_ns();
+	}
+	printf("waited %" PRId64 " %s\n", reached, now_ns() < end ? "end" : "busy");
 }
 
 static void
@@ -160,25 +185,28 @@ write_only(const char *sql)
 }
 
 static bool
-obey(char *line)
+obey(char *line, int port)
 {
 	char	   *rest = strchr(line, ' ');
-	double		ack,
-				first,
-				last;
 
 	rest = rest == NULL ? line + strlen(line) : rest + 1;
-	if (strncmp(line, "open ", 5) == 0)
-		open_clients(atoi(rest));
-	else if (strncmp(line, "round ", 6) == 0)
+	if (strncmp(line, "more ", 5) == 0)
+		plan(rest);
+	else if (strncmp(line, "open ", 5) == 0)
 	{
-		one_round(rest, &ack, &first, &last);
-		printf("round %.1f %.1f %.1f %" PRId64 "\n", ack, first, last, reached);
+		open_clients(atoi(rest), more, nmore);
+		nmore = 0;
 	}
-	else if (strncmp(line, "latency ", 8) == 0)
-		latency(rest);
-	else if (strncmp(line, "stall ", 6) == 0)
-		stall(atoi(rest));
+	else if (strncmp(line, "round ", 6) == 0)
+		one_round(rest, 1);
+	else if (strncmp(line, "chase ", 6) == 0)
+		one_round(rest, 2);
+	else if (strcmp(line, "stall") == 0)
+		stall();
+	else if (strcmp(line, "drop") == 0)
+		drop();
+	else if (strcmp(line, "memory") == 0)
+		print_memory(port);
 	else if (strncmp(line, "write ", 6) == 0)
 		write_only(rest);
 	else if (strncmp(line, "wait ", 5) == 0)
@@ -228,7 +256,7 @@ main(int argc, char **argv)
 				return 0;
 			line[strcspn(line, "\n")] = '\0';
 			epoll_ctl(epoll, EPOLL_CTL_DEL, 0, NULL);
-			if (!obey(line))
+			if (!obey(line, atoi(argv[1])))
 				return 0;
 			epoll_ctl(epoll, EPOLL_CTL_ADD, 0, &input);
 		}

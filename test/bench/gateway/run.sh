@@ -1,9 +1,11 @@
 #!/bin/bash
 # run.sh: what `make bench-gateway` runs: from COMMIT to the first and the last of 100, 1,000 and 10,000
-# clients, CPU per message, memory per connection, connects per second, clients that do not read, idle
-# cost; beside a Node broadcaster (`ws` + `pg`) in the same run, by turns.  The load client is C (load.c).
+# clients, CPU per message, memory per connection, connects per second, idle cost, displays among phones,
+# clients that do not read; beside a Node broadcaster (`ws` + `pg`) and the least that can be done in C
+# (floor.c) in the same run, by turns.  The load client is C (load.c).
 #
 #   QMS_CLIENTS=100,1000,10000 QMS_ROUNDS=30 QMS_SHORT=1 QMS_GATEWAY=/path/to/qms_gateway
+#   QMS_PARTS=fan-out,screens,stopped,stopped-node
 #
 # qms and qms_gateway must be installed (make install).  A report, not a test: say what else the machine
 # was doing.  The figures of a quiet machine are in contrib-docs/benchmarks.md.

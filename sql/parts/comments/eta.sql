@@ -1,0 +1,12 @@
+COMMENT ON TABLE qms_internal.release_flow IS 'What is learned of a waiting room: how many leave its line, and how long people stay inside. Written by the scheduler while anybody waits or is inside. The four sums fade with a time constant of 30 minutes of that.';
+COMMENT ON COLUMN qms_internal.release_flow.queue_id IS 'Release queue.';
+COMMENT ON COLUMN qms_internal.release_flow.organization_id IS 'Organization that the row belongs to.';
+COMMENT ON COLUMN qms_internal.release_flow.at IS 'When it was looked at last.';
+COMMENT ON COLUMN qms_internal.release_flow.waiting IS 'How many waited then.';
+COMMENT ON COLUMN qms_internal.release_flow.inside IS 'How many were inside then.';
+COMMENT ON COLUMN qms_internal.release_flow.abandoned IS 'How many had left the line by then, ever.';
+COMMENT ON COLUMN qms_internal.release_flow.gone IS 'How many had gone from inside by then, ever.';
+COMMENT ON COLUMN qms_internal.release_flow.waiting_seconds IS 'Seconds times people waiting.';
+COMMENT ON COLUMN qms_internal.release_flow.left_people IS 'People who left the line.';
+COMMENT ON COLUMN qms_internal.release_flow.inside_seconds IS 'Seconds times people inside.';
+COMMENT ON COLUMN qms_internal.release_flow.gone_people IS 'People who went from inside.';
