@@ -21,7 +21,7 @@ my $clients = 6;
 $SIG{PIPE} = 'IGNORE';
 
 my $node = Qms::node('storm', 'qms.workers = on', 'restart_after_crash = on', 'track_commit_timestamp = on', 'log_statement = none',
-	'max_connections = 60', 'log_min_messages = error');
+	'max_connections = 60', 'log_min_messages = error', 'deadlock_timeout = 50ms');
 my $ask = sub { return $node->safe_psql('postgres', $_[0]) };
 # While the server may be down: nothing then.
 my $try = sub { my ($rc, $out) = $node->psql('postgres', $_[0]); return $rc == 0 ? $out : undef };
@@ -32,9 +32,10 @@ $ask->(q{
 	CREATE TABLE room.person (ticket_id bigint PRIMARY KEY, token qms.ticket_token NOT NULL, access text);
 	CREATE TABLE room.seen (inside bigint NOT NULL);
 
-	-- Some people in this state, by chance.
-	CREATE FUNCTION room.some(wanted text, people int) RETURNS SETOF bigint LANGUAGE sql AS $$
-		SELECT ticket_id FROM (SELECT ticket_id FROM qms.ticket WHERE queue_id = room.id('hall') AND state = wanted ORDER BY sort_key LIMIT 200) t ORDER BY random() LIMIT people $$;
+	-- Some people in this state, by chance: those of one client; now and then anybody, so that two meet.
+	CREATE FUNCTION room.some(wanted text, people int, lane int) RETURNS SETOF bigint LANGUAGE sql AS $$
+		SELECT t FROM (SELECT ticket_id AS t FROM (SELECT ticket_id FROM qms.ticket WHERE queue_id = room.id('hall') AND state = wanted ORDER BY sort_key LIMIT 200) l
+			WHERE lane < 0 OR ticket_id % 6 = lane ORDER BY random() LIMIT CASE WHEN lane < 0 THEN 1 ELSE people END) x ORDER BY t $$;
 	CREATE FUNCTION room.join_some(most bigint) RETURNS void LANGUAGE sql AS $$
 		INSERT INTO room.person SELECT j.ticket_id, j.token FROM generate_series(1, 40) g, LATERAL qms.join_queue(room.id('hall'), metadata => jsonb_build_object('g', g)) j
 			WHERE (SELECT count(*) FROM room.person) < most $$;
@@ -52,15 +53,17 @@ $ask->(q{
 			RAISE;
 		END IF;
 	END $$;
-	CREATE FUNCTION room.act(dice int, most bigint) RETURNS void LANGUAGE plpgsql AS $$
+	CREATE FUNCTION room.act(dice int, most bigint, client int) RETURNS void LANGUAGE plpgsql AS $$
+	DECLARE
+		lane int := CASE WHEN random() < 0.1 THEN -1 ELSE client END;
 	BEGIN
 		IF dice < 12 THEN PERFORM room.join_some(most);
-		ELSIF dice < 50 THEN PERFORM room.does('claim', t) FROM room.some('released', 10) t;
-		ELSIF dice < 82 THEN PERFORM room.does('finish', t) FROM room.some('admitted', 10) t;
-		ELSIF dice < 84 THEN PERFORM room.does('leave', t) FROM room.some('waiting', 2) t;
-		ELSIF dice < 88 THEN PERFORM room.does('leave', t) FROM room.some('released', 5) t;
-		ELSIF dice < 90 THEN PERFORM room.does('leave', t) FROM room.some('admitted', 5) t;
-		ELSIF dice < 93 THEN PERFORM room.does('revoke', t) FROM room.some('admitted', 5) t;
+		ELSIF dice < 50 THEN PERFORM room.does('claim', t) FROM room.some('released', 10, lane) t;
+		ELSIF dice < 82 THEN PERFORM room.does('finish', t) FROM room.some('admitted', 10, lane) t;
+		ELSIF dice < 84 THEN PERFORM room.does('leave', t) FROM room.some('waiting', 2, lane) t;
+		ELSIF dice < 88 THEN PERFORM room.does('leave', t) FROM room.some('released', 5, lane) t;
+		ELSIF dice < 90 THEN PERFORM room.does('leave', t) FROM room.some('admitted', 5, lane) t;
+		ELSIF dice < 93 THEN PERFORM room.does('revoke', t) FROM room.some('admitted', 5, lane) t;
 		ELSIF dice < 97 THEN PERFORM qms.release_next(room.id('hall'), 1 + dice % 5);
 		ELSE INSERT INTO room.seen SELECT count(*) FROM qms.ticket WHERE queue_id = room.id('hall') AND state IN ('released', 'admitted');
 		END IF;
@@ -71,10 +74,10 @@ $ask->(q{
 	END $$});
 my $folder = PostgreSQL::Test::Utils::tempdir();
 my %script = (
-	act => "\\set dice random(0, 99)\nSELECT room.act(:dice, $people);\n",
-	back => "\\set dice random(0, 96)\nBEGIN;\nSELECT room.act(:dice, $people);\nROLLBACK;\n",
-	prepare => "\\set dice random(12, 96)\n\\set id random(1, 1000000000)\nBEGIN;\nSELECT room.act(:dice, $people);\nPREPARE TRANSACTION 'storm:id';\nCOMMIT PREPARED 'storm:id';\n",
-	undo => "\\set dice random(12, 96)\n\\set id random(1, 1000000000)\nBEGIN;\nSELECT room.act(:dice, $people);\nPREPARE TRANSACTION 'storm:id';\nROLLBACK PREPARED 'storm:id';\n");
+	act => "\\set dice random(0, 99)\nSELECT room.act(:dice, $people, :client_id);\n",
+	back => "\\set dice random(0, 96)\nBEGIN;\nSELECT room.act(:dice, $people, :client_id);\nROLLBACK;\n",
+	prepare => "\\set dice random(12, 96)\n\\set id random(1, 1000000000)\nBEGIN;\nSELECT room.act(:dice, $people, :client_id);\nPREPARE TRANSACTION 'storm:id';\nCOMMIT PREPARED 'storm:id';\n",
+	undo => "\\set dice random(12, 96)\n\\set id random(1, 1000000000)\nBEGIN;\nSELECT room.act(:dice, $people, :client_id);\nPREPARE TRANSACTION 'storm:id';\nROLLBACK PREPARED 'storm:id';\n");
 foreach my $name (keys %script)
 {
 	# pgbench puts variables only where they stand alone.
@@ -109,7 +112,7 @@ sub kill_postmaster
 my ($killed, $crashed, $ended, $restarts, $odd) = (0, 0, 0, 0, '');
 my $begun = time();
 my $storm = storm();
-my $every = $people > 20_000 ? 20 : 4;
+my $every = $people > 20_000 ? 8 : 3;
 my $kills = $ENV{QMS_RELEASE_KILLS} // ($people > 20_000 ? 60 : 6);
 my $next = $begun + $every;
 my $done;
