@@ -26,11 +26,21 @@ sub come
 		leaves_at => rand() < 0.25 ? time + 3 + rand 20 : 0 };
 }
 
+# in_time(CONNECTION, FUNCTION, ARGUMENT...): as Office::call; nothing if it is too late by now.
+sub in_time
+{
+	my ($dbh, @call) = @_;
+	my $row = eval { Office::call($dbh, @call) };
+
+	die $@ if !$row && $@ && $dbh->state !~ /^QM(?:40[12]|53[0-2])$/;
+	return $row;
+}
+
 # He has been let in: he takes his access and shows it to the shop, which looks whether it is good.
 sub go_in
 {
 	my ($office, $phone, $shop, $person) = @_;
-	my $access = Office::call($phone, 'claim_access', token => $person->{token});
+	my $access = in_time($phone, 'claim_access', token => $person->{token}) or return;
 	my $verdict = Office::call($shop, 'verify_access', access_token => $access->{access_token});
 
 	die "access of $person->{name} is not valid: $verdict->{reason}\n" unless $verdict->{valid};
@@ -54,8 +64,8 @@ sub look_after
 		return 1 if $person->{done_at} && $person->{done_at} > time;
 		if ($person->{done_at})
 		{
-			Office::call($shop, 'finish_visit', access_token => $person->{access});
-			Office::say_to_board($office, 'room', "$person->{name}: has his tickets");
+			my $done = in_time($shop, 'finish_visit', access_token => $person->{access});
+			Office::say_to_board($office, 'room', "$person->{name}: " . ($done ? 'has his tickets' : 'access has run out'));
 			return 0;
 		}
 	}
@@ -69,8 +79,8 @@ sub look_after
 	return 1 if $person->{access};
 	if ($now->{state} eq 'waiting' && $person->{leaves_at} && $person->{leaves_at} < time)
 	{
-		Office::call($phone, 'leave_queue', token => $person->{token});
-		Office::say_to_board($office, 'room', "$person->{name}: gives up, with $now->{people_ahead} ahead");
+		my $gone = in_time($phone, 'leave_queue', token => $person->{token});
+		Office::say_to_board($office, 'room', "$person->{name}: gives up, with $now->{people_ahead} ahead") if $gone;
 		return 0;
 	}
 	go_in($office, $phone, $shop, $person) if $now->{state} eq 'released' && $person->{comes};
