@@ -140,27 +140,27 @@ set_address(Hook *hook, int n)
 
 /* It cannot be asked, or has failed: for the log, not for those at the door. */
 static void
-complain(const QmsQueue *queue, const char *why)
+complain(int64 queue_id, const char *name, const char *why)
 {
 	ereport(LOG,
-			(errmsg("qms: somebody cannot join queue %lld: the hook of its challenge failed", (long long) queue->queue_id),
-			 errdetail("Hook \"%s\": %s", queue->settings.challenge, why),
+			(errmsg("qms: somebody cannot join queue %lld: the hook of its challenge failed", (long long) queue_id),
+			 errdetail("Hook \"%s\": %s", name, why),
 			 errhint("See qms.hooks; the setting challenge of the queue names another hook or none."),
 			 errhidestmt(true), errhidecontext(true)));
 }
 
 static bool
-is_accepted(const QmsQueue *queue, const char *challenge, const char *subject)
+is_accepted(int64 queue_id, const char *name, const char *challenge, const char *subject)
 {
-	Hook		hook = {.signature = qms_hook_signature(queue->settings.challenge)};
+	Hook		hook = {.signature = qms_hook_signature(name)};
 	ErrorData  *error;
 
 	if (hook.signature == NULL)
 	{
-		complain(queue, "It is not registered.");
+		complain(queue_id, name, "It is not registered.");
 		return false;
 	}
-	hook.values[0] = Int64GetDatum(queue->queue_id);
+	hook.values[0] = Int64GetDatum(queue_id);
 	set_text(&hook, 1, challenge);
 	set_text(&hook, 2, subject);
 	set_address(&hook, 3);
@@ -169,7 +169,7 @@ is_accepted(const QmsQueue *queue, const char *challenge, const char *subject)
 		return hook.accepted;
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		ReThrowError(error);
-	complain(queue, error->message);
+	complain(queue_id, name, error->message);
 	FreeErrorData(error);
 	return false;
 }
@@ -178,10 +178,15 @@ is_accepted(const QmsQueue *queue, const char *challenge, const char *subject)
 void
 qms_challenge_check(QmsCall *call, const QmsQueue *queue, const char *challenge, const char *subject)
 {
+	/* Copies: the hook may call functions of ours, and what is remembered of the queue goes. */
 	int64		queue_id = queue->queue_id;
+	char	   *name;
 
 	if (queue->settings.challenge == NULL || call->who->kind == QMS_SUPERUSER || call->who->kind == QMS_ADMIN ||
-		call->who->kind == QMS_STAFF || is_accepted(queue, challenge, subject))
+		call->who->kind == QMS_STAFF)
+		return;
+	name = pstrdup(queue->settings.challenge);
+	if (is_accepted(queue_id, name, challenge, subject))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_QMS_CHALLENGE_FAILED),

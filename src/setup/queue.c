@@ -277,10 +277,21 @@ deleting_queue(QmsSetup *setup)
 	qms_lock(QMS_LOCK_QUEUE, setup->id, true);
 }
 
+/* Nobody is invited to it any more. */
+static void
+queue_deleted(QmsSetup *setup)
+{
+	static QmsPlan plan = QMS_PLAN("DELETE FROM qms_internal.invitation WHERE queue_id = $1", INT8OID);
+	QmsParams	params = {0};
+
+	qms_param_int64(&params, setup->id);
+	qms_spi_run(&plan, &params);
+}
+
 static QmsThing queue = {
 	.name = "queue", .noun = "queue", .owner = QMS_OWNER_EITHER,
 	QMS_FIELDS(queue_fields), QMS_USES(queue_uses), .check = check_queue, .written = queue_written,
-	.deleting = deleting_queue
+	.deleting = deleting_queue, .deleted = queue_deleted
 };
 
 QMS_FUNCTION(create_queue, QMS_ACT_SETUP, QMS_MUTATES)

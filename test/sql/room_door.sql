@@ -144,4 +144,8 @@ SELECT door.try('SELECT qms.take_limit(''x'', ''1/h'')') ~ '^42501' AS not_for_c
 RESET SESSION AUTHORIZATION;
 -- of another organization: another bucket
 SELECT * FROM qms.take_limit('checkout:anna', '3/h');
+-- a queue that is deleted invites nobody
+SELECT count(qms.cancel_ticket(ticket_id)) > 0 AS emptied FROM qms.ticket WHERE queue_id = :q;
+SELECT FROM qms.delete_queue(:q);
+SELECT count(*) AS invited FROM qms_internal.invitation WHERE queue_id = :q;
 DROP SCHEMA door CASCADE;
