@@ -130,6 +130,12 @@ while (time() - $begun < ($people > 20_000 ? 3_000 : 240))
 	}
 	next if time() < $next;
 	$next = time() + $every;
+	# What a crash has left prepared holds its locks until somebody decides.
+	foreach my $end (qw(COMMIT ROLLBACK COMMIT))
+	{
+		my $left = $try->(q{SELECT gid FROM pg_prepared_xacts WHERE prepared < now() - interval '2 s' LIMIT 1});
+		$try->("$end PREPARED '$left'") if $left;
+	}
 	my $state = $try->(qq{SELECT (SELECT count(*) FROM room.person), (SELECT count(*) FROM qms.ticket WHERE queue_id = room.id('hall'))});
 	if (defined $state && $state =~ /^(\d+)\|(\d+)$/)
 	{
