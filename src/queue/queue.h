@@ -197,7 +197,8 @@ typedef struct QmsReleaseFigures
 
 /* What a waiting room waits for; bits. */
 #define QMS_INTEREST_LINE	QMS_BELL_LINE	/* somebody who comes into the line, */
-#define QMS_INTEREST_ROOM	QMS_BELL_ROOM	/* somebody who goes and makes room */
+#define QMS_INTEREST_ROOM	QMS_BELL_ROOM	/* somebody who goes and makes room, */
+#define QMS_INTEREST_DRAW	8	/* the draw of its lottery, which wakes the scheduler itself */
 
 extern void qms_inside_note_line(int64 queue_id);
 extern void qms_inside_set_interest(int64 queue_id, uint32 interest);

@@ -138,6 +138,8 @@ wait_for_people(Turn *turn)
 			if (q->waiting == 0)
 				interest |= QMS_INTEREST_LINE;
 		}
+		else if (q->starts_at == DT_NOEND)
+			interest = QMS_INTEREST_DRAW;
 		qms_inside_set_interest(q->queue_id, interest);
 	}
 }
@@ -148,7 +150,8 @@ wait_for_nobody(Turn *turn)
 	int			i;
 
 	for (i = 0; i < turn->gate->nqueues; i++)
-		qms_inside_set_interest(turn->gate->queues[i].queue_id, 0);
+		qms_inside_set_interest(turn->gate->queues[i].queue_id,
+								turn->gate->queues[i].starts_at == DT_NOEND ? QMS_INTEREST_DRAW : 0);
 }
 
 /* Another look, now that whoever comes or goes afterwards tells us: can somebody be let in after all? */

@@ -79,7 +79,7 @@ like(faults($called =~ s/"schema": null/"schema": "public"/r), qr/public\.json\)
 
 # Schemas, code and document name the same kinds.  Kinds of configuration are made of thing and verb.
 my %made = map { $_ => 1 } split /\n/, ask('SELECT DISTINCT kind FROM qms.event');
-my %coded = map { $_ => 1 } map { slurp_file($_) =~ /"((?:ticket|counter|queue|notice|alert)\.[a-z_]+)"/g } glob('src/queue/*.c src/worker/*.c src/entry/*.c src/room/*.c');
+my %coded = map { $_ => 1 } map { slurp_file($_) =~ /"((?:ticket|counter|queue|notice|alert)\.[a-z_]+)"/g } glob('src/queue/*.c src/worker/*.c src/entry/*.c src/release/*.c src/room/*.c');
 my @schemas = map { m{/([a-z_.]+)\.json$} } glob("$folder/*.json");
 my %described = map { $_ => 1 } grep { /\./ } @schemas;
 
