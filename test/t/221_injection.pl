@@ -46,6 +46,7 @@ INSERT INTO attack.hostile SELECT 'timestamp with time zone', v FROM unnest('{in
 INSERT INTO attack.hostile SELECT 'tstzrange', v FROM unnest(ARRAY['empty', '(,)', '[infinity,infinity]', '(-infinity,infinity)', '[2030-01-01,2030-01-01]', '[4714-11-24 00:00:00+00 BC,294276-12-31 23:59:59+00]']) v;
 INSERT INTO attack.hostile SELECT t, value FROM attack.hostile, unnest('{qms.ticket_token,qms.ticket_number,qms.release_rate}'::text[]) t WHERE type = 'text';
 INSERT INTO attack.hostile SELECT 'qms.ticket_token', repeat(c, 43) FROM unnest('{A,-,_,Z}'::text[]) c;
+INSERT INTO attack.hostile SELECT 'regprocedure', v FROM unnest(ARRAY['0', '1', '4294967295', 'pg_catalog.now()', 'qms.events_since(text,bigint,int,text)', 'pg_catalog.pg_terminate_backend(int,bigint)']) v;
 INSERT INTO attack.hostile SELECT 'qms.release_rate', v FROM unnest('{0/s,-1/s,1/0s,999999999999/s,1e9/s,0.000000001/h}'::text[]) v;
 
 -- Each argument of each function, with the others as they should be.

@@ -6,11 +6,11 @@
 CREATE TABLE qms_internal.lottery (
 	queue_id bigint NOT NULL,
 	organization_id bigint NOT NULL,
-	commitment bytea NOT NULL CHECK (octet_length(commitment) = 32),
+	commitment bytea NOT NULL CHECK (pg_catalog.octet_length(commitment) = 32),
 	committed_at timestamptz NOT NULL,
 	opens_at timestamptz,
 	closed_at timestamptz,
-	list_hash bytea CHECK (octet_length(list_hash) = 32),
+	list_hash bytea CHECK (pg_catalog.octet_length(list_hash) = 32),
 	entries int,
 	placed int NOT NULL DEFAULT 0,
 	seed bytea,
@@ -31,7 +31,7 @@ CREATE INDEX lottery_to_draw ON qms_internal.lottery (queue_id) WHERE drawn_at I
 CREATE TABLE qms_internal.lottery_seed (
 	queue_id bigint NOT NULL,
 	organization_id bigint NOT NULL,
-	seed bytea NOT NULL CHECK (octet_length(seed) = 32),
+	seed bytea NOT NULL CHECK (pg_catalog.octet_length(seed) = 32),
 	PRIMARY KEY (queue_id, organization_id)
 );
 
