@@ -50,13 +50,13 @@ typedef struct QmsQueueSettings
 	TimestampTz opens_at;		/* QMS_NO_TIME: at once */
 	bool		lottery;
 	char	   *overflow_hint;	/* or NULL */
+	bool		no_show_compensation;
+	int32		weight;			/* in its release pool */
+	int32		adapt_min;		/* percent of the rate that reported load leaves */
 	bool		invite_only;
 	char	   *challenge;		/* name of a hook, or NULL */
 	QmsLimit	join_subject;	/* customers, beside the limits of the organization */
 	QmsLimit	join_address;
-	bool		no_show_compensation;
-	int32		weight;			/* in its release pool */
-	int32		adapt_min;		/* percent of the rate that reported load leaves */
 } QmsQueueSettings;
 
 typedef struct QmsHours QmsHours;

@@ -75,7 +75,7 @@ static const QmsSettingKey keys[] = {
 			"When letting in begins; none: at once."),
 	SETTING("lottery", lottery, QMS_SET_BOOL, QMS_RELEASE_KIND, NULL, "false", 0, 0,
 			"Those who are there at opens_at are put into a random order."),
-	SETTING("no_show_compensation", no_show_compensation, QMS_SET_BOOL, QMS_RELEASE_KIND, NULL, "true", 0, 0,
+	SETTING("no_show_compensation", no_show_compensation, QMS_SET_BOOL, QMS_RELEASE_KIND, NULL, "false", 0, 0,
 			"More are let in than the rate says, as many as do not come: the rate is that of people who come."),
 	SETTING("weight", weight, QMS_SET_INT, QMS_RELEASE_KIND, "shares", "1", 1, 1000,
 			"Its share of the release pool, beside those of the pool's other queues."),

@@ -7,23 +7,44 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 
+/* What has to be known of a ticket before it is locked. */
+typedef struct Found
+{
+	int64		ticket_id;
+	int64		organization_id;
+	int64		queue_id;
+	int64		sort_key;
+	int64		nonce;			/* of the visit's token */
+	QmsState	state;
+} Found;
+
+#define FOUND_COLUMNS "ticket_id, organization_id, queue_id, sort_key, token_nonce, state, shared_visit"
+
 /*
  * The ticket of a visit to be claimed: one that has been released, else one that
  * was claimed before, else the next in the line of a waiting room, which has no
- * number.  NULL if none is open.
+ * number.  False if none is open.  Mostly the visit is one ticket.
  */
-static QmsTicket *
-find_ticket(int64 visit_id)
+static bool
+find_ticket(int64 visit_id, Found *found)
 {
-	static QmsPlan plan = QMS_PLAN(NULL, INT8OID);
+	static QmsPlan one = QMS_PLAN("SELECT " FOUND_COLUMNS " FROM qms.ticket WHERE ticket_id = $1", INT8OID);
+	static QmsPlan several = QMS_PLAN(
+									  "SELECT " FOUND_COLUMNS " FROM (SELECT * FROM qms.ticket WHERE ticket_id = $1 UNION ALL "
+									  "SELECT * FROM qms.ticket WHERE visit_id = $1 AND visit_id <> ticket_id) t "
+									  "ORDER BY state = 'released' DESC, state = 'admitted' DESC, number IS NOT NULL, sort_key, ticket_id LIMIT 1", INT8OID);
 	QmsParams	params = {0};
 
-	qms_table_plan(&qms_ticket_table, &plan,
-				   "SELECT %s FROM (SELECT * FROM qms.ticket WHERE ticket_id = $1 UNION ALL "
-				   "SELECT * FROM qms.ticket WHERE visit_id = $1 AND visit_id <> ticket_id) t "
-				   "ORDER BY t.state = 'released' DESC, t.state = 'admitted' DESC, t.number IS NOT NULL, t.sort_key, t.ticket_id LIMIT 1");
 	qms_param_int64(&params, visit_id);
-	return qms_spi_look(&plan, &params) == 0 ? NULL : qms_row_fetch(&qms_ticket_table, 0, 0);
+	if ((qms_spi_look(&one, &params) == 0 || qms_spi_bool(0, 6)) && qms_spi_look(&several, &params) == 0)
+		return false;
+	found->ticket_id = qms_spi_int64(0, 0);
+	found->organization_id = qms_spi_int64(0, 1);
+	found->queue_id = qms_spi_int64(0, 2);
+	found->sort_key = qms_spi_int64(0, 3);
+	found->nonce = qms_spi_int64(0, 4);
+	found->state = qms_state_by_name(qms_spi_text(0, 5));
+	return true;
 }
 
 static pg_attribute_noreturn() void
@@ -50,17 +71,17 @@ refuse_ended(QmsCall *call, const QmsTicketToken *token)
 }
 
 static pg_attribute_noreturn() void
-refuse_early(QmsCall *call, const QmsTicket *ticket, QmsQueue *queue)
+refuse_early(QmsCall *call, const Found *found, QmsQueue *queue)
 {
 	QmsPlace	place;
 
-	if (qms_ticket_state(ticket) != QMS_WAITING)
+	if (found->state != QMS_WAITING)
 		ereport(ERROR,
 				(errcode(ERRCODE_QMS_NOT_RELEASED),
 				 errmsg("the ticket has not been let in yet"),
-				 errdetail("It is %s.", qms_row_text(ticket, T_state)),
+				 errdetail("It is %s.", qms_state_name(found->state)),
 				 errhint("Look at it with qms.ticket_status().")));
-	qms_place_of(queue, qms_row_int64(ticket, T_sort_key), qms_row_int64(ticket, T_ticket_id), call->now, &place);
+	qms_place_of(queue, found->sort_key, found->ticket_id, call->now, &place);
 	ereport(ERROR,
 			(errcode(ERRCODE_QMS_NOT_RELEASED),
 			 errmsg("the ticket has not been let in yet"),
@@ -68,13 +89,12 @@ refuse_early(QmsCall *call, const QmsTicket *ticket, QmsQueue *queue)
 			 errhint("Wait until qms.ticket_status() says that it is released.")));
 }
 
-/* Check the visit token, and answer the ticket that it can claim, not locked yet. */
-static QmsTicket *
-ticket_of_token(QmsCall *call)
+/* Check the visit token, and find the ticket that it can claim, not locked yet. */
+static void
+find_by_token(QmsCall *call, Found *found)
 {
 	FunctionCallInfo fcinfo = call->fcinfo;
 	QmsTicketToken *token;
-	QmsTicket  *ticket;
 	int64		organization_id;
 	int64		visit_id;
 	int			kid;
@@ -84,22 +104,19 @@ ticket_of_token(QmsCall *call)
 		qms_token_refuse();
 	token = PG_GETARG_TICKET_TOKEN(0);
 	qms_types_token_unpack(token, &organization_id, &visit_id, &kid, &secret);
-	ticket = find_ticket(visit_id);
-	if (ticket == NULL)
+	if (!find_ticket(visit_id, found))
 		refuse_ended(call, token);
-	if (organization_id != qms_row_int64(ticket, T_organization_id) ||
+	if (organization_id != found->organization_id ||
 		(call->who->organization_id != 0 && call->who->organization_id != organization_id) ||
-		!qms_token_check(token, qms_row_int64(ticket, T_token_nonce)))
+		!qms_token_check(token, found->nonce))
 		qms_token_refuse();
 	call->answer_organization = organization_id;
-	return ticket;
 }
 
 /* The queue, if people can come in through it now. */
 static QmsQueue *
-queue_of(const QmsTicket *ticket)
+waiting_room(int64 queue_id)
 {
-	int64		queue_id = qms_row_int64(ticket, T_queue_id);
 	QmsQueue   *queue = qms_config_queue(queue_id);
 
 	if (queue == NULL)
@@ -189,29 +206,29 @@ answer(QmsCall *call, const QmsAccessToken *token, const char *text)
  */
 QMS_FUNCTION(claim_access, QMS_ACT_TOKEN, QMS_MUTATES)
 {
-	QmsTicket  *ticket = ticket_of_token(call);
-	int64		ticket_id = qms_row_int64(ticket, T_ticket_id);
-	QmsQueue   *queue = queue_of(ticket);
+	Found		found;
+	QmsQueue   *queue;
+	QmsTicket  *ticket;
 	const QmsSigningKey *key;
 	QmsAccessToken token;
-	QmsState	state = qms_ticket_state(ticket);
 
-	if (state != QMS_RELEASED && state != QMS_ADMITTED)
-		refuse_early(call, ticket, queue);
+	find_by_token(call, &found);
+	queue = waiting_room(found.queue_id);
+	if (found.state != QMS_RELEASED && found.state != QMS_ADMITTED)
+		refuse_early(call, &found, queue);
 	/* A first key is made before anything is locked that others wait for. */
 	(void) qms_access_key_current(call, queue->organization_id);
-	ticket = qms_ticket_lock_if(QMS_IF_OPEN, ticket_id);
+	ticket = qms_ticket_lock_if(QMS_IF_OPEN, found.ticket_id);
 	if (ticket == NULL)
 		has_ended("It ended just now.");
-	queue = queue_of(ticket);
+	found.state = qms_ticket_state(ticket);
 	check_not_stopped(queue);
-	state = qms_ticket_state(ticket);
-	if (state == QMS_RELEASED)
+	if (found.state == QMS_RELEASED)
 		admit(call, ticket, queue, &token);
-	else if (state == QMS_ADMITTED)
+	else if (found.state == QMS_ADMITTED)
 		find_again(call, ticket, queue, &token);
 	else
-		refuse_early(call, ticket, queue);
+		refuse_early(call, &found, queue);
 	token.subject = qms_access_token_subject(ticket);
 	key = qms_access_key_current(call, token.organization_id);
 	return answer(call, &token, qms_access_token_sign(key, qms_access_keys_of(token.organization_id), &token));

@@ -59,14 +59,27 @@ put_comma(QmsText *out)
 		qms_text_append(out, ",", 1);
 }
 
-/* "name": */
+/* "name": and what begins or is its value; names are short. */
 static void
-put_name(QmsText *out, const char *name)
+put_name(QmsText *out, const char *name, const char *value)
 {
-	put_comma(out);
-	qms_text_append(out, "\"", 1);
-	qms_text_puts(out, name);
-	qms_text_append(out, "\":", 2);
+	size_t		name_size = strlen(name);
+	size_t		value_size = strlen(value);
+	char		last = out->data[out->size - 1];
+	char		text[96];
+	char	   *at = text;
+
+	if (name_size + value_size + 4 > sizeof(text))
+		abort();
+	if (last != '{' && last != '[')
+		*at++ = ',';
+	*at++ = '"';
+	memcpy(at, name, name_size);
+	at += name_size;
+	*at++ = '"';
+	*at++ = ':';
+	memcpy(at, value, value_size);
+	qms_text_append(out, text, at + value_size - text);
 }
 
 /* Something begins that is closed later: in JSON by an end, in Protobuf, if measured, by its length before it. */
@@ -116,10 +129,7 @@ void
 qms_put_open(QmsPut *put, const char *name, int number)
 {
 	if (put->form == QMS_FORM_JSON)
-	{
-		put_name(put->out, name);
-		qms_text_append(put->out, "{", 1);
-	}
+		put_name(put->out, name, "{");
 	else
 		put_varint(put->out, (uint64_t) number << 3 | WIRE_BYTES);
 	begin(put, "}", true);
@@ -130,10 +140,7 @@ void
 qms_put_list(QmsPut *put, const char *name)
 {
 	if (put->form == QMS_FORM_JSON)
-	{
-		put_name(put->out, name);
-		qms_text_append(put->out, "[", 1);
-	}
+		put_name(put->out, name, "[");
 	begin(put, "]", false);
 }
 
@@ -156,10 +163,7 @@ void
 qms_put_map(QmsPut *put, const char *name)
 {
 	if (put->form == QMS_FORM_JSON)
-	{
-		put_name(put->out, name);
-		qms_text_append(put->out, "{", 1);
-	}
+		put_name(put->out, name, "{");
 	begin(put, "}", false);
 }
 
@@ -192,7 +196,7 @@ qms_put_close(QmsPut *put)
 	size_t		n;
 
 	if (put->form == QMS_FORM_JSON)
-		qms_text_puts(put->out, open->end);
+		qms_text_append(put->out, open->end, open->end[1] == '\0' ? 1 : strlen(open->end));
 	else if (open->measured)
 	{
 		size_t		size = put->out->size - open->begin;
@@ -226,11 +230,11 @@ qms_put_number(QmsPut *put, const char *name, int number, int64_t value)
 
 	if (put->form == QMS_FORM_JSON)
 	{
-		put_name(put->out, name);
+		*--at = '\0';
 		do
 			*--at = (char) ('0' + rest % 10);
 		while ((rest /= 10) > 0);
-		qms_text_append(put->out, at, digits + sizeof(digits) - at);
+		put_name(put->out, name, at);
 	}
 	else if (value != 0)
 	{
@@ -246,10 +250,7 @@ qms_put_bool(QmsPut *put, const char *name, int number, bool value)
 	if (put->form != QMS_FORM_JSON)
 		qms_put_number(put, name, number, value);
 	else
-	{
-		put_name(put->out, name);
-		qms_text_puts(put->out, value ? "true" : "false");
-	}
+		put_name(put->out, name, value ? "true" : "false");
 }
 
 /* A string. */
@@ -260,7 +261,7 @@ qms_put_string(QmsPut *put, const char *name, int number, const char *value)
 		put_bytes(put->out, number, value, strlen(value));
 	else
 	{
-		put_name(put->out, name);
+		put_name(put->out, name, "");
 		qms_text_json_string(put->out, value);
 	}
 }
@@ -273,7 +274,7 @@ qms_put_data(QmsPut *put, const char *name, int number, const QmsFrame *data)
 		put_bytes(put->out, number, (const char *) data->data, data->size);
 	else
 	{
-		put_name(put->out, name);
+		put_name(put->out, name, "");
 		qms_text_append(put->out, (const char *) data->data, data->size);
 	}
 }

@@ -18,12 +18,12 @@ make_room(QmsText *text, size_t more)
 	size_t		room = text->room == 0 ? FIRST_ROOM : text->room;
 	char	   *data;
 
+	if (more < text->room - text->size)
+		return;
 	if (more >= SIZE_MAX / 4 - text->size)
 		abort();
 	while (room < text->size + more + 1)
 		room *= 2;
-	if (room == text->room)
-		return;
 	data = realloc(text->data, room);
 	if (data == NULL)
 	{

@@ -30,7 +30,7 @@ qms_lottery_arrival(const QmsQueue *queue, TimestampTz now)
 	return qms_spi_look(&plan, &params) > 0 ? Max(now, qms_spi_time(0, 0)) : now;
 }
 
-/* When the draw of a queue with a lottery was complete; QMS_NO_TIME: it is not. */
+/* When the draw of the queue's lottery was complete; QMS_NO_TIME: it is not, or there is none. */
 TimestampTz
 qms_lottery_drawn(const QmsQueue *queue)
 {
@@ -39,6 +39,8 @@ qms_lottery_drawn(const QmsQueue *queue)
 								   "AND drawn_at IS NOT NULL", INT8OID, INT8OID);
 	QmsParams	params = {0};
 
+	if (!queue->settings.lottery)
+		return QMS_NO_TIME;
 	qms_param_int64(&params, queue->queue_id);
 	qms_param_int64(&params, queue->organization_id);
 	return qms_spi_look(&plan, &params) > 0 ? qms_spi_time(0, 0) : QMS_NO_TIME;

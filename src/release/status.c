@@ -145,7 +145,7 @@ qms_release_answer(QmsCall *call, QmsQueue *queue)
 	set_time(values, nulls, R_next_release_at, next_release(gate, q, state, call->now));
 	set_time(values, nulls, R_stopped_at, figures.stopped_at);
 	set_time(values, nulls, R_opens_at, queue->settings.opens_at);
-	set_time(values, nulls, R_drawn_at, queue->settings.lottery ? qms_lottery_drawn(queue) : QMS_NO_TIME);
+	set_time(values, nulls, R_drawn_at, qms_lottery_drawn(queue));
 	return qms_answer_tuple(call, values, nulls);
 }
 

@@ -247,27 +247,27 @@ check_queue(QmsSetup *setup)
 	parse_settings(setup->row, setup, &parsed);
 	if (!setup->creating)
 		parse_settings(setup->old, setup, &was);
-	if (is_release)
-		check_release(setup, &parsed);
 	qms_hook_check(parsed.challenge);
 	qms_lottery_check(setup->id, setup->creating ? NULL : &was, &parsed, setup->call->now);
+	if (is_release)
+		check_release(setup, &parsed);
 }
 
-/* A release queue lets people in as it is set up from here on; a lottery is promised with the settings that say so. */
+/* A lottery is promised with the settings that say so; people are let in as it is set up from here on. */
 static void
 queue_written(QmsSetup *setup)
 {
 	QmsEvent	about = {0};
 	QmsQueueSettings settings;
 
-	if (strcmp(qms_row_text(setup->row, qms_setup_column(setup, "kind")), "release") == 0)
-		qms_release_queue_changed(setup->call, setup->id, setup->organization_id,
-								  qms_row_int64(setup->row, qms_setup_column(setup, "release_pool_id")), setup->creating);
 	parse_settings(setup->row, setup, &settings);
 	about.organization_id = setup->organization_id;
 	about.branch_id = setup->branch_id;
 	about.application_id = setup->application_id;
 	qms_lottery_commit(setup->call, setup->id, &about, &settings);
+	if (strcmp(qms_row_text(setup->row, qms_setup_column(setup, "kind")), "release") == 0)
+		qms_release_queue_changed(setup->call, setup->id, setup->organization_id,
+								  qms_row_int64(setup->row, qms_setup_column(setup, "release_pool_id")), setup->creating);
 }
 
 /* Nobody joins while it is looked whether the queue is empty. */

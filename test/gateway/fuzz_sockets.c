@@ -26,8 +26,15 @@ static const char handshake[] =
 "GET /connection/websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
+/* The same where binary messages are spoken. */
+static const char binary_handshake[] =
+"GET /connection/websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: centrifuge-protobuf\r\n\r\n";
+
 static const char *const requests[] = {
-	handshake,
+	handshake, binary_handshake,
+	"GET /connection/websocket?a=b&format=protobuf&cf_protocol=protobuf HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
 	"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n",
 	"GET /events?channel=display:1&channel=many:1000 HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: 4:abc\r\n\r\n",
 	"GET /connection/websocket HTTP/1.1\r\nHost: localhost\r\nUpgrade: foo\r\nConnection: keep-alive, Upgrade\r\n\r\n",
@@ -84,7 +91,7 @@ now_ms(void)
 static size_t
 make_frame(unsigned char *to)
 {
-	static const unsigned char opcodes[] = {0, 1, 1, 1, 1, 2, 8, 9, 10, 3, 11, 15};
+	static const unsigned char opcodes[] = {0, 1, 1, 1, 1, 2, 2, 2, 8, 9, 10, 3, 11, 15};
 	size_t		length = number(8) == 0 ? number(3000) : number(130);
 	size_t		said = number(30) == 0 ? number(1 << 20) : length;
 	int			form = number(10) == 0 ? (int) number(3) : said < 126 ? 0 : said < 65536 ? 1 : 2;
@@ -171,12 +178,15 @@ make_input(unsigned char *data)
 	if (number(2) == 0)
 	{
 		/* A sound handshake, so that the frames are heard. */
-		memcpy(data, handshake, sizeof(handshake) - 1);
-		size = sizeof(handshake) - 1;
+		bool		binary = number(3) == 0;
+		size_t		head = binary ? sizeof(binary_handshake) - 1 : sizeof(handshake) - 1;
+
+		memcpy(data, binary ? binary_handshake : handshake, head);
+		size = head;
 		sent_requests++;
 		for (i = (int) number(20); i > 0 && size < MOST - 4000; i--)
 			size += make_frame(data + size);
-		return number(4) == 0 ? sizeof(handshake) - 1 + mutate(data + sizeof(handshake) - 1, size - (sizeof(handshake) - 1)) : size;
+		return number(4) == 0 ? head + mutate(data + head, size - head) : size;
 	}
 	for (i = 1 + (int) number(3); i > 0 && size < MOST / 2; i--)
 	{

@@ -618,6 +618,157 @@ test_storm(void)
 	ok("a storm of connects costs one check and one snapshot; nobody there, no reading");
 }
 
+/* Bytes written in hexadecimal; their number. */
+static size_t
+unhex(const char *hex, char *bytes)
+{
+	size_t		n;
+	unsigned	byte;
+
+	for (n = 0; sscanf(hex + 2 * n, "%2x", &byte) == 1; n++)
+		bytes[n] = (char) byte;
+	return n;
+}
+
+/* What was put is, byte by byte, what Google's library makes of the same message. */
+static void
+expect(QmsPut *put, const char *hex)
+{
+	QmsFrame   *frame = qms_put_frame(put);
+	char		bytes[512];
+	size_t		size = unhex(hex, bytes);
+
+	CHECK(frame->binary);
+	CHECK(frame->size == size && memcmp(frame->data, bytes, size) == 0);
+	qms_frame_unref(frame);
+}
+
+/* One command, from what Google's library makes of it; or false: it is none. */
+static bool
+understand(QmsCommand *command, const char *hex)
+{
+	char		bytes[512];
+	size_t		size = unhex(hex, bytes);
+	const char *at = bytes;
+	const char *message = NULL;
+
+	memset(command, 0, sizeof(*command));
+	return qms_protobuf_next(&at, bytes + size, &message, &size) && qms_protobuf_parse(command, message, size);
+}
+
+static void
+test_replies(void)
+{
+	QmsText		out = {0};
+	QmsText		text = {0};
+	QmsFrame   *data;
+	QmsPut		put;
+
+	qms_put_start(&put, &out, QMS_CONN_WS, QMS_FORM_PROTOBUF);
+	qms_text_puts(&text, "{\"a\":1}");
+	data = qms_frame_of(&text);
+	qms_put_push(&put, "display:7");
+	qms_put_open(&put, "pub", 4);
+	qms_put_publication(&put, data, 300);
+	expect(&put, "1b22191209646973706c61793a37220c22077b2261223a317d30ac02");
+	qms_frame_unref(data);
+	qms_put_error(&put, 9, QMS_ERROR_INTERNAL);
+	expect(&put, "1f0809121b08641215696e7465726e616c20736572766572206572726f721801");
+	qms_put_unsubscribe(&put, "c:1", 2500, qms_code_text(2500));
+	expect(&put, "20221e1203633a313a1710c4131a12696e73756666696369656e74207374617465");
+	/* Two messages in a frame: an empty one, and one that ends with an empty member. */
+	qms_put_message(&put);
+	qms_put_close_all(&put);
+	qms_put_reply(&put, 3, "ping", 12);
+	expect(&put, "000408036200");
+	/* Lengths of two bytes, the greatest numbers, and a list. */
+	qms_put_reply(&put, 2147483648, "history", 11);
+	qms_put_list(&put, "publications");
+	qms_put_item(&put, 1);
+	qms_text_puts(&text, "1");
+	data = qms_frame_of(&text);
+	qms_put_publication(&put, data, 1);
+	qms_frame_unref(data);
+	qms_put_close(&put);
+	qms_put_item(&put, 1);
+	qms_text_printf(&text, "%0130d", 0);
+	data = qms_frame_of(&text);
+	qms_put_publication(&put, data, INT64_MAX);
+	qms_frame_unref(data);
+	qms_put_close(&put);
+	qms_put_close(&put);
+	qms_put_string(&put, "epoch", 2, "e1");
+	qms_put_number(&put, "offset", 3, 128);
+	expect(&put, "a9010880808080085aa0010a0522013130010a8f01228201"
+		   "3030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030"
+		   "3030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030303030"
+		   "30ffffffffffffffff7f12026531188001");
+	/* A map. */
+	qms_put_reply(&put, 1, "connect", 5);
+	qms_put_string(&put, "client", 1, "x");
+	qms_put_expiry(&put, 3, 100, 0);
+	qms_put_map(&put, "subs");
+	qms_put_entry(&put, 6, "c:1");
+	qms_put_string(&put, "epoch", 6, "e");
+	qms_put_number(&put, "offset", 9, 5);
+	qms_put_close(&put);
+	expect(&put, "1908012a150a01781801205a320c0a03633a3112053201654805");
+	qms_text_free(&out);
+	qms_text_free(&text);
+	ok("Protobuf, byte by byte: what is said");
+}
+
+static void
+test_commands(void)
+{
+	static const char *const none[] = {
+		/* no length, a length too long, a length without an end */
+		"", "0508", "ff", "ffffffffffffffffff02",
+		/* number 0, a group, the end of one, a fixed number cut short, a varint without an end */
+		"020001", "020b0c", "010c", "0408011102", "020880",
+		/* no id, a known member of a wrong type, an id beyond 32 bits */
+		"022200", "0408012801", "0a0880808080102a020a00",
+		/* of a subscribe: a string with a zero byte, of bad UTF-8, an offset below 0, data that is not JSON */
+		"0a08022a060a0261004200", "0808022a040a02c328", "0f08022a0b38ffffffffffffffffff01", "0b08022a070a01614202017b",
+		/* of a history: a limit beyond 32 bits */
+		"0a08055206388080808010"
+	};
+	QmsCommand	command;
+	size_t		i;
+
+	CHECK(understand(&command, "3f08022a3b0a0776697369743a371205782e792e7a18013202653138808080808020420e7b22746f6b656e223a202237227d4801500158016206666f7373696c"));
+	CHECK(command.kind == QMS_COMMAND_SUBSCRIBE && command.id == 2);
+	CHECK(strcmp(command.channel, "visit:7") == 0 && strcmp(command.token, "x.y.z") == 0);
+	CHECK(strcmp(command.data, "{\"token\":\"7\"}") == 0);
+	CHECK(command.place.recover && command.place.offset == INT64_C(1) << 40 && strcmp(command.place.epoch, "e1") == 0);
+	qms_command_release(&command);
+	CHECK(understand(&command, "3408ffffffff0f222c0a05612e622e63120200ff1a160a09646973706c61793a31120918013202653138ac022204646172742a0131"));
+	CHECK(command.kind == QMS_COMMAND_CONNECT && command.id == UINT32_MAX && strcmp(command.token, "a.b.c") == 0);
+	CHECK(command.nsubs == 1 && strcmp(command.subs[0].channel, "display:1") == 0 && command.subs[0].place.recover);
+	CHECK(command.subs[0].place.offset == 300 && strcmp(command.subs[0].place.epoch, "e1") == 0);
+	qms_command_release(&command);
+	CHECK(understand(&command, "24080552200a09646973706c61793a3138ffffffffffffffffff0142060807120265314801"));
+	CHECK(command.kind == QMS_COMMAND_HISTORY && command.limit == -1 && command.reverse);
+	CHECK(command.place.recover && command.place.offset == 7 && strcmp(command.place.epoch, "e1") == 0);
+	qms_command_release(&command);
+	CHECK(understand(&command, "0a0805520638ffffffff07") && command.limit == INT32_MAX && !command.place.recover);
+	qms_command_release(&command);
+	CHECK(understand(&command, "00") && command.kind == QMS_COMMAND_PONG);
+	qms_command_release(&command);
+	CHECK(understand(&command, "050804820100") && command.kind == QMS_COMMAND_UNKNOWN && command.id == 4);
+	qms_command_release(&command);
+	/* An empty token is none, and empty data. */
+	CHECK(understand(&command, "0b08022a070a016112004200") && command.token == NULL && command.data == NULL);
+	qms_command_release(&command);
+	for (i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+	{
+		if (understand(&command, none[i]))
+			fail("%s was understood", none[i]);
+		qms_command_release(&command);
+	}
+	ok("Protobuf, byte by byte: what is understood, and what is not");
+}
+
 /* One channel of a few. */
 static const char *
 any_channel(void)
@@ -776,6 +927,11 @@ main(int argc, char **argv)
 		test_storm();
 	}
 	fake_form = QMS_FORMS;
+	if (argc < 2)
+	{
+		test_replies();
+		test_commands();
+	}
 	for (seed = first; seed < first + worlds; seed++)
 	{
 		if (fake_loud || argc > 1)

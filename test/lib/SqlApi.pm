@@ -160,6 +160,12 @@ my %argument = (
 	'algorithm' => '`HS256`, `RS256` or `ES256` for `jwt`; null: that of the present key',
 	'overlap' => 'how long older keys count after active_from (interval, no months); null: as the purpose needs, 0: not at all',
 	'active_from' => 'when it begins to sign; null: now',
+	'claim_access.token' => 'the token that join_queue answered',
+	'access_token' => 'the token that claim_access answered',
+	'verify_access.subject' => 'who shows the token; null: not compared',
+	'verify_access.queue_id' => 'queue that he comes for; null: not compared',
+	'rotate_access_key.algorithm' => '`HS256`, `RS256` or `ES256`; null: that of the present key',
+	'rotate_access_key.overlap' => 'how long older keys count after active_from (interval, no months); null or 0: not at all',
 	'after_rank' => 'only those behind this rank; the last of the page before',
 	'subjects' => 'subjects that join_queue names, each 1 to 1,000 bytes',
 	'expires_at' => 'until when; null: until it is withdrawn',
@@ -169,12 +175,6 @@ my %argument = (
 	'function' => 'the function with the types of its arguments, `app.check(bigint,text,text,inet)`',
 	'bucket' => 'name of the bucket, such as `checkout:anna`; at most 200 bytes',
 	'allowance' => 'how many in which span of time, such as `100/h` or `20/15 min`; `off`: no limit',
-	'claim_access.token' => 'the token that join_queue answered',
-	'access_token' => 'the token that claim_access answered',
-	'verify_access.subject' => 'who shows the token; null: not compared',
-	'verify_access.queue_id' => 'queue that he comes for; null: not compared',
-	'rotate_access_key.algorithm' => '`HS256`, `RS256` or `ES256`; null: that of the present key',
-	'rotate_access_key.overlap' => 'how long older keys count after active_from (interval, no months); null or 0: not at all',
 	'zone_id' => 'zone; in update_counter 0 is none');
 
 # Examples: by function.

@@ -254,6 +254,27 @@ is(ask(qq{SET qms.mock_now = '} . ask("SELECT now() + interval '61 min'") . qq{'
 my ($latest) = ask(q{SELECT kid FROM qms.rotate_access_key(1, 'HS256')});
 is(ask(qq{SET qms.mock_now = '} . ask("SELECT now() + interval '2 h'") . qq{'; SELECT kid FROM qms.access_keys(1) WHERE signs}), $latest, 'the rotation after it counts');
 
+# A key that is made and then not: whoever made it does not go on with it.
+is( ask(q{SELECT organization_id AS o FROM qms.create_organization('Three') \gset
+	SELECT application_id AS a FROM qms.create_application(:o, 'Shop') \gset
+	SELECT queue_id AS q FROM qms.create_queue('Room', application_id => :a, kind => 'release') \gset
+	SELECT token FROM qms.join_queue(:q) \gset
+	SELECT FROM qms.release_next(:q);
+	BEGIN;
+	SELECT access_token AS lost FROM qms.claim_access(:'token') \gset
+	ROLLBACK;
+	BEGIN; SAVEPOINT s;
+	SELECT access_token AS lost_too FROM qms.claim_access(:'token') \gset
+	ROLLBACK TO s;
+	SELECT access_token AS good FROM qms.claim_access(:'token') \gset
+	COMMIT;
+	BEGIN;
+	SELECT kid FROM qms.rotate_access_key(:o, overlap => '0') \gset
+	ROLLBACK;
+	\connect -
+	SELECT string_agg(coalesce(reason, 't'), ' ' ORDER BY n) || (SELECT string_agg(kid, '') FROM qms.access_keys(:o)) FROM (VALUES (1, :'lost'), (2, :'lost_too'), (3, :'good')) v(n, t), qms.verify_access(t)}),
+	'bad_signature bad_signature t3.1', 'a first key that is rolled back is not remembered');
+
 # ---- what is not there any more
 
 my $last = admit();

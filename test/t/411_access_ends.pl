@@ -64,6 +64,13 @@ is(ask($inside), 't', 'the number inside is right');
 is(ask(q{SELECT DISTINCT coalesce(reason, 'valid') FROM person, qms.verify_access(access) WHERE access IS NOT NULL}), 'expired', 'nobody comes in with a token that has expired');
 note ask($numbers);
 
+# The first claims of an organization, all at once, make one key.
+ask(q{SELECT FROM qms.create_organization('Two'); SELECT FROM qms.create_application(2, 'Fair'); SELECT FROM qms.create_queue('Hall', application_id => 2, kind => 'release');
+	INSERT INTO person SELECT n, (qms.join_queue(2, subject => 'f' || n)).token FROM generate_series(501, 540) n; SELECT FROM qms.release_next(2, 40)});
+is(at_once('UPDATE person SET access = (qms.claim_access(token)).access_token WHERE n = $1', map { my $from = 501 + 10 * $_; "$from, " . ($from + 9) } 0 .. 3)->(), '', 'four sessions claim at once');
+is(ask(q{SELECT (SELECT count(*) FROM qms.access_keys(2)) || ' ' || count(*) FILTER (WHERE valid) FROM person, qms.verify_access(access) WHERE n BETWEEN 501 AND 540}), '1 40', 'the first claims make one key');
+ask(q{SELECT count(qms.finish_visit(access)) FROM person WHERE n BETWEEN 501 AND 540});
+
 # What a crash leaves: the ticket, its token and its place say the same.
 ask(q{INSERT INTO person SELECT n, (qms.join_queue(1, subject => 'q' || n)).token FROM generate_series(1001, 1100) n});
 is(ask(q{SELECT count(*) FROM qms.release_next(1, 1000)}), 100, 'others are let in');

@@ -19,7 +19,7 @@ CREATE TABLE qms_internal.access_token (
 	ticket_id bigint NOT NULL,
 	organization_id bigint NOT NULL,
 	queue_id bigint NOT NULL,
-	nonce bytea NOT NULL CHECK (pg_catalog.length(nonce) = 16),
+	nonce bytea NOT NULL,
 	issued_at timestamptz NOT NULL,
 	expires_at timestamptz NOT NULL,
 	used_at timestamptz,
