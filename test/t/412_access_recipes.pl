@@ -95,7 +95,7 @@ is( run('', $python, '-c', "import sys\n" . ($python[1]) . "keys = load(sys.argv
 SKIP:
 {
 	skip 'node is not installed', 1 if system('node --version >/dev/null 2>&1') != 0;
-	my ($js) = blocks('js');
+	my ($js) = grep { /function enter\b|enter = / } blocks('js');
 	write_file('enter.mjs', $js . q{
 import { readFileSync } from 'node:fs';
 const { keys } = JSON.parse(readFileSync(process.argv[2]));
