@@ -202,7 +202,7 @@ tap_suite() {
 	local rc ok bad skipped
 	run 1200 tap '^test/t/|^\[[0-9:]+\] test/|Dubious|not ok |#   Failed' \
 		env PERL_TEST_HARNESS_DUMP_TAP="$work/tap" "${make[@]}" installcheck REGRESS= ISOLATION= \
-		PROVE_FLAGS="--timer ${PROVE_FLAGS:-}"
+		PROVE_FLAGS="--timer -j2 ${PROVE_FLAGS:-}"
 	rc=$?
 	ok=$(find "$work/tap" -type f -exec cat {} + | grep -E '^ok ' | grep -cviE '# *skip')
 	skipped=$(find "$work/tap" -type f -exec cat {} + | grep -ciE '^(ok|1\.\.0) .*# *skip')
