@@ -33,6 +33,28 @@ ok(Qms::poll(sub { my $now = $there->($count); $same = $now eq $last ? $same + 1
 my $from = $there->('SELECT clock_timestamp()');
 Qms::poll(sub { $there->("SELECT clock_timestamp() > '$from'::timestamptz + interval '5 s'") eq 't' });
 is($there->($count), $last, 'an idle database: no transaction in five seconds');
+
+# ---- publishing: what is new is found by the transactions that wrote it, whatever statistics say ----
+
+$ask->("SELECT count(*) FROM generate_series(1, 3000) g, qms.join_queue(1, metadata => jsonb_build_object('g', g))");
+Qms::wait_for($node, $all_published, 'many events are published');
+my $read = q{SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE indexrelname ~ '^event_20\d\d_\d\d_pkey$'};
+my $position = 'SELECT last_position FROM qms_internal.publisher_progress ORDER BY turn DESC LIMIT 1';
+foreach my $table ('qms.ticket', 'qms.event', 'qms_internal.publisher_progress')
+{
+	# As autovacuum comes to the tables, one after the other; each time the plan is made anew.
+	$ask->("ANALYZE $table");
+	my $before = $ask->($read);
+	foreach (1 .. 10)
+	{
+		my $last = $ask->($position);
+		$ask->('SELECT 1 FROM qms.join_queue(1)');
+		Qms::poll(sub { $ask->($position) > $last }) or last;
+	}
+	# What it has read is told with its commit; each event is read once for its position.
+	my $by_id = $ask->($read) - $before;
+	cmp_ok($by_id, '<', 500, "$table analyzed: not by the index of event_id ($by_id entries read)");
+}
 $node->stop;
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP:|terminated by signal/, 'a quiet log');
 done_testing();
