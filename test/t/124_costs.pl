@@ -36,7 +36,7 @@ is($there->($count), $last, 'an idle database: no transaction in five seconds');
 
 # ---- publishing: what is new is found by the transactions that wrote it, whatever statistics say ----
 
-$ask->("SELECT count(*) FROM generate_series(1, 20000) g, qms.join_queue(1, metadata => jsonb_build_object('g', g))");
+$ask->("SELECT count(*) FROM generate_series(1, 5000) g, qms.join_queue(1, metadata => jsonb_build_object('g', g))");
 Qms::wait_for($node, $all_published, 'many events are published');
 my $read = q{SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE indexrelname ~ '^event_20\d\d_\d\d_pkey$'};
 my $position = 'SELECT last_position FROM qms_internal.publisher_progress ORDER BY turn DESC LIMIT 1';
