@@ -21,6 +21,7 @@
 #include "utils/snapmgr.h"
 
 #define MAX_ROWS 10000
+#define MOST_PATIENCE 60000
 /* At a counter that is in no zone: for displays of the whole branch. */
 #define NO_ZONE (-1)
 
@@ -280,6 +281,21 @@ answer_events(Feed *feed, SPITupleTable *rows, uint64 n)
 	MemoryContextDelete(row);
 }
 
+/* Of a gateway that would ask again at once: until there is something to answer. */
+static void
+wait_for_news(FunctionCallInfo fcinfo)
+{
+	int			patience = PG_ARGISNULL(4) ? 0 : PG_GETARG_INT32(4);
+
+	require_gateway("gateway_events");
+	if (patience < 0 || patience > MOST_PATIENCE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("patience must be from 0 to %d, not %d", MOST_PATIENCE, patience)));
+	if (patience > 0 && !PG_ARGISNULL(0) && !PG_ARGISNULL(1))
+		qms_published_wait(text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_INT64(0), patience);
+}
+
 PG_FUNCTION_INFO_V1(qms_gateway_events);
 
 /* Everything that was published after a position, in order. */
@@ -297,6 +313,7 @@ qms_gateway_events(PG_FUNCTION_ARGS)
 	int32		max_rows;
 	uint64		n;
 
+	wait_for_news(fcinfo);
 	qms_feed_begin(&call, fcinfo, &function);
 	after = qms_arg_isnull(&call, 0) ? 0 : PG_GETARG_INT64(0);
 	max_rows = qms_arg_int32(&call, 2, 1000);

@@ -85,6 +85,7 @@ settle_epoch(void)
 	qms_param_int64(&params, run_id);
 	qms_param_int32(&params, timeline);
 	qms_spi_run(&write, &params);
+	qms_published_note(stored, 0);
 
 	/*
 	 * That the last end is a clean one no more must be on disk before a position
@@ -235,6 +236,7 @@ publish_batch(void)
 	qms_param_int64(&params, base);
 	qms_param_time(&params, now);
 	qms_spi_run(&plan, &params);
+	qms_published_note(epoch, base + n);
 	Async_Notify("qms", psprintf("{\"epoch\": \"%s\", \"position\": %lld}", epoch, (long long) (base + n)));
 }
 
