@@ -156,6 +156,6 @@ extern void qms_doorbell_note_bell(pg_atomic_uint32 *bell, uint32 bit);
 /* published.c */
 extern void qms_published_init(void);
 extern void qms_published_note(const char *epoch, int64 position);
-extern void qms_published_wait(const char *epoch, int64 after, int milliseconds);
+extern bool qms_published_wait(const char *epoch, int64 after, int milliseconds);
 
 #endif							/* QMS_EVENTS_H */

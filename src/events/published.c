@@ -119,12 +119,14 @@ qms_published_note(const char *epoch, int64 position)
 	last_epoch = hash_of(epoch);
 }
 
+/* Is there anything after a position; and is the epoch the same? */
 static bool
-is_news(Published *published, uint64 epoch, int64 after)
+is_news(Published *published, uint64 epoch, int64 after, bool *same_epoch)
 {
-	return published != NULL && pg_atomic_read_u32(&published->database) == MyDatabaseId &&
-		((int64) pg_atomic_read_u64(&published->position) > after ||
-		 pg_atomic_read_u64(&published->epoch) != epoch);
+	if (published == NULL || pg_atomic_read_u32(&published->database) != MyDatabaseId)
+		return false;
+	*same_epoch = pg_atomic_read_u64(&published->epoch) == epoch;
+	return !*same_epoch || (int64) pg_atomic_read_u64(&published->position) > after;
 }
 
 /* Until the latch is set or a moment has come; false if the client has gone. */
@@ -164,25 +166,27 @@ sleep_until(TimestampTz end)
  * that is not the epoch any more; for so many milliseconds at most, and no longer
  * than the client is there.  Real time: somebody sits at the other end.  Called
  * before anything is read: no lock is held, and whoever looks afterwards must
- * take a new snapshot.
+ * take a new snapshot.  True if the publisher has come further in that epoch.
  */
-void
+bool
 qms_published_wait(const char *epoch, int64 after, int milliseconds)
 {
 	Published  *published = mine();
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), milliseconds);
 	uint64		hash = hash_of(epoch);
 	bool		there = true;
+	bool		news = false;
+	bool		same_epoch = false;
 
-	while (there && GetCurrentTimestamp() < end)
+	while (!news && there && GetCurrentTimestamp() < end)
 	{
 		if (published != NULL)
 			ConditionVariablePrepareToSleep(&published->more);
-		if (is_news(published, hash, after))
-			break;
-		there = sleep_until(end);
+		news = is_news(published, hash, after, &same_epoch);
+		if (!news)
+			there = sleep_until(end);
 		ConditionVariableCancelSleep();
 		CHECK_FOR_INTERRUPTS();
 	}
-	ConditionVariableCancelSleep();
+	return news && same_epoch;
 }

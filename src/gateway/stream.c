@@ -211,7 +211,9 @@ events_done(QmsDatabase *db, PGresult *result)
 	}
 	if (rows >= QMS_EVENTS_ROWS || rows >= qms_hub.history_size)
 		db->rung = true;
-	qms_stream_go_on(db);
+	/* Those who wait for it are served first; then the fan-out has the next ones read. */
+	if (qms_fanout_is_done())
+		qms_stream_go_on(db);
 }
 
 /* The branches and queues whose figures somebody looks at, or may come back for, as an array. */
