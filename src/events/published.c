@@ -37,7 +37,7 @@ typedef struct Published
 
 static Published *shared = NULL;
 
-/* What the running transaction of the publisher publishes. */
+/* What the running transaction publishes. */
 static bool tells = false;
 static int64 last_position;
 static uint64 last_epoch;
@@ -92,11 +92,11 @@ end_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
 	Published  *published;
 
-	if (!tells || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT))
+	if (!tells || (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE))
 		return;
 	tells = false;
 	published = mine();
-	if (event == XACT_EVENT_ABORT || published == NULL)
+	if (event != XACT_EVENT_COMMIT || published == NULL)
 		return;
 	pg_atomic_write_u64(&published->position, (uint64) last_position);
 	pg_atomic_write_u64(&published->epoch, last_epoch);
@@ -105,7 +105,7 @@ end_transaction(XactEvent event, void *arg pg_attribute_unused())
 	ConditionVariableBroadcast(&published->more);
 }
 
-/* The publisher has come so far, if its transaction commits. */
+/* The publisher has come so far, or an epoch begins there, if the transaction commits. */
 void
 qms_published_note(const char *epoch, int64 position)
 {
