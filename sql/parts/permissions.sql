@@ -173,3 +173,11 @@ INSERT INTO qms.permission VALUES
 	('create_zone',            'zone.create',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('delete_zone',            'zone.delete',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('update_zone',            'zone.update',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no');
+
+-- met: metrics and alerts
+INSERT INTO qms.permission VALUES
+	('metrics',                    'metrics.read',             'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('create_alert_rule',          'alert_rule.create',        'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('update_alert_rule',          'alert_rule.update',        'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('delete_alert_rule',          'alert_rule.delete',        'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('create_default_alert_rules', 'alert_rule.create_defaults', 'all',     'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no');

@@ -95,3 +95,8 @@ ALTER TABLE qms_internal.last_seen ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.limit_bucket ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.access_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.access_token ENABLE ROW LEVEL SECURITY;
+
+-- met
+ALTER TABLE qms.alert_rule ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON qms.alert_rule FOR SELECT USING (qms_internal.staff_sees(organization_id, branch_id));
+ALTER TABLE qms_internal.alert_state ENABLE ROW LEVEL SECURITY;

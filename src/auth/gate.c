@@ -103,7 +103,9 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 {
 	QmsCall		call = {0};
 	Datum		result = (Datum) 0;
+	instr_time	begun;
 
+	INSTR_TIME_SET_CURRENT(begun);
 	call.fcinfo = fcinfo;
 	call.function = function;
 	call.result_context = CurrentMemoryContext;
@@ -111,6 +113,7 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 		InitMaterializedSRF(fcinfo, 0);
 	qms_spi_begin();
 	qms_gate_refresh();
+	qms_timing_prepare();
 	PG_TRY();
 	{
 		result = pass(&call, function);
@@ -119,10 +122,12 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 	{
 		if (is_refusal(geterrcode()))
 			qms_refusal_note(function->name, call.who, geterrcode());
+		qms_timing_note(function->action, begun, geterrcode());
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
 	qms_spi_end();
+	qms_timing_note(function->action, begun, 0);
 	return result;
 }
 

@@ -177,6 +177,7 @@ qms_take_ownership(PG_FUNCTION_ARGS pg_attribute_unused())
 			qms_spi_utility(psprintf("REVOKE ALL ON FUNCTION %s FROM PUBLIC", names[i]));
 	}
 	qms_slot_forget_database();
+	qms_counters_forget_database();
 	qms_worker_extension_changed();
 	if (!qms_is_preloaded)
 		ereport(WARNING,

@@ -45,6 +45,8 @@ static int64 *pending = NULL;	/* ids still to be published, up to the target */
 static int	npending = 0;
 static int	next_pending = 0;
 static char *target = NULL;		/* text of the snapshot they go to */
+static QmsCount *counts = NULL; /* of the batch at work, see events/counters.c */
+static int	ncounts = 0;
 
 static pg_attribute_noreturn() void
 state_is_missing(void)
@@ -226,15 +228,37 @@ store_progress(int n, char **epoch)
 	return qms_spi_int64(0, 0);
 }
 
+/* What the result says of the batch, so that it can be counted once it has committed. */
+static void
+gather_counts(uint64 n)
+{
+	uint64		i;
+
+	if (counts != NULL)
+		pfree(counts);
+	counts = MemoryContextAlloc(TopMemoryContext, sizeof(QmsCount) * Max(n, 1));
+	for (i = 0; i < n; i++)
+	{
+		counts[i].queue_id = qms_spi_int64(i, 0);
+		counts[i].which = qms_counters_of_kind(qms_spi_text(i, 1));
+		counts[i].n = qms_spi_int64(i, 2);
+	}
+	ncounts = n;
+	qms_counters_reserve(counts, ncounts);
+}
+
 /* Positions of the next batch, and one doorbell for it. */
 static void
 publish_batch(void)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "INSERT INTO qms_internal.event_position "
-								   "(position, event_id, at, published_at, organization_id, branch_id, queue_id, application_id, visit_id) "
-								   "SELECT $2 + u.n, e.event_id, e.at, $3, e.organization_id, e.branch_id, e.queue_id, e.application_id, e.visit_id "
-								   "FROM pg_catalog.unnest($1) WITH ORDINALITY u(id, n) JOIN qms.event e ON e.event_id = u.id",
+								   "WITH b AS MATERIALIZED (SELECT $2 + u.n AS n, e.event_id, e.at, e.kind, e.organization_id, e.branch_id, "
+								   "  e.queue_id, e.application_id, e.visit_id "
+								   "  FROM pg_catalog.unnest($1) WITH ORDINALITY u(id, n) JOIN qms.event e ON e.event_id = u.id), "
+								   "w AS (INSERT INTO qms_internal.event_position "
+								   "  (position, event_id, at, published_at, organization_id, branch_id, queue_id, application_id, visit_id) "
+								   "  SELECT b.n, b.event_id, b.at, $3, b.organization_id, b.branch_id, b.queue_id, b.application_id, b.visit_id FROM b) "
+								   "SELECT b.queue_id, b.kind, pg_catalog.count(*) FROM b GROUP BY 1, 2",
 								   INT8ARRAYOID, INT8OID, TIMESTAMPTZOID);
 	QmsParams	params = {0};
 	int			n = Min(npending - next_pending, BATCH);
@@ -245,12 +269,13 @@ publish_batch(void)
 	/* Before the parent is touched. */
 	qms_partition_ensure(QMS_PART_POSITION, now);
 	base = store_progress(n, &epoch);
+	ncounts = 0;
 	if (n == 0)
 		return;
 	qms_param_pointer(&params, next_ids(n));
 	qms_param_int64(&params, base);
 	qms_param_time(&params, now);
-	qms_spi_run(&plan, &params);
+	gather_counts(qms_spi_run(&plan, &params));
 	Async_Notify("qms", psprintf("{\"epoch\": \"%s\", \"position\": %lld}", epoch, (long long) (base + n)));
 }
 
@@ -261,6 +286,7 @@ note_batch(void)
 	int			n = Min(npending - next_pending, BATCH);
 
 	next_pending += n;
+	qms_counters_add(counts, ncounts);
 	qms_worker_mine()->done += n;
 	if (next_pending >= npending)
 		forget_pending();

@@ -113,4 +113,8 @@ extern void qms_run_old_customers(QmsTaskRun *run, int64 organization_id);
 extern void qms_plan_reseal(QmsTaskRun *run);
 extern void qms_run_reseal(QmsTaskRun *run, int64 item);
 
+/* met: alerting.c */
+extern void qms_plan_alerts(QmsTaskRun *run);
+extern void qms_run_alert(QmsTaskRun *run, int64 alert_rule_id);
+
 #endif							/* QMS_TASKS_H */

@@ -91,6 +91,10 @@ extern void qms_worker_probe_again(Oid database);
 extern void qms_worker_record_error(QmsWorkerSlot *worker, const char *message);
 extern const char *qms_worker_kind_name(QmsWorkerKind kind);
 
+/* status.c, health.c */
+extern int64 qms_worker_lag(const QmsDatabaseSlot *database, QmsWorkerKind kind);
+extern void qms_health_init(void);
+
 /* launcher.c */
 extern PGDLLEXPORT void qms_launcher_main(Datum arg);
 extern bool qms_launcher_enabled(void);
