@@ -41,7 +41,7 @@ ifneq ($(GATEWAY),no)
 webdir           = $(datadir)/extension/qms-web
 GATEWAY_LIBS     = -lwebsockets -luv -lpq -ljansson -lseccomp -lssl -lcrypto -pthread
 GATEWAY_OBJS     = $(patsubst %.c,%.o,$(sort $(wildcard src/gateway/*.c)))
-GATEWAY_TRANSPORT = address conn forbidden frame http landlock limits listen log main metrics origin pages respond sandbox send \
+GATEWAY_TRANSPORT = address conn forbidden frame http landlock limits listen log main metrics origin pages respond sandbox scrape send \
                    server settings settings_json settings_read sse supervisor text tls wheel ws
 GATEWAY_CPPFLAGS = -I$(srcdir)/src/gateway -DQMS_VERSION='"$(EXTVERSION)"' -DQMS_PAGES='"$(webdir)"' \
                    -isystem $(shell $(PG_CONFIG) --includedir) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2

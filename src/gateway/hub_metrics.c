@@ -175,6 +175,7 @@ qms_hub_metrics(QmsText *out)
 	qms_text_printf(out, "# HELP %s An event's own time to its arrival here.\n# TYPE %s histogram\n", name, name);
 	put_histogram(out, name, "", &qms_hub.counters.arrival);
 	put_databases(out);
+	qms_scrape_write(out);
 }
 
 /* In short. */
