@@ -175,6 +175,16 @@ my %argument = (
 	'function' => 'the function with the types of its arguments, `app.check(bigint,text,text,inet)`',
 	'bucket' => 'name of the bucket, such as `checkout:anna`; at most 200 bytes',
 	'allowance' => 'how many in which span of time, such as `100/h` or `20/15 min`; `off`: no limit',
+	# met
+	'alert_rule_id' => 'alert rule',
+	'create_alert_rule.name' => 'name that people read, unique in the organization',
+	'metric' => '`queue_length`, `mean_wait`, `p90_wait`, `nobody_serving`, `callback_failures`, `api_errors` or `worker_lag`',
+	'threshold' => 'raised above it: people, seconds, or a share from 0 to 1',
+	'recover_at' => 'recovered at or below it; null: the threshold',
+	'hold_for' => 'how long it must have been above (interval, no months)',
+	'repeat_every' => 'told again after so long while it lasts; null: once',
+	'measured_over' => 'of what happened within so long, up to a day; null: 30 minutes',
+	'enabled' => 'whether it is looked at',
 	'zone_id' => 'zone; in update_counter 0 is none');
 
 # Examples: by function.
@@ -211,6 +221,10 @@ my %example = (
 	take_limit => q{SELECT allowed, retry_after FROM qms.take_limit('checkout:anna', '5/min');},
 	register_hook => q{SELECT * FROM qms.register_hook('captcha', 'app.check_captcha(bigint,text,text,inet)');},
 	lottery_entries => q{SELECT rank, ticket_id FROM qms.lottery_entries(9, after_rank => 1000);},
+	# met
+	metrics => q{SELECT qms.metrics();},
+	create_alert_rule => q{SELECT alert_rule_id FROM qms.create_alert_rule(1, 'Long wait at the passports', 'p90_wait', 1800, queue_id => 5,
+	recover_at => 1500, hold_for => '5 min', repeat_every => '1 h');},
 	released => q{SELECT qms.released('30/min', interval '1 hour');});
 
 # Our SQLSTATEs: name in words, when, what to do.
