@@ -298,7 +298,7 @@ Everything is in schema `qms` and called by name: `qms.call_next(counter_id => 7
 END
 
 my %title = (
-	'tickets.sql' => 'Tickets', 'release.sql' => 'Waiting rooms', 'entry.sql' => 'Letting people in', 'room.sql' => 'Waiting rooms: who comes in', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
+	'tickets.sql' => 'Tickets', 'release.sql' => 'Waiting rooms', 'entry.sql' => 'Letting people in', 'room.sql' => 'Waiting rooms: who comes in', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream', 'metrics.sql' => 'Metrics and alerts',
 	'ticket_number.sql' => 'Functions of types', 'ticket_token.sql' => 'Functions of types', 'release_rate.sql' => 'Functions of types');
 my %section_of;
 $section_of{$_} = 'Customers' for qw(join_queue ticket_status visit_status leave_queue defer_ticket heartbeat);
