@@ -6,7 +6,7 @@
 
 #include "access/access.h"
 #include "entry/entry.h"
-#include "metrics/alert.h"
+#include "metrics/metrics.h"
 #include "queue/queue.h"
 #include "release/release.h"
 #include "worker/gateway.h"

@@ -12,7 +12,6 @@
 #include "types/types.h"
 
 #include "funcapi.h"
-#include "portability/instr_time.h"
 #include "utils/uuid.h"
 
 typedef enum QmsPrincipalKind
@@ -480,26 +479,6 @@ extern void qms_limit_join(QmsCall *call, int64 organization_id, const char *sub
 extern bool qms_limit_take_of(int64 organization_id, const char *bucket, const QmsLimit *limit, int64 *retry_after_usec);
 extern void qms_limit_queue(QmsCall *call, const QmsQueue *queue, const char *subject);
 extern void qms_limit_create(QmsCall *call, int64 organization_id, const char *subject);
-
-/* timing.c: how long calls take, by group of functions */
-#define QMS_TIMING_BUCKETS 16
-
-typedef struct QmsTiming
-{
-	uint64		buckets[QMS_TIMING_BUCKETS + 1];
-	uint64		calls;
-	double		seconds;		/* of all of them */
-	uint64		refused;		/* of them */
-	uint64		failed;
-} QmsTiming;
-
-extern const double qms_timing_bounds[QMS_TIMING_BUCKETS];	/* seconds */
-extern void qms_timing_init(void);
-extern void qms_timing_prepare(void);
-extern void qms_timing_note(QmsAction group, instr_time begun, int sqlstate);
-extern bool qms_timing_is_failure(int sqlstate);
-extern const char *qms_timing_group_name(QmsAction group);
-extern bool qms_timing_read(QmsAction group, QmsTiming *timing);
 
 /* http.c: errors that have a status in HTTP */
 typedef struct QmsHttpError

@@ -3,7 +3,7 @@
  *		What every SQL-callable function passes first, and the checks of what
  *		the call is about that its body makes once it knows the object.
  */
-#include "auth/auth.h"
+#include "auth/timing.h"
 #include "config/config.h"
 
 #include "miscadmin.h"

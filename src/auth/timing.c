@@ -9,7 +9,7 @@
  *
  * Lock: a spinlock for taking the place of a database, once in a backend's life.
  */
-#include "auth/auth.h"
+#include "auth/timing.h"
 
 #include "commands/dbcommands.h"
 #include "miscadmin.h"

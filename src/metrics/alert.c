@@ -12,7 +12,6 @@
  * The scheduler calls this with one rule at a time, each in a transaction.
  */
 #include "metrics/metrics.h"
-#include "metrics/alert.h"
 
 #include "catalog/pg_type.h"
 #include "utils/guc.h"

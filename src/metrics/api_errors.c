@@ -6,7 +6,6 @@
  * Of the whole database; a restart of the scheduler begins anew.
  */
 #include "metrics/metrics.h"
-#include "metrics/alert.h"
 
 #define SAMPLES 720
 /* Fewer calls say nothing about a share. */

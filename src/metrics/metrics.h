@@ -5,6 +5,7 @@
 #ifndef QMS_METRICS_H
 #define QMS_METRICS_H
 
+#include "auth/timing.h"
 #include "look/look.h"
 #include "setup/setup.h"
 
@@ -93,5 +94,14 @@ typedef struct QmsAlertMetricInfo
 
 extern const QmsAlertMetricInfo qms_alert_metrics[QMS_ALERT_METRICS];
 extern bool qms_alert_metric_by_name(const char *name, QmsAlertMetric *metric);
+
+/* alert.c */
+extern void qms_alert_define_settings(void);
+extern int64 qms_alert_interval(void);
+extern TimestampTz qms_alert_evaluate(QmsCall *call, int64 alert_rule_id);
+
+/* api_errors.c */
+extern void qms_alert_sample(TimestampTz now);
+extern double qms_alert_api_errors(TimestampTz now, int64 window);
 
 #endif							/* QMS_METRICS_H */

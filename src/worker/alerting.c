@@ -3,7 +3,7 @@
  *		Task of the scheduler that looks at alert rules, each in a transaction of
  *		its own: one that fails does not stop the others.
  */
-#include "metrics/alert.h"
+#include "metrics/metrics.h"
 #include "worker/tasks.h"
 
 #include "catalog/pg_type.h"
