@@ -11,7 +11,6 @@
 #include "metrics/metrics.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 
 #define COUNT_LIMIT 1000
 
@@ -142,16 +141,16 @@ read_counters(const QmsGaugesScope *scope, QmsGauges *gauges, int n)
 static ArrayType *
 counter_queues(const QmsGauges *gauges, int n)
 {
-	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
+	int64	   *ids = palloc(sizeof(int64) * Max(n, 1));
 	int			many = 0;
 	int			i;
 
 	for (i = 0; i < n; i++)
 	{
 		if (!gauges[i].is_release)
-			elements[many++] = Int64GetDatum(gauges[i].queue_id);
+			ids[many++] = gauges[i].queue_id;
 	}
-	return construct_array(elements, many, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	return qms_array_make(ids, many, INT8OID);
 }
 
 /*
