@@ -44,8 +44,8 @@ typedef struct Alert
 {
 	int64		queue_id;
 	int64		branch_id;
+	int64		application_id; /* of the queue; 0: none, or the queue is gone */
 	double		value;
-	bool		is_stored;
 	bool		seen;			/* the queue is still there */
 	State		state;
 	TimestampTz since;
@@ -130,7 +130,6 @@ read_alerts(const Rule *rule, int *n)
 	{
 		alerts[i].queue_id = qms_spi_int64(i, 0);
 		alerts[i].branch_id = qms_spi_int64(i, 1);
-		alerts[i].is_stored = true;
 		alerts[i].state = state_by_name(qms_spi_text(i, 2));
 		alerts[i].since = qms_spi_time(i, 3);
 		alerts[i].raised_at = qms_spi_time(i, 4);
@@ -242,6 +241,7 @@ write_event(QmsCall *call, const Rule *rule, const Alert *alert, const char *rea
 	event.kind = reason == NULL ? "alert.raised" : "alert.recovered";
 	event.organization_id = rule->organization_id;
 	event.branch_id = alert->branch_id;
+	event.application_id = alert->application_id;
 	event.queue_id = alert->queue_id;
 	qms_json_begin(&json);
 	qms_json_int64(&json, "alert_rule_id", rule->alert_rule_id);
@@ -365,6 +365,7 @@ judge_queues(QmsCall *call, const Rule *rule, Alert *alerts, int n, TimestampTz 
 		if (alert == NULL)
 			alert = &fresh;
 		alert->branch_id = queues[i].branch_id;
+		alert->application_id = queues[i].application_id;
 		judge(call, rule, alert, value_of_queue(rule, &queues[i], call->now), next);
 	}
 }
