@@ -5,6 +5,7 @@ use warnings;
 
 use lib 'test/lib';
 use HTTP::Tiny;
+use IPC::Run;
 use IO::Socket::INET;
 use PostgreSQL::Test::Utils;
 use Prometheus;
@@ -62,6 +63,37 @@ metrics() foreach 1 .. 50;
 my $took = time - $begun;
 cmp_ok(asked() - $before, '<=', 2 * (1 + int $took), 'many scrapes are few questions: once a second of each database at most');
 is(HTTP::Tiny->new(timeout => 30)->head("http://127.0.0.1:$port/metrics")->{status}, 200, 'HEAD');
+
+# ---- Prometheus itself
+
+SKIP:
+{
+	my ($prometheus) = grep { -x } map { "$_/prometheus" } split /:/, "$ENV{PATH}:/usr/bin";
+	skip 'no prometheus', 3 unless $prometheus && -e 'contrib-docs/monitoring/prometheus.yml';
+	my $place = PostgreSQL::Test::Utils::tempdir();
+	my $web = PostgreSQL::Test::Cluster::get_free_port();
+	(my $config = slurp_file('contrib-docs/monitoring/prometheus.yml')) =~ s/127\.0\.0\.1:8080/127.0.0.1:$port/;
+	$config =~ s/scrape_interval: 15s/scrape_interval: 1s/;
+	$config =~ s/scrape_timeout: 10s/scrape_timeout: 1s/;
+	append_to_file("$place/prometheus.yml", "global:\n  evaluation_interval: 1s\n$config");
+	append_to_file("$place/alerts.yml", slurp_file('contrib-docs/monitoring/alerts.yml'));
+	my ($out, $err) = ('', '');
+	my $server = IPC::Run::start([ $prometheus, "--config.file=$place/prometheus.yml", "--storage.tsdb.path=$place/data", "--web.listen-address=127.0.0.1:$web" ],
+		'<', \undef, '>', \$out, '2>', \$err);
+	my $query = sub {
+		my $answer = HTTP::Tiny->new(timeout => 10)->get("http://127.0.0.1:$web/api/v1/$_[0]")->{content} // '';
+		return $answer;
+	};
+	ok(Qms::poll(sub { $query->('query?query=up') =~ /"job":"qms"\},"value":\[[\d.]+,"1"\]/ }, 60), 'Prometheus scrapes it with the configuration that comes with qms');
+	ok(Qms::poll(sub { $query->('query?query=sum(qms_queue_size)') =~ /"value":\[[\d.]+,"4"\]/ }, 60), 'and has the figures of both databases');
+	my $rules;
+	Qms::poll(sub { $rules = $query->('rules'); $rules !~ /"health":"unknown"/ }, 60);
+	my %health;
+	$health{$1}++ while $rules =~ /"health":"(\w+)"/g;
+	is_deeply([ keys %health ], ['ok'], 'its rules can be evaluated');
+	$server->signal('TERM');
+	eval { $server->finish };
+}
 
 # ---- a database that does not answer
 
