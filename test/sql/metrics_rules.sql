@@ -72,3 +72,6 @@ select count(*) from regexp_split_to_table(rtrim(qms.metrics(), E'\n'), E'\n') l
 	where line !~ '^(# (HELP|TYPE) qms_[a-z0-9_]+ .+|qms_[a-z0-9_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? ([-+0-9.e]+|NaN|[+-]Inf))$';
 
 drop function code(text);
+-- nothing of it is left for those that come after
+drop extension qms cascade;
+create extension qms;
