@@ -98,6 +98,7 @@ typedef enum QmsAction
 #define QMS_SETOF	2			/* materialized rows */
 #define QMS_AS_HIMSELF 4		/* whoever the session acts as */
 #define QMS_PERSONAL 8			/* of its answer not only the contact is personal */
+#define QMS_STREAMS 16			/* rows one by one as they are asked for: the body answers a QmsRows */
 
 struct QmsCall;
 typedef Datum (*QmsBody) (struct QmsCall *call);
@@ -218,6 +219,15 @@ extern TimestampTz qms_arg_time(QmsCall *call, int n);	/* QMS_NO_TIME if null */
 extern Jsonb *qms_arg_jsonb(QmsCall *call, int n, const char *name);	/* NULL if null; limited size */
 extern char *qms_arg_clean_name(const char *value, const char *what);
 extern pg_attribute_noreturn() void qms_arg_choice_error(const char *name, const char *value, const char *choices);
+
+/*
+ * Of a QMS_STREAMS function, in call->result_context, which lives until the last
+ * row; SPI is not connected in next(), and nothing of the call is there any more.
+ */
+typedef struct QmsRows
+{
+	bool		(*next) (struct QmsRows *rows, Datum *value);	/* false: that was all */
+} QmsRows;
 
 /* answer.c: results */
 extern Datum qms_answer_tuple(QmsCall *call, const Datum *values, const bool *nulls);

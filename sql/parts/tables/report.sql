@@ -1,0 +1,1 @@
+/* Reports: schedules, and what was made of them. */
