@@ -5,20 +5,12 @@
 #ifndef QMS_REPORT_H
 #define QMS_REPORT_H
 
-#include "events/events.h"
+#include "stats/stats.h"
 
 /* scope.c: what a report is about, "organization:1", "branch:2" or "queue:3" */
-typedef enum QmsReportKind
-{
-	QMS_OF_ORGANIZATION,
-	QMS_OF_BRANCH,
-	QMS_OF_QUEUE
-} QmsReportKind;
-
 typedef struct QmsReportScope
 {
-	QmsReportKind kind;
-	int64		id;
+	QmsStatsScope of;			/* kind and id */
 	int64		organization_id;
 	int64		branch_id;		/* 0: none */
 	int64		application_id; /* of a queue, or 0 */

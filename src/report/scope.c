@@ -22,33 +22,6 @@ bad_scope(const char *text)
 			 errhint("Write it as \"organization:1\", \"branch:2\" or \"queue:3\".")));
 }
 
-/* "branch:2": the kind, and 2. */
-static void
-take_apart(const char *text, QmsReportScope *scope)
-{
-	const char *colon = strchr(text, ':');
-	const char *p;
-	size_t		i;
-
-	if (colon == NULL || colon[1] == '\0' || strlen(colon + 1) > 18)
-		bad_scope(text);
-	for (p = colon + 1; *p != '\0'; p++)
-	{
-		if (*p < '0' || *p > '9')
-			bad_scope(text);
-	}
-	scope->id = strtoll(colon + 1, NULL, 10);
-	for (i = 0; i < lengthof(kinds); i++)
-	{
-		if (strlen(kinds[i]) == (size_t) (colon - text) && strncmp(text, kinds[i], colon - text) == 0)
-		{
-			scope->kind = i;
-			return;
-		}
-	}
-	bad_scope(text);
-}
-
 /* Find it; QM101 if it is not there.  What has been deleted has a history nevertheless. */
 void
 qms_report_scope_read(const char *text, QmsReportScope *scope)
@@ -68,15 +41,16 @@ qms_report_scope_read(const char *text, QmsReportScope *scope)
 	Jsonb	   *names;
 
 	memset(scope, 0, sizeof(*scope));
-	take_apart(text, scope);
-	qms_param_text(&params, kinds[scope->kind]);
-	qms_param_int64(&params, scope->id);
+	if (!qms_stats_scope_parse(text, &scope->of) || scope->of.id <= 0)
+		bad_scope(text);
+	qms_param_text(&params, kinds[scope->of.of]);
+	qms_param_int64(&params, scope->of.id);
 	if (qms_spi_look(&plan, &params) == 0)
-		qms_not_found(kinds[scope->kind], scope->id);
+		qms_not_found(kinds[scope->of.of], scope->of.id);
 	scope->organization_id = qms_spi_int64(0, 0);
 	scope->branch_id = qms_spi_int64(0, 1);
 	scope->application_id = qms_spi_int64(0, 2);
-	scope->queue_id = scope->kind == QMS_OF_QUEUE ? scope->id : 0;
+	scope->queue_id = scope->of.of == QMS_OF_QUEUE ? scope->of.id : 0;
 	scope->name = qms_spi_text(0, 3);
 	names = DatumGetJsonbP(qms_spi_datum(0, 4, &isnull));
 	scope->names = memcpy(palloc(VARSIZE(names)), names, VARSIZE(names));
@@ -101,14 +75,14 @@ qms_report_scope_of_call(QmsCall *call, const char *text, QmsReportScope *scope)
 	if (text == NULL)
 		text = psprintf("organization:%lld", (long long) call->who->organization_id);
 	qms_report_scope_read(text, scope);
-	object.what = kinds[scope->kind];
-	object.id = scope->id;
+	object.what = kinds[scope->of.of];
+	object.id = scope->of.id;
 	object.organization_id = scope->organization_id;
 	object.branch_id = scope->branch_id;
 	object.application_id = scope->application_id;
 	object.queue_id = scope->queue_id;
 	/* All of an organization is for those who see all of it. */
-	if (scope->kind == QMS_OF_ORGANIZATION)
+	if (scope->of.of == QMS_OF_ORGANIZATION)
 		qms_gate_administers(call, &object);
 	else
 		qms_gate_object(call, &object);
@@ -117,5 +91,5 @@ qms_report_scope_of_call(QmsCall *call, const char *text, QmsReportScope *scope)
 char *
 qms_report_scope_text(const QmsReportScope *scope)
 {
-	return psprintf("%s:%lld", kinds[scope->kind], (long long) scope->id);
+	return psprintf("%s:%lld", kinds[scope->of.of], (long long) scope->of.id);
 }
