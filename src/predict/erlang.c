@@ -1,192 +1,185 @@
 /*
  * erlang.c
- *		Erlang B, C (M/M/s) and A (M/M/s+M: people go after a patience that is
- *		exponential).
+ *		Formulas of waiting lines with s counters: pure functions.
  *
- * Erlang A.  With all s counters busy and k waiting, the next to be served comes
- * at the rate s mu + k theta.  With x(k) the weight of that state relative to
- * that of k = 0, x(k) = product over j = 1..k of lambda / (s mu + j theta), and
- * the weight of all states with at most s present is 1 / B, Erlang B.  Who finds
- * k waiting has a potential wait V that is a sum of exponential times with rates
- * s mu + i theta, i = 0..k; exp(-theta V) has the distribution Beta(s mu /
- * theta, k + 1), which gives the share of those served within a time exactly.
+ * Load a = rate x service; service and target in seconds, rate and leave rate a second.
+ *
+ * Erlang B: B_0 = 1, B_j = a B_{j-1} / (j + a B_{j-1}).  Erlang C, who has to wait:
+ * C = B_s / (1 - rho (1 - B_s)), rho = a / s; P(W > t) = C exp(-(s mu - lambda) t).
+ *
+ * Erlang A, where each who waits leaves at rate theta: with n people in the
+ * building p_n = p_{n-1} lambda / (min(n, s) mu + max(n - s, 0) theta).  Behind i
+ * others the wait is a sum of exponential times with rates s mu + j theta, j = 0..i;
+ * exp(-theta W) is then Beta(s mu / theta, i + 1), so P(W > t) is the incomplete
+ * beta function at exp(-theta t).
  */
 #include "predict/predict.h"
 
 #include <math.h>
 
-#define MOST_TERMS	1000000
-#define SMALL		1e-13
-#define LARGE		1e200
+#define ALMOST_NONE 1e-12
+#define MOST_PEOPLE 1000000
+#define MOST_TERMS 10000
 
-/* Share who find all counters busy where nobody waits; load: arrivals times service time. */
 double
 qms_erlang_b(int counters, double load)
 {
-	double		b = 1;
+	double		blocked = 1;
 	int			j;
 
 	for (j = 1; j <= counters; j++)
-		b = load * b / (j + load * b);
-	return b;
+		blocked = load * blocked / (j + load * blocked);
+	return blocked;
 }
 
-/* Share who have to wait where nobody goes; 1 if the line only grows. */
+/* The part of all that has to wait; 1: the line grows without end. */
 double
 qms_erlang_c(int counters, double load)
 {
-	double		b = qms_erlang_b(counters, load);
-	double		rho = load / counters;
+	double		blocked;
 
-	return rho >= 1 ? 1 : b / (1 - rho * (1 - b));
+	if (load <= 0)
+		return 0;
+	if (counters <= 0 || load >= counters)
+		return 1;
+	blocked = qms_erlang_b(counters, load);
+	return blocked / (1 - load / counters * (1 - blocked));
 }
 
-/* What is summed over the number k of those who wait, relative to the weight of k = 0. */
-typedef struct Sums
+/* The incomplete beta function by its continued fraction (modified Lentz). */
+static double
+beta_fraction(double x, double a, double b)
 {
-	double		states;			/* x(k) */
-	double		waiting;		/* k x(k) */
-	double		potential;		/* x(k) E[V | k] */
-	double		served;			/* x(k) P(served within the target | k) */
-	double		scale;			/* by which all of them have been divided, the weight of k = 0 as well */
-} Sums;
+	double		c = 1;
+	double		d = 1 - (a + b) * x / (a + 1);
+	double		f;
+	int			i;
 
-/* Erlang A; target < 0: the share within it is not asked for. */
-static void
-add_states(const QmsErlang *erlang, double target, Sums *sums)
-{
-	double		mu = erlang->counters / erlang->service;
-	double		theta = 1 / erlang->patience;
-	double		a = mu / theta;
-	double		u = exp(-theta * Max(target, 0));
-	double		x = 1;
-	double		potential = 0;
-	double		term = pow(u, a + 1);	/* of I_u(a + 1, k + 1) */
-	double		beta = 0;
-	int			k;
-
-	memset(sums, 0, sizeof(*sums));
-	sums->scale = 1;
-	for (k = 0; k < MOST_TERMS; k++)
+	d = 1 / (fabs(d) < ALMOST_NONE ? ALMOST_NONE : d);
+	f = d;
+	for (i = 1; i < MOST_TERMS; i++)
 	{
-		if (k > 0)
+		double		even = i * (b - i) * x / ((a + 2 * i - 1) * (a + 2 * i));
+		double		odd = -(a + i) * (a + b + i) * x / ((a + 2 * i) * (a + 2 * i + 1));
+		double		terms[2] = {even, odd};
+		double		step = 1;
+		int			t;
+
+		for (t = 0; t < 2; t++)
 		{
-			x *= erlang->rate / (mu + k * theta);
-			term *= (1 - u) * (a + k) / k;
+			d = 1 + terms[t] * d;
+			c = 1 + terms[t] / c;
+			d = 1 / (fabs(d) < ALMOST_NONE ? ALMOST_NONE : d);
+			c = fabs(c) < ALMOST_NONE ? ALMOST_NONE : c;
+			step = c * d;
+			f *= step;
 		}
-		potential += 1 / (mu + k * theta);
-		beta += term;
-		sums->states += x;
-		sums->waiting += k * x;
-		sums->potential += x * potential;
-		if (target >= 0)
-			sums->served += x * a / (a + k + 1) * Max(1 - beta, 0);
-		if (x > LARGE)
-		{
-			sums->states /= LARGE;
-			sums->waiting /= LARGE;
-			sums->potential /= LARGE;
-			sums->served /= LARGE;
-			sums->scale *= LARGE;
-			x /= LARGE;
-		}
-		if (erlang->rate < mu + k * theta && k * x < SMALL * sums->states)
+		if (fabs(step - 1) < 1e-13)
 			break;
 	}
+	return f;
 }
 
-/* The weight of all states, in the unit of the sums. */
 static double
-all_states(const QmsErlang *erlang, const Sums *sums)
+incomplete_beta(double x, double a, double b)
 {
-	double		b = qms_erlang_b(erlang->counters, erlang->rate * erlang->service);
+	double		front;
 
-	return (b > 0 ? (1 / b - 1) / sums->scale : INFINITY) + sums->states;
-}
-
-/* Patience without end, or so long that it makes no difference. */
-static bool
-is_patient(const QmsErlang *erlang)
-{
-	return !(erlang->patience > 0) || erlang->patience > 1e6 * erlang->service;
-}
-
-void
-qms_erlang_line(const QmsErlang *erlang, QmsErlangLine *line)
-{
-	double		load = erlang->rate * erlang->service;
-	double		rho = load / erlang->counters;
-	Sums		sums;
-	double		all;
-
-	memset(line, 0, sizeof(*line));
-	if (load <= 0)
-		return;
-	if (is_patient(erlang))
-	{
-		line->delayed = qms_erlang_c(erlang->counters, load);
-		line->delayed_wait = rho >= 1 ? INFINITY : erlang->service / (erlang->counters * (1 - rho));
-		line->mean_wait = rho >= 1 ? INFINITY : line->delayed * line->delayed_wait;
-		line->occupancy = Min(rho, 1);
-		return;
-	}
-	add_states(erlang, -1, &sums);
-	all = all_states(erlang, &sums);
-	line->delayed = sums.states / all;
-	line->mean_wait = sums.waiting / all / erlang->rate;
-	line->delayed_wait = sums.potential / sums.states;
-	line->abandoned = line->mean_wait / erlang->patience;
-	line->occupancy = rho * (1 - line->abandoned);
-}
-
-/*
- * The share of all who are served after a wait of at most target.  Who goes
- * before is not served, however short his wait was.
- */
-double
-qms_erlang_within(const QmsErlang *erlang, double target)
-{
-	double		load = erlang->rate * erlang->service;
-	Sums		sums;
-	double		all;
-
-	if (load <= 0)
-		return 1;
-	if (is_patient(erlang))
-	{
-		if (load >= erlang->counters)
-			return 0;
-		return 1 - qms_erlang_c(erlang->counters, load) *
-			exp(-(erlang->counters - load) * Max(target, 0) / erlang->service);
-	}
-	add_states(erlang, Max(target, 0), &sums);
-	all = all_states(erlang, &sums);
-	return 1 - (sums.states - sums.served) / all;
-}
-
-/* The least number of counters with which that share is reached, at most most. */
-int
-qms_erlang_counters(const QmsErlang *erlang, double target, double share, int most)
-{
-	QmsErlang	try = *erlang;
-	int			low = 0;
-	int			high = 1;
-
-	if (!(erlang->rate * erlang->service > 0))
+	if (x <= 0)
 		return 0;
-	/* It grows with the counters: double, then halve. */
-	for (try.counters = high; high < most && qms_erlang_within(&try, target) < share; try.counters = high)
+	if (x >= 1)
+		return 1;
+	front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x));
+	if (x < (a + 1) / (a + b + 2))
+		return front * beta_fraction(x, a, b) / a;
+	return 1 - front * beta_fraction(1 - x, b, a) / b;
+}
+
+/* Nobody leaves: Erlang C. */
+static void
+line_without_leaving(int counters, double rate, double service, double target, QmsErlang *answer)
+{
+	double		load = rate * service;
+	double		slack = counters / service - rate;
+
+	answer->delayed = qms_erlang_c(counters, load);
+	if (slack <= 0)
 	{
-		low = high;
-		high = Min(2 * high, most);
+		answer->wait = INFINITY;
+		answer->within = 0;
+		return;
 	}
-	while (high - low > 1)
+	answer->wait = answer->delayed / slack;
+	answer->within = 1 - answer->delayed * exp(-slack * target);
+}
+
+/* Erlang A; p of whoever sees all counters busy and i waiting, relative to i = 0. */
+static void
+line_with_leaving(int counters, double rate, double service, double leave_rate, double target, QmsErlang *answer)
+{
+	double		all = counters / service;
+	double		blocked = qms_erlang_b(counters, rate * service);
+	double		below = (1 - blocked) / blocked;	/* of less than s people, relative to s people */
+	double		p = 1;
+	double		sum = 0;
+	double		late = 0;
+	double		people = 0;
+	int			i;
+
+	for (i = 0; i < MOST_PEOPLE; i++)
 	{
-		try.counters = low + (high - low) / 2;
-		if (qms_erlang_within(&try, target) < share)
-			low = try.counters;
-		else
-			high = try.counters;
+		sum += p;
+		people += p * i;
+		late += p * incomplete_beta(exp(-leave_rate * target), all / leave_rate, i + 1);
+		p *= rate / (all + (i + 1) * leave_rate);
+		if (p < ALMOST_NONE * (sum + below) && rate < all + (i + 1) * leave_rate)
+			break;
 	}
-	return high;
+	answer->delayed = sum / (sum + below);
+	answer->within = 1 - late / (sum + below);
+	/* Little's law, for all who come: those who wait leave at that rate each. */
+	answer->wait = people / (sum + below) / rate;
+	answer->left = leave_rate * people / (sum + below) / rate;
+}
+
+/* How it goes with so many counters. */
+void
+qms_erlang(int counters, double rate, double service, double leave_rate, double target, QmsErlang *answer)
+{
+	memset(answer, 0, sizeof(*answer));
+	if (!(rate > 0) || !(service > 0))
+	{
+		answer->within = 1;
+		return;
+	}
+	if (counters <= 0)
+	{
+		answer->delayed = 1;
+		answer->wait = leave_rate > 0 ? 1 / leave_rate : INFINITY;
+		answer->left = leave_rate > 0 ? 1 : 0;
+		return;
+	}
+	if (leave_rate * service < 1e-6)
+		line_without_leaving(counters, rate, service, target, answer);
+	else
+		line_with_leaving(counters, rate, service, leave_rate, target, answer);
+}
+
+/* The fewest counters with which that share waits no longer than the target; 0: more than the limit. */
+int
+qms_erlang_counters(double rate, double service, double leave_rate, double target, double share, int limit)
+{
+	int			counters;
+
+	if (!(rate > 0))
+		return 0;
+	for (counters = 1; counters <= limit; counters++)
+	{
+		QmsErlang	answer;
+
+		qms_erlang(counters, rate, service, leave_rate, target, &answer);
+		if (answer.within >= share)
+			return counters;
+	}
+	return 0;
 }
