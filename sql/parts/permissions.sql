@@ -172,4 +172,8 @@ INSERT INTO qms.permission VALUES
 	('visit_status',           'visit.status',           'all',       'yes',       'own',       'yes',       'yes',       'yes',       'no',        'yes',       'own',       'own'),
 	('create_zone',            'zone.create',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('delete_zone',            'zone.delete',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
-	('update_zone',            'zone.update',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no');
+	('update_zone',            'zone.update',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	-- report
+	('export_history',           'history.export',         'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('forecast_arrivals',        'forecast.arrivals',      'all',       'yes',       'no',        'yes',       'grant',     'grant',     'no',        'no',        'no',        'no'),
+	('staffing_advice',          'forecast.staffing',      'all',       'yes',       'no',        'yes',       'grant',     'grant',     'no',        'no',        'no',        'no');

@@ -227,6 +227,7 @@ extern pg_attribute_noreturn() void qms_arg_choice_error(const char *name, const
 typedef struct QmsRows
 {
 	bool		(*next) (struct QmsRows *rows, Datum *value);	/* false: that was all */
+	void		(*stop) (struct QmsRows *rows); /* nobody asks for the others, if there are any */
 } QmsRows;
 
 /* answer.c: results */

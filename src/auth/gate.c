@@ -126,6 +126,13 @@ enter(FunctionCallInfo fcinfo, QmsFunction *function)
 	return result;
 }
 
+/* The statement that asks for rows is done; not called if it failed. */
+static void
+stop_rows(Datum rows)
+{
+	((QmsRows *) DatumGetPointer(rows))->stop((QmsRows *) DatumGetPointer(rows));
+}
+
 /* The rows of a QMS_STREAMS function: the gate is passed when the first one is asked for. */
 static Datum
 stream(FunctionCallInfo fcinfo, QmsFunction *function)
@@ -142,11 +149,14 @@ stream(FunctionCallInfo fcinfo, QmsFunction *function)
 		old = MemoryContextSwitchTo(context->multi_call_memory_ctx);
 		context->user_fctx = DatumGetPointer(enter(fcinfo, function));
 		MemoryContextSwitchTo(old);
+		RegisterExprContextCallback(((ReturnSetInfo *) fcinfo->resultinfo)->econtext, stop_rows,
+									PointerGetDatum(context->user_fctx));
 	}
 	context = SRF_PERCALL_SETUP();
 	rows = context->user_fctx;
 	if (rows->next(rows, &value))
 		SRF_RETURN_NEXT(context, value);
+	UnregisterExprContextCallback(((ReturnSetInfo *) fcinfo->resultinfo)->econtext, stop_rows, PointerGetDatum(rows));
 	SRF_RETURN_DONE(context);
 }
 

@@ -68,7 +68,7 @@ extern uint64 qms_spi_run(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_run_now(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look_at(QmsPlan *plan, QmsParams *params, Snapshot snapshot);
-extern char *qms_spi_open(QmsPlan *plan, QmsParams *params);
+extern const char *qms_spi_open(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_fetch(const char *cursor, long count);
 extern void qms_spi_close(const char *cursor);
 extern int	qms_text_modes_begin(void);

@@ -286,9 +286,9 @@ qms_spi_look(QmsPlan *plan, QmsParams *params)
 /*
  * A cursor on a SELECT, with the snapshot of the statement that is running, for
  * what is too large to be held in memory.  It outlives the connection to SPI;
- * answers its name.  The plan makes its first rows soon, not all of them.
+ * answers its name, which does not.
  */
-char *
+const char *
 qms_spi_open(QmsPlan *plan, QmsParams *params)
 {
 	int			nestlevel = make_ready(plan);
@@ -297,7 +297,7 @@ qms_spi_open(QmsPlan *plan, QmsParams *params)
 	Assert((params ? params->n : 0) == plan->nargs);
 	portal = SPI_cursor_open(NULL, plan->plan, params ? params->values : NULL, params ? params->nulls : NULL, true);
 	(void) finish(SPI_OK_CURSOR, nestlevel);
-	return pstrdup(portal->name);
+	return portal->name;
 }
 
 /* The next rows of a cursor; 0: that was all, or it has been closed. */
@@ -312,6 +312,7 @@ qms_spi_fetch(const char *cursor, long count)
 	return SPI_processed;
 }
 
+/* Without a connection to SPI as well. */
 void
 qms_spi_close(const char *cursor)
 {

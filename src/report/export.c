@@ -266,15 +266,12 @@ static void
 open_next_queue(Export *export)
 {
 	QmsParams	params = {0};
-	MemoryContext old;
 
 	qms_param_int64(&params, export->queue_ids[export->queue++]);
 	qms_param_time(&params, export->since);
 	qms_param_time(&params, export->before);
 	prepare(export->source);
-	old = MemoryContextSwitchTo(export->context);
-	export->cursor = qms_spi_open(&export->source->plan, &params);
-	MemoryContextSwitchTo(old);
+	export->cursor = MemoryContextStrdup(export->context, qms_spi_open(&export->source->plan, &params));
 }
 
 /* The next lines, of this queue or of one after it; false: that was all. */
@@ -330,6 +327,16 @@ next_line(QmsRows *rows, Datum *value)
 	if (more)
 		*value = export->lines[export->line++];
 	return more;
+}
+
+/* Whoever asked has had enough. */
+static void
+stop(QmsRows *rows)
+{
+	Export	   *export = (Export *) rows;
+
+	if (export->cursor != NULL)
+		qms_spi_close(export->cursor);
 }
 
 /* ---- the call ---- */
@@ -395,6 +402,7 @@ QMS_FUNCTION(export_history, QMS_ACT_AUDIT, QMS_STREAMS)
 	QmsReportScope scope;
 
 	export->rows.next = next_line;
+	export->rows.stop = stop;
 	export->context = call->result_context;
 	if (strcmp(format, "csv") != 0 && strcmp(format, "json") != 0)
 		qms_arg_choice_error("format", format, "csv and json");

@@ -6,3 +6,72 @@ CREATE FUNCTION qms.export_history(format text DEFAULT 'csv', since timestamptz 
 RETURNS SETOF text LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp ROWS 100000
 AS 'MODULE_PATHNAME', 'qms_export_history';
 COMMENT ON FUNCTION qms.export_history IS 'The history as lines of text, to be streamed: COPY (SELECT qms.export_history(...)) TO STDOUT. format: csv (a line of names first, then RFC 4180; words that a spreadsheet would take for a formula get an apostrophe before them) or json (an object per line, without a line of names). what: tickets that ended, from since on and before a moment (default: now), or legs, which a transfer ended. scope: organization:1, branch:2 or queue:3; null: the organization of the caller. Queue by queue, in each by the moment of the end. Moments are in UTC. Personal data is not in it: no contact, subject, notes, metadata, nor reasons in words. The export is an event, history.exported, whether or not it is read to its end. Callers: superusers and administrators; those of some branches name one of them. Errors: QM101, 42501, 22023.';
+
+CREATE TYPE qms.arrivals_forecast AS (
+	starts_at timestamptz,
+	ends_at timestamptz,
+	local_date date,
+	weekday int,
+	local_hour int,
+	arrivals float8,
+	low float8,
+	high float8,
+	weeks int,
+	closed boolean
+);
+COMMENT ON TYPE qms.arrivals_forecast IS 'An hour to come, with the arrivals that are expected. Of forecast_arrivals.';
+COMMENT ON COLUMN qms.arrivals_forecast.starts_at IS 'When the hour begins.';
+COMMENT ON COLUMN qms.arrivals_forecast.ends_at IS 'When it ends.';
+COMMENT ON COLUMN qms.arrivals_forecast.local_date IS 'Date by the clocks of the branch (or organization).';
+COMMENT ON COLUMN qms.arrivals_forecast.weekday IS '1 Monday to 7 Sunday.';
+COMMENT ON COLUMN qms.arrivals_forecast.local_hour IS 'Hour by those clocks, 0 to 23.';
+COMMENT ON COLUMN qms.arrivals_forecast.arrivals IS 'How many are expected to come, transfers from other queues included; 0 in a closure.';
+COMMENT ON COLUMN qms.arrivals_forecast.low IS 'As few or fewer come in one hour of ten.';
+COMMENT ON COLUMN qms.arrivals_forecast.high IS 'As many or more come in one hour of ten.';
+COMMENT ON COLUMN qms.arrivals_forecast.weeks IS 'Hours of that weekday and time that were observed, up to 8.';
+COMMENT ON COLUMN qms.arrivals_forecast.closed IS 'Whether the branch has a closure then.';
+
+CREATE FUNCTION qms.forecast_arrivals(scope text DEFAULT NULL, days int DEFAULT 7)
+RETURNS SETOF qms.arrivals_forecast LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_forecast_arrivals';
+COMMENT ON FUNCTION qms.forecast_arrivals IS 'How many people are expected in each hour of the coming days (1 to 92), today included, of a scope: organization:1, branch:2 or queue:3; null: the organization of the caller. From the eight weeks before today: the mean of each weekday and local hour, times a linear trend through the weeks by least squares (from four weeks on; a slope that is not clearly more than noise is made smaller). Closures, and days on which nobody came though that weekday is busy otherwise, are left out. Hours in which nobody ever came are not in the answer. Callers: superusers, administrators, reception. Errors: QM101, 42501, 22023.';
+
+CREATE TYPE qms.staffing_hour AS (
+	starts_at timestamptz,
+	ends_at timestamptz,
+	local_date date,
+	weekday int,
+	local_hour int,
+	is_forecast boolean,
+	arrivals float8,
+	service_time interval,
+	patience interval,
+	counters int,
+	counters_if_busy int,
+	within_target float8,
+	mean_wait interval,
+	left_share float8,
+	occupancy float8
+);
+COMMENT ON TYPE qms.staffing_hour IS 'An hour with the counters that it needs. Of staffing_advice.';
+COMMENT ON COLUMN qms.staffing_hour.starts_at IS 'When the hour begins.';
+COMMENT ON COLUMN qms.staffing_hour.ends_at IS 'When it ends.';
+COMMENT ON COLUMN qms.staffing_hour.local_date IS 'Date by the clocks of the branch (or organization).';
+COMMENT ON COLUMN qms.staffing_hour.weekday IS '1 Monday to 7 Sunday.';
+COMMENT ON COLUMN qms.staffing_hour.local_hour IS 'Hour by those clocks, 0 to 23.';
+COMMENT ON COLUMN qms.staffing_hour.is_forecast IS 'Whether the arrivals are expected (from today on) or were counted (before today).';
+COMMENT ON COLUMN qms.staffing_hour.arrivals IS 'People who come in this hour.';
+COMMENT ON COLUMN qms.staffing_hour.service_time IS 'How long one keeps a counter busy, the way there included: mean of the eight weeks before today.';
+COMMENT ON COLUMN qms.staffing_hour.patience IS 'Mean time after which somebody who waits goes, from the same weeks (Erlang A); null: fewer than ten have gone (Erlang C).';
+COMMENT ON COLUMN qms.staffing_hour.counters IS 'The least number of counters with which target_share of the people wait at most target_wait; null: more than 1000.';
+COMMENT ON COLUMN qms.staffing_hour.counters_if_busy IS 'The same if as many come as in one hour of ten (high of forecast_arrivals).';
+COMMENT ON COLUMN qms.staffing_hour.within_target IS 'Share (0 to 1) that waits at most target_wait with that number of counters, as long as they stay.';
+COMMENT ON COLUMN qms.staffing_hour.mean_wait IS 'Mean wait with that number of counters, of all.';
+COMMENT ON COLUMN qms.staffing_hour.left_share IS 'Share (0 to 1) that goes without being served.';
+COMMENT ON COLUMN qms.staffing_hour.occupancy IS 'Share (0 to 1) of their time that these counters are busy.';
+
+CREATE FUNCTION qms.staffing_advice(scope text, since timestamptz DEFAULT NULL, before timestamptz DEFAULT NULL,
+	target_wait interval DEFAULT '10 min', target_share float8 DEFAULT 0.8)
+RETURNS SETOF qms.staffing_hour LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_staffing_advice';
+COMMENT ON FUNCTION qms.staffing_advice IS 'How many counters each hour needs, for target_share (0 to 1) of the people to wait at most target_wait, in a scope (queue:3, branch:2 or organization:1), from since on (default: today) and before a moment (default: seven days later; at most 92 days). Hours before today are counted, later ones are those of forecast_arrivals. Erlang C, or Erlang A where at least ten people left in the last eight weeks. Each hour is taken by itself and all counters of the scope as one group that serves one line: a queue with specialists needs to be asked for by itself. No rows: nothing is known of how long services take. Callers: superusers, administrators, reception. Errors: QM101, 42501, 22023.';
