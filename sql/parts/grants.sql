@@ -62,3 +62,6 @@ GRANT SELECT ON qms.api_key, qms.device TO qms_super_admin, qms_admin;
 GRANT EXECUTE ON FUNCTION qms_internal.sees_application TO qms_super_admin, qms_admin, qms_app_admin;
 GRANT EXECUTE ON FUNCTION qms.pre_request
 TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_servicer, qms_display, qms_kiosk, qms_customer, qms_app;
+
+/* report */
+GRANT SELECT ON qms.report_schedules, qms.reports TO qms_super_admin, qms_admin;

@@ -176,4 +176,9 @@ INSERT INTO qms.permission VALUES
 	-- report
 	('export_history',           'history.export',         'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('forecast_arrivals',        'forecast.arrivals',      'all',       'yes',       'no',        'yes',       'grant',     'grant',     'no',        'no',        'no',        'no'),
-	('staffing_advice',          'forecast.staffing',      'all',       'yes',       'no',        'yes',       'grant',     'grant',     'no',        'no',        'no',        'no');
+	('staffing_advice',          'forecast.staffing',      'all',       'yes',       'no',        'yes',       'grant',     'grant',     'no',        'no',        'no',        'no'),
+	('report_html',              'report.make',            'all',       'yes',       'no',        'grant',     'no',        'no',        'no',        'no',        'no',        'no'),
+	('get_report',               'report.get',             'all',       'yes',       'no',        'grant',     'no',        'no',        'no',        'no',        'no',        'no'),
+	('create_report_schedule',   'report_schedule.create', 'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('update_report_schedule',   'report_schedule.update', 'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('delete_report_schedule',   'report_schedule.delete', 'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no');

@@ -95,3 +95,9 @@ ALTER TABLE qms_internal.last_seen ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.limit_bucket ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.access_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.access_token ENABLE ROW LEVEL SECURITY;
+
+-- report
+ALTER TABLE qms.report_schedule ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON qms.report_schedule FOR SELECT USING (qms_internal.admin_sees(organization_id, NULL));
+ALTER TABLE qms.report ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON qms.report FOR SELECT USING (qms_internal.admin_sees(organization_id, branch_id));

@@ -103,7 +103,7 @@ qms_settings_key(size_t n)
 const char *
 qms_settings_kind_name(QmsSettingKind kind)
 {
-	static const char *const names[] = {"integer", "boolean", "duration", "time of day", "rate", "timestamp", "text", "limit"};
+	static const char *const names[] = {"integer", "boolean", "duration", "time of day", "rate", "timestamp", "text", "limit", "language"};
 
 	return names[kind];
 }
@@ -202,6 +202,8 @@ expectation(const QmsSettingKey *key)
 			return psprintf("a text of 1 to %d bytes", (int) key->max);
 		case QMS_SET_LIMIT:
 			return "a number and a span of time such as \"100/h\" or \"20/15 min\", or \"off\" for no limit";
+		case QMS_SET_LANGUAGE:
+			return "a language: \"en\", \"de\", \"fr\" or \"es\"";
 	}
 	return "";
 }
@@ -339,6 +341,10 @@ qms_settings_set(const QmsSettingKey *key, const JsonbValue *v, void *out)
 			break;
 		case QMS_SET_LIMIT:
 			if (text == NULL || !qms_limit_parse(text, (QmsLimit *) target))
+				bad_value(key);
+			break;
+		case QMS_SET_LANGUAGE:
+			if (text == NULL || !qms_language_by_tag(text, (QmsLanguage *) target))
 				bad_value(key);
 			break;
 	}

@@ -61,7 +61,7 @@ read_closures(int64 branch_id, QmsArrivals *arrivals)
 
 /* Is at least half of the hour in a closure? */
 bool
-qms_arrivals_is_closed(const QmsArrivals *arrivals, const QmsLocalHour *hour)
+qms_arrivals_is_closed(const QmsArrivals *arrivals, const QmsReportHour *hour)
 {
 	TimestampTz middle = hour->starts_at + (hour->ends_at - hour->starts_at) / 2;
 	int			i;
@@ -109,15 +109,15 @@ is_holiday(const Seen *seen, int day)
 static int
 times_shown(const QmsArrivals *arrivals, int day, int hour, bool *closed)
 {
-	TimestampTz at = qms_local_midnight(day, arrivals->zone);
-	TimestampTz end = qms_local_midnight(day + 1, arrivals->zone);
-	QmsLocalHour local;
+	TimestampTz at = qms_report_midnight(day, arrivals->zone);
+	TimestampTz end = qms_report_midnight(day + 1, arrivals->zone);
+	QmsReportHour local;
 	int			n = 0;
 
 	*closed = false;
 	for (; at < end; at = local.ends_at)
 	{
-		qms_local_hour(at, arrivals->zone, &local);
+		qms_report_hour(at, arrivals->zone, &local);
 		if (local.hour != hour)
 			continue;
 		n++;
@@ -147,7 +147,7 @@ choose(const Seen *seen, const QmsArrivals *arrivals, QmsForecastHour *hours)
 			for (i = 0; i < shown && !closed; i++)
 			{
 				hours[n].week = (day + 0.5) / 7;
-				hours[n].cell = (qms_local_weekday(seen->first_day + day) - 1) * 24 + h;
+				hours[n].cell = (qms_report_weekday(seen->first_day + day) - 1) * 24 + h;
 				hours[n].arrivals = seen->arrivals[day][h] / shown;
 				n++;
 			}
@@ -166,10 +166,10 @@ qms_arrivals_fit(const QmsReportScope *scope, TimestampTz now, QmsArrivals *arri
 
 	memset(arrivals, 0, sizeof(*arrivals));
 	arrivals->zone = scope->zone;
-	arrivals->today = qms_local_day(now, scope->zone);
+	arrivals->today = qms_report_day(now, scope->zone);
 	arrivals->first_day = arrivals->today - DAYS;
-	arrivals->since = qms_local_midnight(arrivals->first_day, scope->zone);
-	arrivals->before = qms_local_midnight(arrivals->today, scope->zone);
+	arrivals->since = qms_report_midnight(arrivals->first_day, scope->zone);
+	arrivals->before = qms_report_midnight(arrivals->today, scope->zone);
 	read_closures(scope->branch_id, arrivals);
 	seen->first_day = arrivals->first_day;
 	seen->first_seen = DAYS;
@@ -183,7 +183,7 @@ qms_arrivals_fit(const QmsReportScope *scope, TimestampTz now, QmsArrivals *arri
 
 /* How many come in an hour, and the range; closures do not count here. */
 double
-qms_arrivals_expected(const QmsArrivals *arrivals, const QmsLocalHour *hour, double *low, double *high)
+qms_arrivals_expected(const QmsArrivals *arrivals, const QmsReportHour *hour, double *low, double *high)
 {
 	double		week = (hour->day - arrivals->first_day + 0.5) / 7;
 	int			cell = (hour->weekday - 1) * 24 + hour->hour;
@@ -194,7 +194,7 @@ qms_arrivals_expected(const QmsArrivals *arrivals, const QmsLocalHour *hour, dou
 
 /* One hour that is to come; hours in which nobody ever comes are not answered. */
 static void
-answer_hour(QmsCall *call, const QmsArrivals *arrivals, const QmsLocalHour *hour)
+answer_hour(QmsCall *call, const QmsArrivals *arrivals, const QmsReportHour *hour)
 {
 	Datum		values[10];
 	bool		nulls[10] = {false};
@@ -224,7 +224,7 @@ QMS_FUNCTION(forecast_arrivals, QMS_ACT_LOOK, QMS_SETOF)
 	int32		days = qms_arg_int32(call, 1, 7);
 	QmsReportScope scope;
 	QmsArrivals arrivals;
-	QmsLocalHour hour;
+	QmsReportHour hour;
 	TimestampTz at;
 
 	if (days < 1 || days > MAX_DAYS)
@@ -236,9 +236,9 @@ QMS_FUNCTION(forecast_arrivals, QMS_ACT_LOOK, QMS_SETOF)
 	qms_arrivals_fit(&scope, call->now, &arrivals);
 	if (!arrivals.known)
 		return qms_answer_none(call);
-	for (at = arrivals.before; at < qms_local_midnight(arrivals.today + days, scope.zone); at = hour.ends_at)
+	for (at = arrivals.before; at < qms_report_midnight(arrivals.today + days, scope.zone); at = hour.ends_at)
 	{
-		qms_local_hour(at, scope.zone, &hour);
+		qms_report_hour(at, scope.zone, &hour);
 		answer_hour(call, &arrivals, &hour);
 	}
 	return qms_answer_none(call);

@@ -23,24 +23,25 @@ typedef struct QmsReportScope
 extern void qms_report_scope_read(const char *text, QmsReportScope *scope);
 extern void qms_report_scope_of_call(QmsCall *call, const char *text, QmsReportScope *scope);
 extern char *qms_report_scope_text(const QmsReportScope *scope);
+extern const char *qms_report_scope_noun(const QmsReportScope *scope);
 
-/* ---- local.c: days and hours of a time zone ---- */
+/* ---- clock.c: days and hours of a time zone ---- */
 
 /* An hour by the clocks of a zone: from one full hour they show to the next. */
-typedef struct QmsLocalHour
+typedef struct QmsReportHour
 {
 	TimestampTz starts_at;
 	TimestampTz ends_at;
 	int			day;			/* Julian */
 	int			weekday;		/* 1 Monday to 7 Sunday */
 	int			hour;			/* 0 to 23; one comes twice when clocks are put back */
-} QmsLocalHour;
+} QmsReportHour;
 
-extern int	qms_local_day(TimestampTz at, pg_tz *zone);
-extern TimestampTz qms_local_midnight(int day, pg_tz *zone);
-extern TimestampTz qms_local_time(int day, int64 time_of_day, pg_tz *zone);
-extern void qms_local_hour(TimestampTz at, pg_tz *zone, QmsLocalHour *hour);
-extern int	qms_local_weekday(int day);
+extern int	qms_report_day(TimestampTz at, pg_tz *zone);
+extern TimestampTz qms_report_midnight(int day, pg_tz *zone);
+extern TimestampTz qms_report_time(int day, int64 time_of_day, pg_tz *zone);
+extern void qms_report_hour(TimestampTz at, pg_tz *zone, QmsReportHour *hour);
+extern int	qms_report_weekday(int day);
 
 /* ---- forecast.c: arrivals by weekday and hour ---- */
 #define QMS_FORECAST_WEEKS	8
@@ -85,7 +86,10 @@ typedef struct QmsArrivals
 } QmsArrivals;
 
 extern void qms_arrivals_fit(const QmsReportScope *scope, TimestampTz now, QmsArrivals *arrivals);
-extern bool qms_arrivals_is_closed(const QmsArrivals *arrivals, const QmsLocalHour *hour);
-extern double qms_arrivals_expected(const QmsArrivals *arrivals, const QmsLocalHour *hour, double *low, double *high);
+extern bool qms_arrivals_is_closed(const QmsArrivals *arrivals, const QmsReportHour *hour);
+extern double qms_arrivals_expected(const QmsArrivals *arrivals, const QmsReportHour *hour, double *low, double *high);
+
+/* ---- schedule.c: for the scheduler ---- */
+extern TimestampTz qms_report_make_due(QmsCall *call, int64 report_schedule_id);
 
 #endif							/* QMS_REPORT_H */

@@ -93,3 +93,9 @@ qms_report_scope_text(const QmsReportScope *scope)
 {
 	return psprintf("%s:%lld", kinds[scope->of.of], (long long) scope->of.id);
 }
+
+const char *
+qms_report_scope_noun(const QmsReportScope *scope)
+{
+	return kinds[scope->of.of];
+}

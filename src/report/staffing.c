@@ -92,7 +92,7 @@ count(const QmsStatsRow *row, void *arg)
 }
 
 static double
-counted_in(const Counted *counted, const QmsLocalHour *hour)
+counted_in(const Counted *counted, const QmsReportHour *hour)
 {
 	double		sum = 0;
 	int			i;
@@ -123,7 +123,7 @@ seconds(double value)
 }
 
 static void
-answer_hour(Advice *advice, const QmsLocalHour *hour, double mean, double high, bool is_forecast)
+answer_hour(Advice *advice, const QmsReportHour *hour, double mean, double high, bool is_forecast)
 {
 	const Habits *habits = &advice->habits;
 	double		length = (double) (hour->ends_at - hour->starts_at) / USECS_PER_SEC;
@@ -166,7 +166,7 @@ answer_hour(Advice *advice, const QmsLocalHour *hour, double mean, double high, 
 static void
 advise(Advice *advice, TimestampTz since, TimestampTz before)
 {
-	QmsLocalHour hour;
+	QmsReportHour hour;
 	TimestampTz at;
 
 	for (at = since; at < before; at = hour.ends_at)
@@ -177,7 +177,7 @@ advise(Advice *advice, TimestampTz since, TimestampTz before)
 		double		mean;
 
 		CHECK_FOR_INTERRUPTS();
-		qms_local_hour(at, advice->scope->zone, &hour);
+		qms_report_hour(at, advice->scope->zone, &hour);
 		if (!is_forecast)
 			mean = high = counted_in(&advice->counted, &hour);
 		else if (advice->arrivals.known && !qms_arrivals_is_closed(&advice->arrivals, &hour))
@@ -219,7 +219,7 @@ QMS_FUNCTION(staffing_advice, QMS_ACT_LOOK, QMS_SETOF)
 	TimestampTz since = qms_arg_time(call, 1);
 	TimestampTz before = qms_arg_time(call, 2);
 	QmsReportScope scope;
-	QmsLocalHour first;
+	QmsReportHour first;
 
 	read_target(call, advice);
 	qms_report_scope_of_call(call, text, &scope);
@@ -229,13 +229,13 @@ QMS_FUNCTION(staffing_advice, QMS_ACT_LOOK, QMS_SETOF)
 	if (since == QMS_NO_TIME)
 		since = advice->arrivals.before;
 	if (before == QMS_NO_TIME)
-		before = qms_local_midnight(qms_local_day(since, scope.zone) + 7, scope.zone);
+		before = qms_report_midnight(qms_report_day(since, scope.zone) + 7, scope.zone);
 	if (before < since || before - since > MOST_DAYS * USECS_PER_DAY)
 		bad_argument("before", "must lie after since, by at most 92 days", "Ask for a shorter time, several times.");
 	read_habits(&scope, advice->arrivals.since, advice->arrivals.before, &advice->habits);
 	if (advice->habits.service <= 0)
 		return qms_answer_none(call);
-	qms_local_hour(since, scope.zone, &first);
+	qms_report_hour(since, scope.zone, &first);
 	since = first.starts_at;
 	advice->counted.size = 64;
 	advice->counted.starts = palloc(sizeof(TimestampTz) * advice->counted.size);

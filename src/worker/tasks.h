@@ -113,4 +113,8 @@ extern void qms_run_old_customers(QmsTaskRun *run, int64 organization_id);
 extern void qms_plan_reseal(QmsTaskRun *run);
 extern void qms_run_reseal(QmsTaskRun *run, int64 item);
 
+/* reports.c */
+extern void qms_plan_reports(QmsTaskRun *run);
+extern void qms_run_report(QmsTaskRun *run, int64 report_schedule_id);
+
 #endif							/* QMS_TASKS_H */

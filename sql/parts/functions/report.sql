@@ -75,3 +75,31 @@ CREATE FUNCTION qms.staffing_advice(scope text, since timestamptz DEFAULT NULL, 
 RETURNS SETOF qms.staffing_hour LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_staffing_advice';
 COMMENT ON FUNCTION qms.staffing_advice IS 'How many counters each hour needs, for target_share (0 to 1) of the people to wait at most target_wait, in a scope (queue:3, branch:2 or organization:1), from since on (default: today) and before a moment (default: seven days later; at most 92 days). Hours before today are counted, later ones are those of forecast_arrivals. Erlang C, or Erlang A where at least ten people left in the last eight weeks. Each hour is taken by itself and all counters of the scope as one group that serves one line: a queue with specialists needs to be asked for by itself. No rows: nothing is known of how long services take. Callers: superusers, administrators, reception. Errors: QM101, 42501, 22023.';
+
+CREATE FUNCTION qms.report_html(scope text DEFAULT NULL, since timestamptz DEFAULT NULL, before timestamptz DEFAULT NULL,
+	language text DEFAULT NULL, with_staff boolean DEFAULT true)
+RETURNS text LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_report_html';
+COMMENT ON FUNCTION qms.report_html IS 'A report as one page of HTML that needs nothing else: tables and charts of waits by hour, load, days, service level, branches or queues or classes, staff, and what is expected next. scope: organization:1, branch:2 or queue:3; null: the organization of the caller. All local days that [since, before) touches, up to 732; before: default today (not in it), since: default seven days earlier. language: en, de, fr or es; null: the setting report_language of the organization. with_staff: whether staff are named. The page has no script, allows itself nothing but its own style sheet, and is all in ASCII. Callers: superusers and administrators, those of some branches for them. Errors: QM101, 42501, 22023.';
+
+CREATE FUNCTION qms.get_report(report_id bigint)
+RETURNS qms.report LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_get_report';
+COMMENT ON FUNCTION qms.get_report IS 'A report that a schedule has made, with its page (html). qms.reports lists them. Callers: superusers and administrators, those of some branches for reports of theirs. Errors: QM101, 42501.';
+
+CREATE FUNCTION qms.create_report_schedule(organization_id bigint, name text, scope text DEFAULT NULL, every text DEFAULT 'week',
+	time_of_day time DEFAULT '06:00', language text DEFAULT NULL, with_staff boolean DEFAULT true, keep int DEFAULT 60, request_id uuid DEFAULT NULL)
+RETURNS qms.report_schedule LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_create_report_schedule';
+COMMENT ON FUNCTION qms.create_report_schedule IS 'Has a report made every day (of the day before), week (on Mondays, of the week before) or month (on the first, of the month before) at a time of the day, by the clocks of its scope: organization:1, branch:2 or queue:3; null: all of the organization. The scheduler makes it, keeps the newest ones (keep, 1 to 1000) and writes the event report.made; qms.reports lists them and get_report answers one. After an outage, those that are due and would be kept are made. Callers: superusers and whoever administers the whole organization. Errors: QM101, 22023, 22004, 23505 name in use.';
+
+CREATE FUNCTION qms.update_report_schedule(report_schedule_id bigint, name text DEFAULT NULL, scope text DEFAULT NULL, every text DEFAULT NULL,
+	time_of_day time DEFAULT NULL, language text DEFAULT NULL, with_staff boolean DEFAULT NULL, keep int DEFAULT NULL, request_id uuid DEFAULT NULL)
+RETURNS qms.report_schedule LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_update_report_schedule';
+COMMENT ON FUNCTION qms.update_report_schedule IS 'Changes what is given; null leaves it as it is, an empty language goes back to that of the organization. Callers: superusers and whoever administers the whole organization. Errors: QM101, 22023, 23505.';
+
+CREATE FUNCTION qms.delete_report_schedule(report_schedule_id bigint, request_id uuid DEFAULT NULL)
+RETURNS qms.report_schedule LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_delete_report_schedule';
+COMMENT ON FUNCTION qms.delete_report_schedule IS 'Deletes a schedule (softly); the reports it has made stay. Callers: superusers and whoever administers the whole organization. Errors: QM101.';

@@ -1,5 +1,5 @@
 /*
- * local.c
+ * clock.c
  *		Days and hours as the clocks of a time zone show them.
  */
 #include "report/report.h"
@@ -20,7 +20,7 @@ take_apart(TimestampTz at, pg_tz *zone, struct pg_tm *tm)
 
 /* The Julian day of the local date. */
 int
-qms_local_day(TimestampTz at, pg_tz *zone)
+qms_report_day(TimestampTz at, pg_tz *zone)
 {
 	struct pg_tm tm;
 
@@ -30,7 +30,7 @@ qms_local_day(TimestampTz at, pg_tz *zone)
 
 /* ISO: 1 is Monday. */
 int
-qms_local_weekday(int day)
+qms_report_weekday(int day)
 {
 	int			weekday = j2day(day);
 
@@ -39,7 +39,7 @@ qms_local_weekday(int day)
 
 /* A time of day that clocks leave out is taken as that much later. */
 TimestampTz
-qms_local_time(int day, int64 time_of_day, pg_tz *zone)
+qms_report_time(int day, int64 time_of_day, pg_tz *zone)
 {
 	struct pg_tm tm = {0};
 	TimestampTz result;
@@ -57,16 +57,10 @@ qms_local_time(int day, int64 time_of_day, pg_tz *zone)
 	return result;
 }
 
-/* When the day begins. */
-TimestampTz
-qms_local_midnight(int day, pg_tz *zone)
-{
-	return qms_local_time(day, 0, zone);
-}
 
 /* The hour that a moment lies in. */
 void
-qms_local_hour(TimestampTz at, pg_tz *zone, QmsLocalHour *hour)
+qms_report_hour(TimestampTz at, pg_tz *zone, QmsReportHour *hour)
 {
 	struct pg_tm tm;
 	int64		past;
@@ -75,11 +69,22 @@ qms_local_hour(TimestampTz at, pg_tz *zone, QmsLocalHour *hour)
 	past = tm.tm_min * USECS_PER_MINUTE + tm.tm_sec * USECS_PER_SEC + (at % USECS_PER_SEC + USECS_PER_SEC) % USECS_PER_SEC;
 	hour->starts_at = at - past;
 	hour->day = date2j(tm.tm_year, tm.tm_mon, tm.tm_mday);
-	hour->weekday = qms_local_weekday(hour->day);
+	hour->weekday = qms_report_weekday(hour->day);
 	hour->hour = tm.tm_hour;
 	/* A zone may put its clocks on by half an hour. */
 	take_apart(hour->starts_at + USECS_PER_HOUR, zone, &tm);
 	hour->ends_at = hour->starts_at + USECS_PER_HOUR;
 	if (tm.tm_min != 0)
 		hour->ends_at += (MINS_PER_HOUR - tm.tm_min) * USECS_PER_MINUTE;
+}
+
+/* When the day begins; where the clocks go back over midnight, with the first of the two. */
+TimestampTz
+qms_report_midnight(int day, pg_tz *zone)
+{
+	TimestampTz result = qms_report_time(day, 0, zone);
+	QmsReportHour before;
+
+	qms_report_hour(result - 1, zone, &before);
+	return before.day == day ? before.starts_at : result;
 }
