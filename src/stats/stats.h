@@ -35,6 +35,7 @@ extern int64 qms_sketch_quantile(const QmsSketch *sketch, double q);	/* microsec
 extern int64 qms_sketch_count_up_to(const QmsSketch *sketch, int64 usec);	/* how many were not longer */
 extern bytea *qms_sketch_pack(const QmsSketch *sketch); /* as qms.wait_sketch stores it */
 extern void qms_sketch_unpack(const struct varlena *packed, QmsSketch *sketch);
+extern bool qms_sketch_read(const uint8 *bytes, Size size, QmsSketch *sketch);
 
 /* ---- times.c: durations, with what can be added of them ---- */
 
