@@ -18,6 +18,8 @@
 
 #define BATCH 10000
 
+int			qms_statistics_interval = 300;
+
 #define SLOT_OF(at) "pg_catalog.date_bin('15 min', " at ", '2000-01-01 00:00:00+00')"
 
 /* The columns of an event that are looked at, as "new". */
@@ -192,6 +194,100 @@ qms_stats_collect(void)
 	return more;
 }
 
+/*
+ * Hours that have ended since they were made in the midst of it are made once
+ * more; what the log is not whole for any more stays as it is.
+ */
+void
+qms_stats_mark_ended(TimestampTz now)
+{
+	static QmsPlan unsound = QMS_PLAN("DELETE FROM qms_internal.stats_due WHERE level = 'hour' AND starts_at < $1", TIMESTAMPTZOID);
+	static QmsPlan plan = QMS_PLAN(
+								   "INSERT INTO qms_internal.stats_due (level, organization_id, branch_id, starts_at, mark) "
+								   "SELECT 'hour', organization_id, branch_id, starts_at, 0 FROM qms_internal.stats_hour "
+								   "WHERE NOT is_final AND ends_at <= $1 ON CONFLICT DO NOTHING", TIMESTAMPTZOID);
+	QmsParams	params = {0};
+	QmsParams	floor = {0};
+
+	qms_param_time(&params, now);
+	qms_spi_run(&plan, &params);
+	qms_param_time(&floor, qms_stats_floor());
+	qms_spi_run(&unsound, &floor);
+}
+
+/* When something is due: not later than now, or DT_NOEND. */
+TimestampTz
+qms_stats_next_due(TimestampTz now)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT 1 FROM qms_internal.stats_due WHERE not_before IS NULL OR not_before <= $1 LIMIT 1", TIMESTAMPTZOID);
+	QmsParams	params = {0};
+
+	qms_param_time(&params, now);
+	return qms_spi_run(&plan, &params) > 0 ? now : DT_NOEND;
+}
+
+/* ---- the log itself ---- */
+
+/*
+ * Is something of the log before that moment not in the snapshots yet?  Then its
+ * partition stays a little longer.
+ */
+bool
+qms_stats_need(TimestampTz before)
+{
+	static QmsPlan due = QMS_PLAN("SELECT 1 FROM qms_internal.stats_due WHERE starts_at < $1 LIMIT 1", TIMESTAMPTZOID);
+	static QmsPlan progress = QMS_PLAN_NOARGS(
+											  "SELECT target IS NOT NULL OR scanned_event_id < floor_event_id OR turn = 1 FROM qms_internal.stats_progress");
+	QmsParams	params = {0};
+
+	if (qms_statistics_interval == 0)
+		return false;
+	qms_param_time(&params, before);
+	return qms_spi_run(&due, &params) > 0 || (qms_spi_run(&progress, NULL) > 0 && qms_spi_bool(0, 0));
+}
+
+/* What is older has been dropped from the log: snapshots stay, and nothing can be made anew. */
+void
+qms_stats_forget_before(TimestampTz oldest)
+{
+	static QmsPlan plans[] = {
+		QMS_PLAN("DELETE FROM qms_internal.stats_slot WHERE starts_at < $1", TIMESTAMPTZOID),
+		QMS_PLAN("DELETE FROM qms_internal.stats_due WHERE starts_at < $1", TIMESTAMPTZOID),
+		QMS_PLAN("DELETE FROM qms_internal.stats_hour WHERE starts_at < $1 - interval '1 hour'", TIMESTAMPTZOID)
+	};
+	size_t		i;
+
+	for (i = 0; i < lengthof(plans); i++)
+	{
+		QmsParams	params = {0};
+
+		qms_param_time(&params, oldest);
+		qms_spi_run(&plans[i], &params);
+	}
+}
+
+/*
+ * Adopted after a restore: what is in the log now is looked through by event_id,
+ * because its transaction ids are those of another cluster.
+ */
+void
+qms_stats_adopt(void)
+{
+	static QmsPlan plans[] = {
+		QMS_PLAN_NOARGS("DELETE FROM qms_internal.stats_progress"),
+		QMS_PLAN_NOARGS("DELETE FROM qms_internal.stats_slot"),
+		QMS_PLAN_NOARGS("DELETE FROM qms_internal.stats_due"),
+		QMS_PLAN_NOARGS("DELETE FROM qms_internal.stats_hour"),
+		QMS_PLAN_NOARGS("INSERT INTO qms_internal.stats_progress (turn, snapshot, floor_event_id) VALUES (1, pg_catalog.pg_current_snapshot(), "
+						"(SELECT coalesce(pg_catalog.max(event_id), 0) FROM qms.event))")
+	};
+	size_t		i;
+
+	for (i = 0; i < lengthof(plans); i++)
+		qms_spi_run(&plans[i], NULL);
+}
+
 /* ---- by hand ---- */
 
 /*
@@ -202,7 +298,9 @@ qms_stats_collect(void)
 TimestampTz
 qms_stats_floor(void)
 {
-	static QmsPlan plan = QMS_PLAN("SELECT 1 FROM qms.analytics_snapshot WHERE starts_at < $1 LIMIT 1", TIMESTAMPTZOID);
+	static QmsPlan plan = QMS_PLAN("SELECT 1 FROM qms.organization o, LATERAL (SELECT 1 FROM qms.analytics_snapshot s "
+								   "WHERE s.organization_id = o.organization_id AND s.period = 'hour' AND s.starts_at < $1 LIMIT 1) s LIMIT 1",
+								   TIMESTAMPTZOID);
 	TimestampTz oldest = qms_partition_oldest(QMS_PART_EVENT);
 	QmsParams	params = {0};
 

@@ -217,5 +217,7 @@ extern bool qms_days_step(TimestampTz now, int64 organization_id);
 extern bool qms_stats_collect(void);
 extern void qms_stats_mark_range(TimestampTz since, TimestampTz before, int64 organization_id);
 extern TimestampTz qms_stats_floor(void);
+extern void qms_stats_mark_ended(TimestampTz now);
+extern TimestampTz qms_stats_next_due(TimestampTz now);
 
 #endif							/* QMS_STATS_FOLD_H */

@@ -61,11 +61,8 @@ insert(const UnitHour *part, int64 queue_id, const char *class_name, int64 targe
 	qms_snapshot_insert(&key, QMS_STATS_HOUR, &part->local, target, stats, part->now);
 }
 
-/*
- * Rows of some cells, sorted: one for each name of a class, and one for all.
- * Answers the target that all of them have, 0 if they differ.
- */
-static int64
+/* Rows of some cells, sorted: one for each name of a class, and one for all. */
+static void
 write_cells(const UnitHour *part, QmsCell **cells, int n, int64 queue_id)
 {
 	QmsStats   *all = palloc0(sizeof(QmsStats));
@@ -91,7 +88,6 @@ write_cells(const UnitHour *part, QmsCell **cells, int n, int64 queue_id)
 		insert(part, queue_id, NULL, target, all);
 	pfree(all);
 	pfree(one);
-	return target;
 }
 
 static void
@@ -105,7 +101,7 @@ write_figures(const UnitHour *part)
 	{
 		if (i < part->ncells && part->cells[i]->key.queue_id == part->cells[first]->key.queue_id)
 			continue;
-		(void) write_cells(part, part->cells + first, i - first, part->cells[first]->key.queue_id);
+		write_cells(part, part->cells + first, i - first, part->cells[first]->key.queue_id);
 		first = i;
 	}
 	if (part->unit->key.branch_id == 0 || part->ncells == 0)
@@ -113,7 +109,7 @@ write_figures(const UnitHour *part)
 	sorted = palloc(sizeof(QmsCell *) * part->ncells);
 	memcpy(sorted, part->cells, sizeof(QmsCell *) * part->ncells);
 	qsort(sorted, part->ncells, sizeof(QmsCell *), by_class);
-	(void) write_cells(part, sorted, part->ncells, 0);
+	write_cells(part, sorted, part->ncells, 0);
 }
 
 static void
