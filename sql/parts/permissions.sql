@@ -173,6 +173,14 @@ INSERT INTO qms.permission VALUES
 	('create_zone',            'zone.create',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('delete_zone',            'zone.delete',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('update_zone',            'zone.update',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	-- snap: statistics
+	('summary',                'stats.summary',          'all',       'yes',       'no',        'yes',       'no',        'no',        'no',        'no',        'no',        'no'),
+	('queue_stats',            'stats.queue',            'all',       'yes',       'own',       'yes',       'no',        'no',        'no',        'no',        'no',        'own'),
+	('analytics',              'stats.analytics',        'all',       'yes',       'no',        'yes',       'no',        'no',        'no',        'no',        'no',        'no'),
+	('peak_hours',             'stats.peak_hours',       'all',       'yes',       'no',        'yes',       'no',        'no',        'no',        'no',        'no',        'no'),
+	('staff_performance',      'stats.staff',            'all',       'yes',       'no',        'grant',     'no',        'no',        'no',        'no',        'no',        'no'),
+	('callback_errors',        'stats.callback_errors',  'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('recompute_snapshots',    'stats.recompute',        'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	-- report
 	('export_history',           'history.export',         'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('forecast_arrivals',        'forecast.arrivals',      'all',       'yes',       'no',        'yes',       'grant',     'grant',     'no',        'no',        'no',        'no'),

@@ -27,6 +27,7 @@
 #define QMS_NUMBER_TYPE ((Oid) 1)
 #define QMS_TOKEN_TYPE	((Oid) 2)
 #define QMS_RATE_TYPE	((Oid) 3)
+#define QMS_SKETCH_TYPE ((Oid) 4)
 
 typedef struct QmsPlan
 {
@@ -173,7 +174,8 @@ typedef enum QmsLockClass
 	QMS_LOCK_SETUP,				/* exclusive: things counted before they are written, such as prefixes */
 	QMS_LOCK_SUBJECT,			/* exclusive: one subject joining one queue */
 	QMS_LOCK_LOGIN,				/* exclusive: one user name or contact being checked; never waited for */
-	QMS_LOCK_ROOM				/* exclusive: a waiting room being counted, or entered without shared memory */
+	QMS_LOCK_ROOM,				/* exclusive: a waiting room being counted, or entered without shared memory */
+	QMS_LOCK_STATS				/* exclusive: snapshots being made */
 } QmsLockClass;
 
 extern void qms_lock(QmsLockClass class, int64 id, bool exclusive);
@@ -194,6 +196,7 @@ extern void qms_partition_ensure(QmsPartitioned which, TimestampTz at);
 extern void qms_partition_forget(void);
 extern TimestampTz qms_partition_next(QmsPartitioned which, TimestampTz at);
 extern bool qms_partition_drop_one(QmsPartitioned which, TimestampTz before);
+extern TimestampTz qms_partition_oldest(QmsPartitioned which);
 
 /* ---- memory.c: parts of shared memory ---- */
 typedef struct QmsMemory
@@ -281,5 +284,10 @@ extern void qms_write_duration(StringInfo out, const char *key, int64 usec);
 extern void qms_write_jsonb(StringInfo out, const char *key, Jsonb *value); /* NULL: left out */
 extern void qms_write_raw(StringInfo out, const char *key, const char *json);	/* NULL: left out */
 extern Datum qms_write_datum(StringInfo out);
+
+/* ---- array.c: arrays and bytes ---- */
+extern struct ArrayType *qms_array_make(const int64 *values, int n, Oid type);
+extern int64 *qms_array_read(Datum array, int *n);
+extern bytea *qms_bytes(const void *data, Size size);
 
 #endif							/* QMS_BASE_H */

@@ -135,9 +135,9 @@ qms_relation_oid(const char *schema, const char *name)
 Oid
 qms_type_oid(Oid stand_in)
 {
-	static const char *const names[] = {NULL, "ticket_number", "ticket_token", "release_rate"};
+	static const char *const names[] = {NULL, "ticket_number", "ticket_token", "release_rate", "wait_sketch"};
 
-	if (stand_in < 1 || stand_in > 3)
+	if (stand_in < 1 || stand_in > 4)
 		return stand_in;
 	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(names[stand_in]),
 						   ObjectIdGetDatum(get_namespace_oid(QMS_SCHEMA, false)));

@@ -57,6 +57,7 @@ typedef struct QmsQueueSettings
 	char	   *challenge;		/* name of a hook, or NULL */
 	QmsLimit	join_subject;	/* customers, beside the limits of the organization */
 	QmsLimit	join_address;
+	int64		wait_target;	/* of statistics */
 } QmsQueueSettings;
 
 typedef struct QmsHours QmsHours;

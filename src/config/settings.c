@@ -90,7 +90,9 @@ static const QmsSettingKey keys[] = {
 	SETTING("join_subject", join_subject, QMS_SET_LIMIT, QMS_BOTH_KINDS, "count/time", "off", 0, 0,
 			"How often a subject may join this queue, beside the limits of the organization."),
 	SETTING("join_address", join_address, QMS_SET_LIMIT, QMS_BOTH_KINDS, "count/time", "off", 0, 0,
-			"How often somebody may join this queue from one address, beside the limits of the organization.")
+			"How often somebody may join this queue from one address, beside the limits of the organization."),
+	SETTING("wait_target", wait_target, QMS_SET_DURATION, QMS_BOTH_KINDS, "duration", "10 min", 1, 30 * SECS_PER_DAY,
+			"Who waits no longer counts as called in time: the share within target of the statistics.")
 };
 
 /* The table, for qms.queue_setting_keys(); NULL behind its end. */

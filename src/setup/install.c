@@ -86,7 +86,8 @@ configure_dump(void)
 										  "SELECT c.oid FROM pg_catalog.pg_class c "
 										  "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
 										  "WHERE n.nspname IN ('qms', 'qms_internal') AND c.relkind IN ('r', 'S') "
-										  "AND c.relname NOT IN ('instance', 'publisher', 'publisher_progress', 'permission', 'limit_bucket') ORDER BY c.oid");
+										  "AND c.relname NOT IN ('instance', 'publisher', 'publisher_progress', 'permission', 'limit_bucket', "
+										  "'stats_progress', 'stats_slot', 'stats_due', 'stats_hour') ORDER BY c.oid");
 	static QmsPlan configure = QMS_PLAN("SELECT pg_catalog.pg_extension_config_dump($1, '')", REGCLASSOID);
 	uint64		n = qms_spi_run(&list, NULL);
 	Oid		   *relations = palloc(sizeof(Oid) * n);

@@ -35,6 +35,7 @@ extern int64 qms_sketch_quantile(const QmsSketch *sketch, double q);	/* microsec
 extern int64 qms_sketch_count_up_to(const QmsSketch *sketch, int64 usec);	/* how many were not longer */
 extern bytea *qms_sketch_pack(const QmsSketch *sketch); /* as qms.wait_sketch stores it */
 extern void qms_sketch_unpack(const struct varlena *packed, QmsSketch *sketch);
+extern bool qms_sketch_read(const uint8 *bytes, Size size, QmsSketch *sketch);
 
 /* ---- times.c: durations, with what can be added of them ---- */
 
@@ -87,7 +88,7 @@ typedef struct QmsStats
 	QmsTimes	wait;			/* from entering the queue to the call, the release or the start */
 	QmsTimes	service;		/* from the start to the end */
 	QmsTimes	abandoned;		/* from entering the queue to going without a call */
-	TimestampTz computed_at;	/* the oldest of what was added; QMS_NO_TIME: nothing was */
+	TimestampTz computed_at;	/* the oldest of what was added; QMS_NO_TIME (or 0): nothing was */
 } QmsStats;
 
 extern const char *qms_stats_count_name(QmsStatsCount which);	/* the column of qms.analytics_snapshot */
@@ -147,7 +148,7 @@ extern void qms_stats_each(QmsStatsScope scope, QmsStatsPeriod period, Timestamp
 /* The classes that occur: names, in order; answers how many. */
 extern int	qms_stats_classes(QmsStatsScope scope, TimestampTz since, TimestampTz before, char ***names);
 
-/* ---- What staff did on the local days that begin within [since, before) ---- */
+/* ---- What staff did in the hours that begin within [since, before) ---- */
 
 typedef struct QmsStaffStats
 {
@@ -172,7 +173,12 @@ typedef void (*QmsStaffCallback) (const QmsStaffStats *row, void *arg);
 extern void qms_staff_each(int64 branch_id, TimestampTz since, TimestampTz before, QmsStaffCallback callback,
 						   void *arg);
 
-/* Rows of qms.analytics_snapshot made or made anew, and moments of the last run: for metrics. */
-extern TimestampTz qms_stats_computed_until(void);	/* everything before it is in the snapshots; QMS_NO_TIME: nothing is */
+/* ---- The log ---- */
+
+extern int	qms_statistics_interval;	/* of the scheduler, in seconds; 0: off */
+extern bool qms_stats_need(TimestampTz before); /* has something of the log to be counted that is older? */
+extern void qms_stats_forget_before(TimestampTz oldest);	/* what is older is dropped from the log */
+extern void qms_stats_adopt(void);	/* the log came with a restore */
+extern TimestampTz qms_stats_computed_until(void);	/* what is before it is in the snapshots; QMS_NO_TIME: nothing is */
 
 #endif							/* QMS_STATS_H */
