@@ -258,7 +258,7 @@ write_cell(QmsPage *page, double value, double most, double x, double y, double 
 		shade = Max(shade, 1);
 	qms_htmlf(page, "<rect class=\"h%d\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"24\"/>", shade, x, y, width - 2);
 	if (value > 0)
-		write_label(page, shade >= 5 ? "high mid" : "low mid", x + width / 2 - 1, y + 16,
+		write_label(page, shade >= 6 ? "high mid" : "low mid", x + width / 2 - 1, y + 16,
 					value < 9.95 ? qms_form_tenths(page->language, value) : qms_form_int(page->language, (int64) rint(value)));
 }
 

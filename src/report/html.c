@@ -106,7 +106,9 @@ qms_html_cut(const char *name, int most)
 void
 qms_html_begin_table(QmsPage *page, QmsWord caption)
 {
-	qms_html(page, "<div class=\"scroll\"><table><caption>");
+	qms_html(page, "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"");
+	qms_html_word(page, caption);
+	qms_html(page, "\"><table><caption>");
 	qms_html_word(page, caption);
 	qms_html(page, "</caption><thead><tr>");
 }

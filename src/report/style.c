@@ -14,7 +14,7 @@
 #define LIGHT \
 	"--bg:#fff;--ink:#1a1f26;--soft:#4c5663;--line:#d5dae1;--card:#f4f6f9;--bar:#2f6fb3;--mark:#a83a0c;" \
 	"--s1:#2f6fb3;--s2:#d98a1f;--s3:#a9b4c2;--s4:#7a4fa3;" \
-	"--h0:#f4f6f9;--h1:#e0ebf7;--h2:#c6dbf0;--h3:#a6c8e7;--h4:#7fb0dc;--h5:#5796cd;--h6:#377cbb;--h7:#2262a0;--h8:#154a80;--h9:#0b3460;" \
+	"--h0:#f4f6f9;--h1:#e0ebf7;--h2:#c6dbf0;--h3:#a6c8e7;--h4:#7fb0dc;--h5:#5796cd;--h6:#2f72ad;--h7:#2262a0;--h8:#154a80;--h9:#0b3460;" \
 	"--low:#1a1f26;--high:#fff;"
 #define DARK \
 	"--bg:#12161c;--ink:#e8ecf1;--soft:#a9b4c2;--line:#38424f;--card:#1c222b;--bar:#5b9bdc;--mark:#ffb074;" \
@@ -39,15 +39,15 @@ static const char style[] =
 	"dl.key dd{margin:0;font-size:1.4rem;font-weight:600;font-variant-numeric:tabular-nums}\n"
 	"figure{margin:0}svg{display:block;width:100%;max-width:46rem;height:auto}\n"
 	".pair{display:grid;grid-template-columns:minmax(0,1fr);gap:1rem;align-items:start}\n"
-	"@media screen and (min-width:64rem){.pair.two{grid-template-columns:minmax(0,3fr) minmax(0,2fr)}}\n"
+	"@media screen and (min-width:64rem){.pair.two{grid-template-columns:minmax(0,6fr) minmax(0,5fr)}}\n"
 	".scroll{overflow-x:auto}\n"
+	"@media screen and (max-width:40rem){figure{overflow-x:auto}svg{min-width:32rem}}\n"
 	"table{border-collapse:collapse;width:100%;font-size:.85rem;font-variant-numeric:tabular-nums}\n"
 	"caption{text-align:left;color:var(--soft);padding:.2rem 0}\n"
-	"th,td{padding:.22rem .5rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:bottom;hyphens:auto}td{white-space:nowrap}\n"
+	"th,td{padding:.22rem .4rem;border-bottom:1px solid var(--line);text-align:right;vertical-align:bottom;hyphens:auto}td{white-space:nowrap}\n"
 	"th{font-weight:600}thead th{border-bottom:2px solid var(--line)}\n"
-	"th:first-child{text-align:left}tbody th{font-weight:400;min-width:6rem}\n"
+	"th:first-child{text-align:left}tbody th{font-weight:400;min-width:7.6rem}\n"
 	"tfoot th,tfoot td{font-weight:600}\n"
-	"table.heat th,table.heat td{padding:.22rem .25rem}\n"
 	"text{font-size:12px;fill:var(--ink);font-family:inherit}.soft{fill:var(--soft)}\n"
 	".end{text-anchor:end}.mid{text-anchor:middle}\n"
 	".grid{stroke:var(--line);stroke-width:1}.bar{fill:var(--bar)}\n"
@@ -59,7 +59,7 @@ static const char style[] =
 	"@page{size:A4;margin:14mm}\n"
 	"@media print{:root{color-scheme:light}body{padding:0;max-width:none;font-size:10.5pt}"
 	"h2{break-after:avoid;margin-top:1.2rem}figure,dl.key div,tr{break-inside:avoid}thead{display:table-header-group}"
-	".scroll{overflow:visible}table{font-size:8.5pt}svg{max-height:11cm}"
+	"dl.key{grid-template-columns:repeat(5,1fr)}dl.key dd{font-size:1.1rem}.scroll{overflow:visible}table{font-size:8.5pt}svg{max-height:11cm}"
 	"*{-webkit-print-color-adjust:exact;print-color-adjust:exact}}\n";
 
 const char *
