@@ -8,11 +8,11 @@
 static void
 write_head(QmsPage *page, const QmsReport *report, const char *name)
 {
-	qms_htmlf(page, "<!DOCTYPE html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\">\n"
+	qms_htmlf(page, "<!DOCTYPE html>\n<html lang=\"%s\">\n<head>\n<meta charset=\"utf-8\"/>\n"
 			  "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-%s'; "
-			  "base-uri 'none'; form-action 'none'\">\n"
-			  "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-			  "<meta name=\"robots\" content=\"noindex\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<title>",
+			  "base-uri 'none'; form-action 'none'\"/>\n"
+			  "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
+			  "<meta name=\"robots\" content=\"noindex\"/>\n<meta name=\"referrer\" content=\"no-referrer\"/>\n<title>",
 			  qms_language_tag(report->language), qms_style_hash());
 	qms_html_word(page, W_REPORT);
 	qms_html_text(page, qms_form_colon(report->language));
