@@ -66,7 +66,7 @@ CREATE FUNCTION qms_internal.wait_sketch_finish(pg_catalog.internal) RETURNS qms
 	AS 'MODULE_PATHNAME', 'qms_wait_sketch_finish';
 COMMENT ON FUNCTION qms_internal.wait_sketch_finish IS
 	'End of qms.sketch_merge.';
-CREATE AGGREGATE qms.sketch_merge(qms.wait_sketch) (
+CREATE AGGREGATE qms.sketch_merge(sketch qms.wait_sketch) (
 	SFUNC = qms_internal.wait_sketch_accumulate,
 	STYPE = pg_catalog.internal,
 	FINALFUNC = qms_internal.wait_sketch_finish
