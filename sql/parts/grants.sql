@@ -67,7 +67,7 @@ TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_ser
 GRANT SELECT ON qms.analytics_snapshot, qms.staff_snapshot TO qms_super_admin, qms_admin;
 GRANT EXECUTE ON FUNCTION
 	qms.make_wait_sketch, qms.sketch_quantile, qms.sketch_count, qms.sketch_count_up_to, qms.sketch_merge,
-	qms_internal.wait_sketch_in, qms_internal.wait_sketch_out, qms_internal.wait_sketch_accumulate, qms_internal.wait_sketch_finish
+	qms_internal.wait_sketch_in, qms_internal.wait_sketch_out
 TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_servicer, qms_display, qms_kiosk, qms_customer, qms_app;
 
 /* report */

@@ -174,7 +174,7 @@ qms_take_ownership(PG_FUNCTION_ARGS pg_attribute_unused())
 	for (i = 0; i < n; i++)
 	{
 		qms_spi_utility(psprintf("ALTER %s %s OWNER TO qms_owner", types[i], names[i]));
-		if (strcmp(types[i], "function") == 0)
+		if (strcmp(types[i], "function") == 0 || strcmp(types[i], "aggregate") == 0)
 			qms_spi_utility(psprintf("REVOKE ALL ON FUNCTION %s FROM PUBLIC", names[i]));
 	}
 	qms_slot_forget_database();

@@ -6,14 +6,14 @@
  * The form is that of DDSketch (Masson, Rim, Lee 2019) with fixed bins.  Bin i
  * from 1 on holds durations from gamma^(i-1) to gamma^i seconds; what stands for
  * it, 2 gamma^i / (gamma + 1), is at most (gamma - 1) / (gamma + 1) = 1 % from each
- * of them.
+ * of them (and half a microsecond, by rounding).
  */
 #include "stats/stats.h"
 
 #include <math.h>
 
-#define GAMMA (1.02 / 0.98)
-#define LN_GAMMA 0.040005334613699206
+#define GAMMA (1.01 / 0.99)
+#define LN_GAMMA 0.020000666706669435
 #define VERSION 1
 
 /* The bin of a duration. */
@@ -63,7 +63,8 @@ qms_sketch_quantile(const QmsSketch *sketch, double q)
 
 	if (sketch->count == 0)
 		return -1;
-	rank = (int64) floor(Min(Max(q, 0.0), 1.0) * (sketch->count - 1));
+	/* As percentile_disc counts. */
+	rank = Max((int64) ceil(q * sketch->count) - 1, 0);
 	for (i = 0; i < QMS_SKETCH_BINS - 1; i++)
 	{
 		passed += sketch->bins[i];

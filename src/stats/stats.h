@@ -16,11 +16,11 @@
 /* ---- sketch.c: a distribution of durations, as a histogram with bins of equal ratio ---- */
 
 /*
- * Bin 0 is below a second; bin i from 1 ends at gamma^i seconds, gamma = 1.02 /
- * 0.98.  The last one that is used holds all from 7 days.  A quantile is the
+ * Bin 0 is below a second; bin i from 1 ends at gamma^i seconds, gamma = 1.01 /
+ * 0.99.  The last one holds all from a little over 7 days.  A quantile is the
  * middle of its bin: at most 1 % from a value that is there; below a second, 0.
  */
-#define QMS_SKETCH_BINS 336
+#define QMS_SKETCH_BINS 668
 #define QMS_SKETCH_ERROR 0.01
 
 typedef struct QmsSketch

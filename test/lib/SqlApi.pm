@@ -114,6 +114,22 @@ my %argument = (
 	'update_organization.settings' => 'JSON object that is merged, see [settings of an organization](#settings-of-an-organization); null puts a default back',
 	'update_queue.settings' => 'JSON object that is merged, see [settings of a queue](#settings-of-a-queue); null puts a default back',
 	'since' => 'only those that joined from this moment on; null: open ones and those of today',
+	# snap: statistics
+	'scope' => '`organization:<id>`, `branch:<id>` or `queue:<id>`',
+	'period' => '`hour`, `day` or `total`',
+	(map { ("$_.since" => 'beginning; null: 30 days before the end', "$_.before" => 'end, does not count itself; null: now') } qw(queue_stats analytics peak_hours staff_performance)),
+	'callback_errors.since' => 'beginning; null: 30 days before the end',
+	'callback_errors.before' => 'end, does not count itself; null: now',
+	'recompute_snapshots.since' => 'beginning; null: that of the event log',
+	'recompute_snapshots.before' => 'end, does not count itself; null: that of the event log',
+	'recompute_snapshots.organization_id' => 'organization; null: that of the caller, for a superuser all',
+	'summary.organization_id' => 'organization; null: that of the caller',
+	'callback_errors.organization_id' => 'organization; null: that of the caller',
+	'analytics.customer_class' => 'name of the class; null: all classes',
+	'durations' => 'durations, such as waits',
+	'duration' => 'a duration',
+	'sketch' => 'a distribution',
+	'q' => 'which part, 0 to 1: 0.9 is the 90th percentile',
 	'skills' => 'what he can do',
 	'slug' => 'for URLs: a-z, 0-9 and dashes; null: made from the name',
 	'sources' => '`[{"queue_id": id, "customer_class": name, "weight": number}]`; null: the queues of the counter',
@@ -198,6 +214,15 @@ my %example = (
 	hold_ticket => q{SELECT state FROM qms.hold_ticket(4711, 'needs a photo', 'parked', resume_to => 'clerk');},
 	transfer_ticket => q{SELECT number, queue_id FROM qms.transfer_ticket(4711, 5, place => 'first', note => 'wrong floor');},
 	update_ticket => q{SELECT priority FROM qms.update_ticket(4711, priority => 2);},
+	# snap: statistics
+	summary => q{SELECT name, waiting, open_counters, arrivals, wait_p90 FROM qms.summary();},
+	queue_stats => q{SELECT customer_class, arrivals, wait_mean, wait_p90, within_target FROM qms.queue_stats(5, since => '2026-11-01', before => '2026-12-01');},
+	analytics => q{SELECT local_date, arrivals, completed, abandonment, wait_p50, wait_p95 FROM qms.analytics('branch:1', since => now() - interval '7 days');},
+	peak_hours => q{SELECT rank, weekday, local_hour, arrivals_mean, wait_p90 FROM qms.peak_hours('branch:1') LIMIT 10;},
+	staff_performance => q{SELECT display_name, served, service_mean, idle, serving, pauses FROM qms.staff_performance(1);},
+	callback_errors => q{SELECT endpoint, kind, attempts, error FROM qms.callback_errors();},
+	recompute_snapshots => q{SELECT qms.recompute_snapshots('2026-11-01', '2026-11-08');},
+	sketch_quantile => q{SELECT qms.sketch_quantile(qms.sketch_merge(wait_sketch), 0.9) FROM qms.analytics_snapshot WHERE queue_id = 5 AND period = 'day' AND customer_class IS NULL;},
 	explain_call => q{SELECT number, score, chosen, reason FROM qms.explain_call(4711);},
 	close_queue => q{SELECT status FROM qms.close_queue(5, waiting => 'expire');},
 	waiting_list => q{SELECT place, number, waited, may_call FROM qms.waiting_list(counter_id => 7);},
@@ -284,7 +309,7 @@ Everything is in schema `qms` and called by name: `qms.call_next(counter_id => 7
 END
 
 my %title = (
-	'tickets.sql' => 'Tickets', 'release.sql' => 'Waiting rooms', 'entry.sql' => 'Letting people in', 'room.sql' => 'Waiting rooms: who comes in', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
+	'tickets.sql' => 'Tickets', 'release.sql' => 'Waiting rooms', 'entry.sql' => 'Letting people in', 'room.sql' => 'Waiting rooms: who comes in', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream', 'stats.sql' => 'Statistics', 'wait_sketch.sql' => 'Functions of types',
 	'ticket_number.sql' => 'Functions of types', 'ticket_token.sql' => 'Functions of types', 'release_rate.sql' => 'Functions of types');
 my %section_of;
 $section_of{$_} = 'Customers' for qw(join_queue ticket_status visit_status leave_queue defer_ticket heartbeat);

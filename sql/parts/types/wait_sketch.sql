@@ -33,7 +33,7 @@ CREATE TYPE qms.wait_sketch (
 	STORAGE = extended
 );
 COMMENT ON TYPE qms.wait_sketch IS
-	'A distribution of durations that can be added, as counts in bins: bin 0 is below a second, bin i ends at (1.02 / 0.98)^i seconds, the last holds all from about 7 days. Written {bin:count,...}. A quantile is at most 1 % from a duration that was there (below a second: 0), of a sum as of its parts.';
+	'A distribution of durations that can be added, as counts in bins: bin 0 is below a second, bin i ends at (1.01 / 0.99)^i seconds, the last holds all from about 7 days. Written {bin:count,...}. A quantile is at most 1 % from a duration that was there (below a second: 0), of a sum as of its parts.';
 
 CREATE FUNCTION qms.make_wait_sketch(durations interval[]) RETURNS qms.wait_sketch
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -66,7 +66,7 @@ CREATE FUNCTION qms_internal.wait_sketch_finish(pg_catalog.internal) RETURNS qms
 	AS 'MODULE_PATHNAME', 'qms_wait_sketch_finish';
 COMMENT ON FUNCTION qms_internal.wait_sketch_finish IS
 	'End of qms.sketch_merge.';
-CREATE AGGREGATE qms.sketch_merge(qms.wait_sketch) (
+CREATE AGGREGATE qms.sketch_merge(sketch qms.wait_sketch) (
 	SFUNC = qms_internal.wait_sketch_accumulate,
 	STYPE = pg_catalog.internal,
 	FINALFUNC = qms_internal.wait_sketch_finish
