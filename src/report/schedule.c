@@ -225,6 +225,23 @@ set_next_due(int64 report_schedule_id, TimestampTz due)
 	qms_spi_run(&plan, &params);
 }
 
+/*
+ * The last hours of the period may not have been counted yet: they are by the
+ * second look at the log after its end.  Answers when to come back; QMS_NO_TIME:
+ * they have been, or nobody knows why not.
+ */
+static TimestampTz
+wait_for_statistics(TimestampTz end, TimestampTz due, TimestampTz now)
+{
+	TimestampTz looked = end + 2 * qms_statistics_interval * USECS_PER_SEC;
+
+	if (qms_statistics_interval == 0 || now >= due + PATIENCE)
+		return QMS_NO_TIME;
+	if (now < looked)
+		return Min(looked, due + PATIENCE);
+	return qms_stats_need(end) ? now + USECS_PER_MINUTE : QMS_NO_TIME;
+}
+
 /* Make the report that is due; answers when to come back, QMS_NO_TIME: it does not matter. */
 TimestampTz
 qms_report_make_due(QmsCall *call, int64 report_schedule_id)
@@ -232,7 +249,7 @@ qms_report_make_due(QmsCall *call, int64 report_schedule_id)
 	QmsReport	report = {0};
 	QmsReportScope scope;
 	Due			due;
-	TimestampTz computed;
+	TimestampTz wait;
 	TimestampTz next;
 
 	if (!lock_due(report_schedule_id, call->now, &due))
@@ -242,10 +259,9 @@ qms_report_make_due(QmsCall *call, int64 report_schedule_id)
 	report.made_at = call->now;
 	report.language = qms_report_language(scope.organization_id, due.language);
 	find_days(&report, due.every, due.due);
-	/* The last hours of the period may not have been counted yet. */
-	computed = qms_stats_computed_until();
-	if (computed != QMS_NO_TIME && computed < qms_report_midnight(report.end_day, scope.zone) && call->now < due.due + PATIENCE)
-		return call->now + USECS_PER_MINUTE;
+	wait = wait_for_statistics(qms_report_midnight(report.end_day, scope.zone), due.due, call->now);
+	if (wait != QMS_NO_TIME)
+		return wait;
 	qms_report_keep(call, &report, report_schedule_id, due.with_staff, due.kept);
 	next = next_kept(due.every, due.time_of_day, scope.zone, due.due, call->now, due.kept);
 	set_next_due(report_schedule_id, next);

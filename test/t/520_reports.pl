@@ -29,10 +29,11 @@ $clock->at('2026-03-03 05:59+01');
 is($ask->('SELECT count(*) FROM qms.report'), '0', 'not before');
 ok($clock->idle, 'and nobody looks');
 
-$clock->set('2026-03-03 06:02+01');
+# Another look a minute later if the day has not been counted yet.
+$clock->at("2026-03-03 06:$_+01") for qw(00 01 02);
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.report}, 'the daily one is made');
-is($ask->(q{SELECT report_id, scope, since, before, language, made_at, branch_id, queue_id IS NULL, html LIKE '%lang="de"%', html ~ 'Angekommen</dt><dd>3</dd>', html ~ 'Bedient</dt><dd>1</dd>' FROM qms.report}),
-	'1|branch:1|2026-03-01 23:00:00+00|2026-03-02 23:00:00+00|de|2026-03-03 05:02:00+00|1|t|t|t|t', 'of the day before, with its figures');
+is($ask->(q{SELECT report_id, scope, since, before, language, made_at < '2026-03-03 05:03+00', branch_id, queue_id IS NULL, html LIKE '%lang="de"%', html ~ 'Angekommen</dt><dd>3</dd>', html ~ 'Bedient</dt><dd>1</dd>' FROM qms.report}),
+	'1|branch:1|2026-03-01 23:00:00+00|2026-03-02 23:00:00+00|de|t|1|t|t|t|t', 'of the day before, with its figures');
 is($ask->(q{SELECT kind, actor_kind, organization_id, branch_id, data - 'bytes', (data ->> 'bytes')::int = (SELECT length(html) FROM qms.report) FROM qms.event WHERE kind = 'report.made'}),
 	'report.made|system|1|1|{"scope": "branch:1", "since": "2026-03-01T23:00:00+00:00", "before": "2026-03-02T23:00:00+00:00", "language": "de", "report_id": 1, "report_schedule_id": 1}|t',
 	'and there is an event');
@@ -42,12 +43,12 @@ is($ask->(q{SELECT r.report_id, length(r.html) > 5000 FROM qms.get_report(1) r})
 # Broken by hand: its queue is not there.  It fails by itself.
 $ask->(q{INSERT INTO qms.report_schedule (organization_id, name, scope, every, time_of_day, with_staff, keep, next_due_at) VALUES (1, 'Broken', 'queue:4711', 'day', '06:00', true, 1, '2026-03-03 05:30+00')});
 # Two weeks and more in which nobody made any: those that are kept are made, and the weekly and monthly ones.
-$clock->set('2026-04-02 12:00+02');
+$clock->at("2026-04-02 $_+02") for qw(12:00 12:05 12:10);
 Qms::wait_for($node, q{SELECT count(*) = 0 FROM qms.report_schedules WHERE next_due_at < '2026-04-02 10:00+00' AND name <> 'Broken'}, 'after an outage all is made that is due, whatever is broken');
 is($ask->(q{SELECT string_agg(since::date || ' ' || made_at::date, ', ' ORDER BY report_id) FROM qms.report WHERE report_schedule_id = 1}),
-	'2026-03-30 2026-04-02, 2026-03-31 2026-04-02, 2026-03-31 2026-04-02', 'the newest daily ones are kept')
+	'2026-03-29 2026-04-02, 2026-03-30 2026-04-02, 2026-03-31 2026-04-02', 'the newest daily ones are kept')
   or diag($ask->(q{SELECT report_id, since, before FROM qms.report WHERE report_schedule_id = 1}));
-is($ask->(q{SELECT count(*) FROM qms.event WHERE kind = 'report.made' AND (data ->> 'report_schedule_id')::int = 1}), '5', 'and no more than that were made');
+is($ask->(q{SELECT count(*) FROM qms.event WHERE kind = 'report.made' AND (data ->> 'report_schedule_id')::int = 1}), '5', 'and hardly more than that were made');
 is($ask->(q{SELECT string_agg(since || ' to ' || before, ', ' ORDER BY report_id) FROM qms.report WHERE report_schedule_id = 2}),
 	'2026-03-01 23:00:00+00 to 2026-03-08 23:00:00+00, 2026-03-08 23:00:00+00 to 2026-03-15 23:00:00+00, 2026-03-15 23:00:00+00 to 2026-03-22 23:00:00+00, 2026-03-22 23:00:00+00 to 2026-03-29 22:00:00+00',
 	'every week, one of them an hour shorter');
