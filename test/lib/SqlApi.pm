@@ -114,6 +114,29 @@ my %argument = (
 	'update_organization.settings' => 'JSON object that is merged, see [settings of an organization](#settings-of-an-organization); null puts a default back',
 	'update_queue.settings' => 'JSON object that is merged, see [settings of a queue](#settings-of-a-queue); null puts a default back',
 	'since' => 'only those that joined from this moment on; null: open ones and those of today',
+	# report
+	'days' => 'how many days, today included',
+	'every' => '`day`, `week` or `month`',
+	'export_history.format' => '`csv` or `json`',
+	'export_history.since' => 'only what ended from this moment on; null: from the beginning',
+	'export_history.before' => 'only what ended before this moment; null: now',
+	'export_history.what' => '`tickets` or `legs`',
+	(map { ("$_.scope" => '`organization:<id>`, `branch:<id>` or `queue:<id>`; null: the organization of the caller') } qw(export_history forecast_arrivals report_html)),
+	'create_report_schedule.scope' => '`organization:<id>`, `branch:<id>` or `queue:<id>`; null: all of the organization',
+	(map { ("$_.language" => '`en`, `de`, `fr` or `es`; null: `report_language` of the organization') } qw(report_html create_report_schedule)),
+	'update_report_schedule.language' => '`en`, `de`, `fr` or `es`; empty: `report_language` of the organization',
+	'report_html.since' => 'the first day is that of this moment; null: seven days before the end',
+	'report_html.before' => 'the last day is the one before this moment; null: yesterday',
+	'staffing_advice.since' => 'hours from this one on; null: today',
+	'staffing_advice.before' => 'hours before this moment; null: seven days after since',
+	'target_wait' => 'how long somebody may wait',
+	'target_share' => 'how many of the people are to wait no longer, 0 to 1',
+	'time_of_day' => 'when it is made, by the clocks of its scope',
+	'with_staff' => 'whether staff are named',
+	'keep' => 'how many of its reports are kept, 1 to 1000',
+	'report_id' => 'report',
+	'report_schedule_id' => 'report schedule',
+	(map { ("$_.name" => 'name that people read, unique among the report schedules of the organization') } qw(create_report_schedule update_report_schedule)),
 	# snap: statistics
 	'scope' => '`organization:<id>`, `branch:<id>` or `queue:<id>`',
 	'period' => '`hour`, `day` or `total`',
@@ -214,6 +237,12 @@ my %example = (
 	hold_ticket => q{SELECT state FROM qms.hold_ticket(4711, 'needs a photo', 'parked', resume_to => 'clerk');},
 	transfer_ticket => q{SELECT number, queue_id FROM qms.transfer_ticket(4711, 5, place => 'first', note => 'wrong floor');},
 	update_ticket => q{SELECT priority FROM qms.update_ticket(4711, priority => 2);},
+	# report
+	export_history => q{COPY (SELECT qms.export_history('csv', '2026-03-01', '2026-04-01')) TO STDOUT WITH (FORMAT csv, DELIMITER E'\x02', QUOTE E'\x01');},
+	forecast_arrivals => q{SELECT starts_at, arrivals, low, high FROM qms.forecast_arrivals('branch:1', days => 3);},
+	staffing_advice => q{SELECT starts_at, arrivals, counters, counters_if_busy FROM qms.staffing_advice('branch:1', target_wait => '5 min', target_share => 0.9);},
+	report_html => q{SELECT qms.report_html('branch:1', '2026-03-02', '2026-03-09', language => 'de');},
+	create_report_schedule => q{SELECT next_due_at FROM qms.create_report_schedule(1, 'Town hall, weekly', 'branch:1', every => 'week');},
 	# snap: statistics
 	summary => q{SELECT name, waiting, open_counters, arrivals, wait_p90 FROM qms.summary();},
 	queue_stats => q{SELECT customer_class, arrivals, wait_mean, wait_p90, within_target FROM qms.queue_stats(5, since => '2026-11-01', before => '2026-12-01');},
@@ -309,7 +338,7 @@ Everything is in schema `qms` and called by name: `qms.call_next(counter_id => 7
 END
 
 my %title = (
-	'tickets.sql' => 'Tickets', 'release.sql' => 'Waiting rooms', 'entry.sql' => 'Letting people in', 'room.sql' => 'Waiting rooms: who comes in', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream', 'stats.sql' => 'Statistics', 'wait_sketch.sql' => 'Functions of types',
+	'tickets.sql' => 'Tickets', 'release.sql' => 'Waiting rooms', 'entry.sql' => 'Letting people in', 'room.sql' => 'Waiting rooms: who comes in', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream', 'stats.sql' => 'Statistics', 'report.sql' => 'Exports, forecasts and reports', 'wait_sketch.sql' => 'Functions of types',
 	'ticket_number.sql' => 'Functions of types', 'ticket_token.sql' => 'Functions of types', 'release_rate.sql' => 'Functions of types');
 my %section_of;
 $section_of{$_} = 'Customers' for qw(join_queue ticket_status visit_status leave_queue defer_ticket heartbeat);
