@@ -12,7 +12,7 @@
 #define TOP		12.0
 #define HEIGHT	200.0			/* of the field */
 #define BOTTOM	46.0
-#define NAMED	10				/* characters of a name under a bar */
+#define CHARACTER 7.5			/* width of one, or a little more */
 #define ROW		26.0
 #define STACK_LEFT 190.0
 
@@ -107,7 +107,7 @@ write_labels(QmsPage *page, const QmsChart *chart, double width)
 	{
 		qms_htmlf(page, "<text class=\"soft mid\" x=\"%.1f\" y=\"%.1f\">", LEFT + width * (i + 0.5), TOP + HEIGHT + 18);
 		if (chart->are_names)
-			qms_html_name(page, qms_html_cut(chart->labels[i], NAMED));
+			qms_html_name(page, qms_html_cut(chart->labels[i], Max((int) (width * Max(every, 1) / CHARACTER), 4)));
 		else
 			qms_html_text(page, chart->labels[i]);
 		qms_html(page, "</text>\n");
