@@ -230,7 +230,7 @@ QMS_FUNCTION(staffing_advice, QMS_ACT_LOOK, QMS_SETOF)
 		since = advice->arrivals.before;
 	if (before == QMS_NO_TIME)
 		before = qms_report_midnight(qms_report_day(since, scope.zone) + 7, scope.zone);
-	if (before < since || before - since > MOST_DAYS * USECS_PER_DAY)
+	if (before < since || since < before - MOST_DAYS * USECS_PER_DAY)
 		bad_argument("before", "must lie after since, by at most 92 days", "Ask for a shorter time, several times.");
 	read_habits(&scope, advice->arrivals.since, advice->arrivals.before, &advice->habits);
 	if (advice->habits.service <= 0)
