@@ -185,6 +185,7 @@ INSERT INTO qms.permission VALUES
 	('export_history',           'history.export',         'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('forecast_arrivals',        'forecast.arrivals',      'all',       'yes',       'no',        'yes',       'grant',     'grant',     'no',        'no',        'no',        'no'),
 	('staffing_advice',          'forecast.staffing',      'all',       'yes',       'no',        'yes',       'grant',     'grant',     'no',        'no',        'no',        'no'),
+	('visit_advice',             'visit.advice',           'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
 	('report_html',              'report.make',            'all',       'yes',       'no',        'grant',     'no',        'no',        'no',        'no',        'no',        'no'),
 	('get_report',               'report.get',             'all',       'yes',       'no',        'grant',     'no',        'no',        'no',        'no',        'no',        'no'),
 	('create_report_schedule',   'report_schedule.create', 'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),

@@ -129,6 +129,8 @@ my %argument = (
 	'report_html.before' => 'the last day is the one before this moment; null: yesterday',
 	'staffing_advice.since' => 'hours from this one on; null: today',
 	'staffing_advice.before' => 'hours before this moment; null: seven days after since',
+	'visit_advice.days' => 'hours of so many days, today included, 0 to 14',
+	'visit_advice.max_rows' => 'options beside now, 0 to 20',
 	'target_wait' => 'how long somebody may wait',
 	'target_share' => 'how many of the people are to wait no longer, 0 to 1',
 	'time_of_day' => 'when it is made, by the clocks of its scope',
@@ -242,6 +244,7 @@ my %example = (
 	forecast_arrivals => q{SELECT starts_at, arrivals, low, high FROM qms.forecast_arrivals('branch:1', days => 3);},
 	staffing_advice => q{SELECT starts_at, arrivals, counters, counters_if_busy FROM qms.staffing_advice('branch:1', target_wait => '5 min', target_share => 0.9);},
 	report_html => q{SELECT qms.report_html('branch:1', '2026-03-02', '2026-03-09', language => 'de');},
+	visit_advice => q{SELECT option, branch_name, starts_at, wait_p50, saves FROM qms.visit_advice(branch_id => 1, service_id => 2);},
 	create_report_schedule => q{SELECT next_due_at FROM qms.create_report_schedule(1, 'Town hall, weekly', 'branch:1', every => 'week');},
 	# snap: statistics
 	summary => q{SELECT name, waiting, open_counters, arrivals, wait_p90 FROM qms.summary();},

@@ -76,7 +76,7 @@ BEGIN
 			verdict := coalesce(e.room_state, 'ok');
 		END IF;
 		-- A key that names queues is for no other.
-		IF who.name = 'keyed application' AND e.function IN ('queue_status', 'lottery_draw', 'lottery_entries') AND place = 'other' THEN
+		IF who.name = 'keyed application' AND e.function IN ('queue_status', 'visit_advice', 'lottery_draw', 'lottery_entries') AND place = 'other' THEN
 			verdict := '42501';
 		END IF;
 		-- Nobody was called, nothing has been published: right nevertheless.

@@ -103,3 +103,33 @@ CREATE FUNCTION qms.delete_report_schedule(report_schedule_id bigint, request_id
 RETURNS qms.report_schedule LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'qms_delete_report_schedule';
 COMMENT ON FUNCTION qms.delete_report_schedule IS 'Deletes a schedule (softly); the reports it has made stay. Callers: superusers and whoever administers the whole organization. Errors: QM101.';
+
+CREATE TYPE qms.visit_option AS (
+	option text,
+	queue_id bigint,
+	branch_id bigint,
+	branch_name text,
+	branch_names jsonb,
+	starts_at timestamptz,
+	ends_at timestamptz,
+	wait_p50 interval,
+	wait_p90 interval,
+	saves interval
+);
+COMMENT ON TYPE qms.visit_option IS 'When or where somebody could join. Of visit_advice.';
+COMMENT ON COLUMN qms.visit_option.option IS 'now: this queue at once; elsewhere: the same service in another branch, at once; later: this queue in an hour to come.';
+COMMENT ON COLUMN qms.visit_option.queue_id IS 'Queue to join.';
+COMMENT ON COLUMN qms.visit_option.branch_id IS 'Its branch; null: none.';
+COMMENT ON COLUMN qms.visit_option.branch_name IS 'Name of the branch.';
+COMMENT ON COLUMN qms.visit_option.branch_names IS 'Its name in other languages: {language tag: text}.';
+COMMENT ON COLUMN qms.visit_option.starts_at IS 'later: when the hour begins.';
+COMMENT ON COLUMN qms.visit_option.ends_at IS 'later: when it ends.';
+COMMENT ON COLUMN qms.visit_option.wait_p50 IS 'Expected wait: half of the people wait less. now and elsewhere: predicted, as a join would be quoted; later: what people waited in that hour of that weekday in the last eight weeks.';
+COMMENT ON COLUMN qms.visit_option.wait_p90 IS 'Nine of ten wait less.';
+COMMENT ON COLUMN qms.visit_option.saves IS 'How much less than now (wait_p50); null: nobody can join now.';
+
+CREATE FUNCTION qms.visit_advice(queue_id bigint DEFAULT NULL, service_id bigint DEFAULT NULL, branch_id bigint DEFAULT NULL,
+	days int DEFAULT 3, max_rows int DEFAULT 5)
+RETURNS SETOF qms.visit_option LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'qms_visit_advice';
+COMMENT ON FUNCTION qms.visit_advice IS 'A better time or branch for somebody who is about to join a queue (or the queue of a branch and service): first what it would be now, if it is open, then at most max_rows (0 to 20) options with a shorter wait, the shortest first: the same service in other branches, where the queue that people come to first is open, and hours of the coming days (0 to 14, today included) in which this queue is open and at least eight people were called in the last eight weeks. Callers: everybody, of queues that are public. Errors: QM101, 42501, 22004, 22023.';
