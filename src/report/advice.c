@@ -32,6 +32,7 @@ typedef struct Advice
 	QmsCall    *call;
 	int64		queue_id;
 	int64		branch_id;
+	int64		organization_id;
 	pg_tz	   *zone;
 	bool		is_open;
 	Option		now;
@@ -99,8 +100,8 @@ look_elsewhere(Advice *advice, int64 service_id)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT f.queue_id FROM qms.service_offer f JOIN qms.branch b ON b.branch_id = f.branch_id "
-								   "WHERE f.service_id = $1 AND f.branch_id <> $2 AND f.is_default AND f.deleted_at IS NULL AND b.deleted_at IS NULL "
-								   "ORDER BY f.queue_id LIMIT 100", INT8OID, INT8OID);
+								   "WHERE f.service_id = $1 AND f.branch_id <> $2 AND f.organization_id = $3 AND f.is_default AND f.deleted_at IS NULL AND b.deleted_at IS NULL "
+								   "ORDER BY f.queue_id LIMIT 100", INT8OID, INT8OID, INT8OID);
 	QmsParams	params = {0};
 	int64	   *ids;
 	uint64		n;
@@ -108,6 +109,7 @@ look_elsewhere(Advice *advice, int64 service_id)
 
 	qms_param_int64(&params, service_id);
 	qms_param_int64(&params, advice->branch_id);
+	qms_param_int64(&params, advice->organization_id);
 	n = qms_spi_run(&plan, &params);
 	ids = palloc(sizeof(int64) * Max(n, 1));
 	for (i = 0; i < n; i++)
@@ -217,7 +219,24 @@ answer(Advice *advice, const Option *option)
 	qms_answer_row(advice->call, values, nulls);
 }
 
-/* The queue, or that of branch and service where people come to first. */
+/* Where people come to first.  What belongs to others is as if it were not there. */
+static int64
+default_queue(QmsCall *call, int64 branch_id, int64 service_id)
+{
+	int64		queue_id = qms_config_default_queue(branch_id, service_id);
+	QmsQueue   *queue = queue_id != 0 ? qms_config_queue(queue_id) : NULL;
+
+	if (queue == NULL || (call->who->organization_id != 0 && call->who->organization_id != queue->organization_id) ||
+		(!queue->settings.is_public && !qms_gate_sees_hidden(call)))
+		ereport(ERROR,
+				(errcode(ERRCODE_QMS_SERVICE_NOT_OFFERED),
+				 errmsg("branch %lld does not offer service %lld", (long long) branch_id, (long long) service_id),
+				 errdetail("No queue of the branch offers it, or one of the two does not exist."),
+				 errhint("Offer it with qms.offer_service().")));
+	return queue_id;
+}
+
+/* The queue, or that of branch and service. */
 static QmsQueue *
 find_queue(QmsCall *call, int64 *service_id)
 {
@@ -232,9 +251,7 @@ find_queue(QmsCall *call, int64 *service_id)
 				 errmsg("a queue is needed, or a branch and a service"),
 				 errhint("Give queue_id, or branch_id and service_id.")));
 	if (queue_id == 0)
-		queue_id = qms_config_default_queue(branch_id, *service_id);
-	if (queue_id == 0)
-		qms_not_found("branch", branch_id);
+		queue_id = default_queue(call, branch_id, *service_id);
 	queue = qms_config_queue(queue_id);
 	if (queue == NULL)
 		qms_not_found("queue", queue_id);
@@ -271,6 +288,7 @@ QMS_FUNCTION(visit_advice, QMS_ACT_PUBLIC, QMS_SETOF)
 	advice.call = call;
 	advice.queue_id = queue->queue_id;
 	advice.branch_id = queue->branch_id;
+	advice.organization_id = queue->organization_id;
 	advice.zone = queue->zone;
 	advice.is_open = predict(call, advice.queue_id, &advice.now);
 	if (advice.is_open)
