@@ -220,16 +220,6 @@ extern Jsonb *qms_arg_jsonb(QmsCall *call, int n, const char *name);	/* NULL if 
 extern char *qms_arg_clean_name(const char *value, const char *what);
 extern pg_attribute_noreturn() void qms_arg_choice_error(const char *name, const char *value, const char *choices);
 
-/*
- * Of a QMS_STREAMS function, in call->result_context, which lives until the last
- * row; SPI is not connected in next(), and nothing of the call is there any more.
- */
-typedef struct QmsRows
-{
-	bool		(*next) (struct QmsRows *rows, Datum *value);	/* false: that was all */
-	void		(*stop) (struct QmsRows *rows); /* nobody asks for the others, if there are any */
-} QmsRows;
-
 /* answer.c: results */
 extern Datum qms_answer_tuple(QmsCall *call, const Datum *values, const bool *nulls);
 extern void qms_answer_row(QmsCall *call, const Datum *values, const bool *nulls);	/* of a set */

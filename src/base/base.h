@@ -78,6 +78,17 @@ extern Oid	qms_type_oid(Oid stand_in);
 extern Oid	qms_relation_oid(const char *schema, const char *name);
 extern int64 qms_sequence_next(const char *name);
 
+/*
+ * What a function of auth.h with QMS_STREAMS answers, in a context that lives
+ * until the last row; SPI is not connected in next(), and nothing of the call is
+ * there any more.
+ */
+typedef struct QmsRows
+{
+	bool		(*next) (struct QmsRows *rows, Datum *value);	/* false: that was all */
+	void		(*stop) (struct QmsRows *rows); /* nobody asks for the others, if there are any */
+} QmsRows;
+
 /* Of row r of the last result, column c from 0.  A null is 0, NULL, false or QMS_NO_TIME. */
 extern bool qms_spi_isnull(int r, int c);
 extern Datum qms_spi_datum(int r, int c, bool *isnull);

@@ -41,7 +41,8 @@ typedef struct QmsPage
 } QmsPage;
 
 extern void qms_html(QmsPage *page, const char *html);	/* as it is: ours, ASCII */
-extern void qms_htmlf(QmsPage *page, const char *format,...) pg_attribute_printf(2, 3); /* likewise */
+/* Likewise.  clang knows no gnu_printf, which pg_attribute_printf says. */
+extern void qms_htmlf(QmsPage *page, const char *format,...) __attribute__((format(printf, 2, 3)));
 extern void qms_html_text(QmsPage *page, const char *utf8); /* ours, to be escaped */
 extern void qms_html_word(QmsPage *page, QmsWord word);
 extern void qms_html_name(QmsPage *page, const char *name); /* of people, in the encoding of the database */
