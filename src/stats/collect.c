@@ -201,7 +201,7 @@ qms_stats_collect(void)
 void
 qms_stats_mark_ended(TimestampTz now)
 {
-	static QmsPlan unsound = QMS_PLAN("DELETE FROM qms_internal.stats_due WHERE level = 'hour' AND starts_at < $1", TIMESTAMPTZOID);
+	static QmsPlan unsound = QMS_PLAN("DELETE FROM qms_internal.stats_due WHERE level = 'hour' AND starts_at <= $1 - interval '1 hour'", TIMESTAMPTZOID);
 	static QmsPlan plan = QMS_PLAN(
 								   "INSERT INTO qms_internal.stats_due (level, organization_id, branch_id, starts_at, mark) "
 								   "SELECT 'hour', organization_id, branch_id, starts_at, 0 FROM qms_internal.stats_hour "
@@ -299,7 +299,7 @@ TimestampTz
 qms_stats_floor(void)
 {
 	static QmsPlan plan = QMS_PLAN("SELECT 1 FROM qms.organization o, LATERAL (SELECT 1 FROM qms.analytics_snapshot s "
-								   "WHERE s.organization_id = o.organization_id AND s.period = 'hour' AND s.starts_at < $1 LIMIT 1) s LIMIT 1",
+								   "WHERE s.organization_id = o.organization_id AND s.period = 'hour' AND s.starts_at < $1 - interval '1 hour' LIMIT 1) s LIMIT 1",
 								   TIMESTAMPTZOID);
 	TimestampTz oldest = qms_partition_oldest(QMS_PART_EVENT);
 	QmsParams	params = {0};

@@ -22,7 +22,7 @@ typedef struct Due
 	TimestampTz now;
 } Due;
 
-/* Rows of the last result, sorted by queue and class: their sums. */
+/* Rows of the last result, sorted by queue and class, and then always in one order, for the sums of squares: their sums. */
 static void
 write_sums(const Due *due, uint64 n, QmsStatsPeriod period, const QmsLocalHour *local)
 {
@@ -97,7 +97,7 @@ make_unit_day(const Due *due)
 										"SELECT queue_id, customer_class, target, %s FROM qms.analytics_snapshot "
 										"WHERE organization_id = $1 AND period = 'hour' AND starts_at >= $3 AND starts_at < $4 "
 										"AND branch_id IS NOT DISTINCT FROM $2 AND ($2 IS NOT NULL OR queue_id IS NOT NULL) "
-										"ORDER BY queue_id, customer_class"), &params),
+										"ORDER BY queue_id, customer_class, starts_at"), &params),
 			   QMS_STATS_DAY, &due->day);
 }
 
@@ -174,7 +174,7 @@ make_organization_hour(const Due *due, TimestampTz starts_at)
 	write_sums(due, qms_spi_run(plan_of(&plan,
 										"SELECT $2, customer_class, target, %s FROM qms.analytics_snapshot "
 										"WHERE organization_id = $1 AND period = 'hour' AND starts_at >= $3 AND starts_at < $4 "
-										"AND (branch_id IS NULL) <> (queue_id IS NULL) ORDER BY customer_class"), &params),
+										"AND (branch_id IS NULL) <> (queue_id IS NULL) ORDER BY customer_class, branch_id, queue_id, starts_at"), &params),
 			   QMS_STATS_HOUR, &hour);
 }
 
@@ -205,7 +205,7 @@ make_organization_day(const Due *due)
 	clear_organization(due, "day", due->day.starts_at, due->day.ends_at);
 	organization_params(&day_params, due, "hour", due->day.starts_at, due->day.ends_at);
 	write_sums(due, qms_spi_run(plan_of(&hours, "SELECT NULL::pg_catalog.int8, customer_class, target, %s FROM qms.analytics_snapshot WHERE "
-										OF_ORGANIZATION " ORDER BY customer_class"), &day_params),
+										OF_ORGANIZATION " ORDER BY customer_class, starts_at"), &day_params),
 			   QMS_STATS_DAY, &due->day);
 }
 

@@ -99,7 +99,7 @@ look_ahead(QmsTicketEvent *events, int n)
 			events[call].serves_at_once = true;
 		if (events[i].kind == QMS_E_CALLED)
 			call = i;
-		else if (events[i].kind != QMS_E_RECALLED)
+		else if (events[i].kind != QMS_E_RECALLED && events[i].kind != QMS_E_UNDONE && events[i].kind != QMS_E_OTHER)
 			call = -1;
 	}
 }
