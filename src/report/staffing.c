@@ -14,6 +14,7 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 
 #define MOST_COUNTERS	1000
@@ -42,20 +43,38 @@ add_walking(const QmsStaffStats *row, void *arg)
 	walking->usec += row->walking;
 }
 
+/* What the services of a queue are said to take; 0: nothing is said. */
+static double
+expected_service(int64 queue_id)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT extract(epoch FROM pg_catalog.avg(s.expected_duration))::pg_catalog.float8 FROM qms.service_offer f "
+								   "JOIN qms.service s ON s.service_id = f.service_id WHERE f.queue_id = $1 AND f.deleted_at IS NULL AND s.deleted_at IS NULL",
+								   INT8OID);
+	QmsParams	params = {0};
+	Datum		value;
+	bool		isnull;
+
+	qms_param_int64(&params, queue_id);
+	if (qms_spi_run(&plan, &params) == 0)
+		return 0;
+	value = qms_spi_datum(0, 0, &isnull);
+	return isnull ? 0 : DatumGetFloat8(value);
+}
+
 static void
 read_habits(const QmsReportScope *scope, TimestampTz since, TimestampTz before, Habits *habits)
 {
 	QmsStats   *stats = palloc(sizeof(QmsStats));
 	Walking		walking = {0};
-	QmsQueue   *queue = scope->queue_id != 0 ? qms_config_queue(scope->queue_id) : NULL;
 	double		waited;
 
 	memset(habits, 0, sizeof(*habits));
 	qms_stats_sum(scope->of, since, before, NULL, stats);
 	if (stats->service.count > 0)
 		habits->service = (double) qms_times_mean(&stats->service) / USECS_PER_SEC;
-	else if (queue != NULL)
-		habits->service = (double) queue->mean_service / USECS_PER_SEC;
+	else if (scope->queue_id != 0)
+		habits->service = expected_service(scope->queue_id);
 	if (scope->branch_id != 0 && stats->service.count > 0)
 		qms_staff_each(scope->branch_id, since, before, add_walking, &walking);
 	if (walking.called > 0)

@@ -108,3 +108,6 @@ SELECT qms.staffing_advice('queue:' || :qb, target_wait => '1 month');
 SELECT qms.staffing_advice('queue:' || :qb, '2026-06-09', '2026-06-08');
 SELECT qms.staffing_advice('queue:' || :qb, '2026-01-01', '2026-06-08');
 SELECT qms.staffing_advice(NULL);
+-- no service was seen in these weeks: what the services are said to take
+SET qms.mock_now = '2026-04-13 07:00+02';
+SELECT DISTINCT service_time, patience FROM qms.staffing_advice('queue:' || :qa);
