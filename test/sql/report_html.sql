@@ -29,7 +29,7 @@ CREATE FUNCTION test.nodes(html text, path text) RETURNS SETOF text LANGUAGE sql
 -- well formed, ASCII, nothing but these elements and attributes
 SELECT count(*) AS pages, bool_and(html::xml IS DOCUMENT) AS well_formed, bool_and(html !~ '[^\x01-\x7f]') AS ascii, max(octet_length(html)) < 100000 AS small FROM test.page;
 SELECT string_agg(DISTINCT n, ' ' ORDER BY n) AS elements FROM test.page, LATERAL (SELECT (regexp_matches(html, '<([a-zA-Z!/][^\s>]*)', 'g'))[1] AS n) m WHERE n NOT LIKE '/%';
-SELECT string_agg(DISTINCT n, ' ' ORDER BY n) AS attributes FROM test.page, LATERAL (SELECT (xpath('name(' || p || ')', html::xml))[1]::text AS n FROM (SELECT format('(//@*)[%s]', i) AS p FROM generate_series(1, 400) i) x) y WHERE n <> '' AND scope LIKE 'queue%' AND language = 'en';
+SELECT string_agg(DISTINCT n, ' ' ORDER BY n) AS attributes FROM test.page, LATERAL (SELECT (regexp_matches(t, '\s([^\s=">]+)="', 'g'))[1] AS n FROM (SELECT (regexp_matches(html, '<[a-zA-Z][^>]*>', 'g'))[1] AS t) x) m;
 SELECT count(*) AS bad FROM test.page WHERE html ~* '<script|<img|<link|<iframe|<object|<a |<form|\son[a-z]+=[''"]|\sstyle=|javascript:|url\(|@import|https?://|src=[''"]|href=';
 -- no other direction, no character that is no text
 SELECT count(*) AS turned FROM test.page WHERE html ~ '&#(8234|8235|8236|8237|8238|8294|8295|8296|8297|65279|0|8|27);';
