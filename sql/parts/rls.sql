@@ -98,7 +98,7 @@ ALTER TABLE qms_internal.access_token ENABLE ROW LEVEL SECURITY;
 
 -- snap: statistics
 ALTER TABLE qms.analytics_snapshot ENABLE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON qms.analytics_snapshot FOR SELECT USING (qms_internal.admin_sees(organization_id, branch_id));
+CREATE POLICY tenant ON qms.analytics_snapshot FOR SELECT USING (qms_internal.admin_sees(organization_id, coalesce(branch_id, -1))); -- what is of no branch is for those of all
 ALTER TABLE qms.staff_snapshot ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON qms.staff_snapshot FOR SELECT USING (qms_internal.admin_sees(organization_id, branch_id));
 ALTER TABLE qms_internal.stats_progress ENABLE ROW LEVEL SECURITY;

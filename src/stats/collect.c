@@ -215,16 +215,18 @@ qms_stats_mark_ended(TimestampTz now)
 	qms_spi_run(&unsound, &floor);
 }
 
-/* When something is due: not later than now, or DT_NOEND. */
-TimestampTz
-qms_stats_next_due(TimestampTz now)
+/* Is something due?  Not before all that is new has been looked at: an hour would be made again and again. */
+bool
+qms_stats_is_due(TimestampTz now)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "SELECT 1 FROM qms_internal.stats_due WHERE not_before IS NULL OR not_before <= $1 LIMIT 1", TIMESTAMPTZOID);
+								   "SELECT 1 FROM qms_internal.stats_due WHERE (not_before IS NULL OR not_before <= $1) AND NOT EXISTS ("
+								   "SELECT 1 FROM qms_internal.stats_progress WHERE target IS NOT NULL OR scanned_event_id < floor_event_id) LIMIT 1",
+								   TIMESTAMPTZOID);
 	QmsParams	params = {0};
 
 	qms_param_time(&params, now);
-	return qms_spi_run(&plan, &params) > 0 ? now : DT_NOEND;
+	return qms_spi_run(&plan, &params) > 0;
 }
 
 /* ---- the log itself ---- */

@@ -218,6 +218,6 @@ extern bool qms_stats_collect(void);
 extern void qms_stats_mark_range(TimestampTz since, TimestampTz before, int64 organization_id);
 extern TimestampTz qms_stats_floor(void);
 extern void qms_stats_mark_ended(TimestampTz now);
-extern TimestampTz qms_stats_next_due(TimestampTz now);
+extern bool qms_stats_is_due(TimestampTz now);
 
 #endif							/* QMS_STATS_FOLD_H */

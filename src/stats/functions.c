@@ -320,6 +320,7 @@ QMS_FUNCTION(peak_hours, QMS_ACT_LOOK, QMS_SETOF)
 	Place		place;
 	TimestampTz since;
 	TimestampTz before;
+	QmsLocalHour first;
 	int			order[WEEK];
 	int			n = 0;
 	int			i;
@@ -327,7 +328,8 @@ QMS_FUNCTION(peak_hours, QMS_ACT_LOOK, QMS_SETOF)
 	read_scope(call, 0, &place);
 	read_span(call, 1, &since, &before);
 	qms_stats_each(place.scope, QMS_STATS_HOUR, since, before, NULL, add_peak, &peaks);
-	qms_stats_each(place.scope, QMS_STATS_DAY, since - USECS_PER_DAY, before, NULL, add_day, &peaks);
+	qms_local_hour(since, place.zone, &first);
+	qms_stats_each(place.scope, QMS_STATS_DAY, qms_local_midnight(first.date, place.zone), before, NULL, add_day, &peaks);
 	for (i = 0; i < WEEK; i++)
 	{
 		if (peaks.hours[i] != NULL)

@@ -138,7 +138,7 @@ qms_window_next(MemoryContext parent, TimestampTz now, int64 organization_id)
 
 	if (!find_hour(now, organization_id, &starts_at))
 		return NULL;
-	context = AllocSetContextCreate(parent, "qms hour", ALLOCSET_DEFAULT_SIZES);
+	context = AllocSetContextCreate(CurrentMemoryContext, "qms hour", ALLOCSET_DEFAULT_SIZES);
 	window = MemoryContextAllocZero(context, sizeof(QmsWindow));
 	window->context = context;
 	window->starts_at = starts_at;
@@ -151,6 +151,8 @@ qms_window_next(MemoryContext parent, TimestampTz now, int64 organization_id)
 	find_units(window, now, organization_id);
 	find_events(window);
 	carry_over(window);
+	/* Nothing has failed: it may live on. */
+	MemoryContextSetParent(context, parent);
 	return window;
 }
 

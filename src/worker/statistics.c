@@ -72,17 +72,10 @@ qms_run_statistics(QmsTaskRun *run, int64 item pg_attribute_unused())
 void
 qms_plan_snapshots(QmsTaskRun *run)
 {
-	TimestampTz next;
-
-	if (qms_statistics_interval <= 0)
-	{
-		qms_task_next(run, run->call->now + REST);
-		return;
-	}
-	next = window != NULL ? run->call->now : qms_stats_next_due(run->call->now);
-	if (next <= run->call->now)
+	if (qms_statistics_interval > 0 && (window != NULL || qms_stats_is_due(run->call->now)))
 		qms_task_add(run, 1);
-	qms_task_next(run, Max(Min(next, run->call->now + qms_statistics_interval * USECS_PER_SEC), run->call->now + USECS_PER_SEC));
+	/* Sooner, if there is more. */
+	qms_task_next(run, run->call->now + (qms_statistics_interval > 0 ? qms_statistics_interval * USECS_PER_SEC : REST));
 }
 
 static void
