@@ -48,6 +48,7 @@ SELECT count(*) AS of_queue FROM qms.export_history('json', scope => 'queue:' ||
 SELECT count(*) AS of_branch FROM qms.export_history('json', scope => 'branch:' || :library);
 
 -- a reader who stops leaves no cursor; several at a time do not disturb one another
+SELECT set_config('test.hall', :'hall', false) \g /dev/null
 BEGIN;
 SELECT count(*) AS read FROM (SELECT qms.export_history('json', scope => 'branch:' || :hall) LIMIT 1) x;
 SELECT count(*) AS cursors FROM pg_cursors;
@@ -55,6 +56,32 @@ SELECT count(*) AS pairs FROM (SELECT qms.export_history('json', scope => 'queue
 SELECT count(*) AS joined FROM qms.export_history('json', scope => 'queue:' || :qa) a, qms.export_history('json', scope => 'queue:' || :qa) b;
 SELECT count(*) AS cursors FROM pg_cursors;
 COMMIT;
+
+-- a cursor of the caller's: closed, left open at the end, rolled back to before it, held
+CREATE FUNCTION test.first(line text) RETURNS text LANGUAGE sql AS $$ SELECT $1::json ->> 'number' $$;
+BEGIN;
+DECLARE mine CURSOR FOR SELECT test.first(qms.export_history('json', scope => 'branch:' || current_setting('test.hall')));
+FETCH 2 FROM mine;
+SELECT count(*) AS cursors FROM pg_cursors;
+CLOSE mine;
+SELECT count(*) AS cursors FROM pg_cursors;
+DECLARE mine CURSOR FOR SELECT test.first(qms.export_history('json', scope => 'branch:' || current_setting('test.hall')));
+FETCH 1 FROM mine;
+COMMIT;
+BEGIN;
+SAVEPOINT before;
+DECLARE mine CURSOR FOR SELECT test.first(qms.export_history('json', scope => 'branch:' || current_setting('test.hall')));
+FETCH 1 FROM mine;
+ROLLBACK TO before;
+SELECT count(*) AS cursors FROM pg_cursors;
+DECLARE mine CURSOR WITH HOLD FOR SELECT test.first(qms.export_history('json', scope => 'branch:' || current_setting('test.hall')));
+COMMIT;
+FETCH 2 FROM mine;
+CLOSE mine;
+SELECT count(*) AS cursors FROM pg_cursors;
+-- an error in the middle, caught
+DO $$ BEGIN PERFORM 1 / (length(qms.export_history('csv', scope => 'branch:' || current_setting('test.hall'))) - length(qms.export_history('csv', scope => 'branch:' || current_setting('test.hall')))); EXCEPTION WHEN division_by_zero THEN NULL; END $$;
+SELECT count(*) AS cursors FROM pg_cursors;
 
 -- who took what is in the log, also where nothing was read
 SELECT count(*) AS events FROM qms.event WHERE organization_id = :org AND kind = 'history.exported' \gset before_
