@@ -108,6 +108,6 @@ ALTER TABLE qms_internal.stats_hour ENABLE ROW LEVEL SECURITY;
 
 -- report
 ALTER TABLE qms.report_schedule ENABLE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON qms.report_schedule FOR SELECT USING (qms_internal.admin_sees(organization_id, NULL));
+CREATE POLICY tenant ON qms.report_schedule FOR SELECT USING (qms_internal.admin_sees(organization_id, -1)); -- for those of all branches
 ALTER TABLE qms.report ENABLE ROW LEVEL SECURITY;
-CREATE POLICY tenant ON qms.report FOR SELECT USING (qms_internal.admin_sees(organization_id, branch_id));
+CREATE POLICY tenant ON qms.report FOR SELECT USING (qms_internal.admin_sees(organization_id, coalesce(branch_id, -1)));

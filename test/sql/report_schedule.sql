@@ -72,6 +72,7 @@ SELECT html FROM qms.get_report(550002);
 SELECT html FROM qms.get_report(550001);
 SELECT html FROM qms.get_report(550003);
 SELECT report_id FROM qms.reports ORDER BY 1;
+SELECT count(*) AS schedules FROM qms.report_schedules;
 SET SESSION AUTHORIZATION report_other;
 SELECT html FROM qms.get_report(550001);
 SELECT count(*) AS reports FROM qms.reports;

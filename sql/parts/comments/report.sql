@@ -27,7 +27,7 @@ COMMENT ON COLUMN qms.report.before IS 'End of that time.';
 COMMENT ON COLUMN qms.report.language IS 'Language: en, de, fr or es.';
 COMMENT ON COLUMN qms.report.made_at IS 'When it was made.';
 COMMENT ON COLUMN qms.report.html IS 'The page, all in ASCII.';
-COMMENT ON VIEW qms.report_schedules IS 'Report schedules of the organization. Visible to superusers and administrators.';
+COMMENT ON VIEW qms.report_schedules IS 'Report schedules of the organization. Visible to superusers and to administrators of the whole organization.';
 COMMENT ON COLUMN qms.report_schedules.report_schedule_id IS 'Id.';
 COMMENT ON COLUMN qms.report_schedules.organization_id IS 'Organization that the row belongs to.';
 COMMENT ON COLUMN qms.report_schedules.name IS 'Name, unique in the organization.';
@@ -40,7 +40,7 @@ COMMENT ON COLUMN qms.report_schedules.keep IS 'How many of its reports are kept
 COMMENT ON COLUMN qms.report_schedules.next_due_at IS 'When the next one is made.';
 COMMENT ON COLUMN qms.report_schedules.created_at IS 'When the row was made.';
 COMMENT ON COLUMN qms.report_schedules.updated_at IS 'When the row was changed last.';
-COMMENT ON VIEW qms.reports IS 'Reports that schedules have made, without the pages, which get_report answers. Visible to superusers and administrators, those of a branch to its administrators.';
+COMMENT ON VIEW qms.reports IS 'Reports that schedules have made, without the pages, which get_report answers. Visible to superusers and administrators; to those of some branches the reports of these.';
 COMMENT ON COLUMN qms.reports.report_id IS 'Id.';
 COMMENT ON COLUMN qms.reports.organization_id IS 'Organization that the row belongs to.';
 COMMENT ON COLUMN qms.reports.branch_id IS 'Branch that it is about; null: none, or all.';
