@@ -3,7 +3,7 @@
 #   make demo      install what is missing, build, start a throw-away cluster with a lively branch
 #   make test      install what is missing, build, run every test
 #   make bench     the figures of contrib-docs/benchmarks.md; make bench-gateway those of the gateway,
-#                  make bench-release those of waiting rooms
+#                  make bench-release those of waiting rooms, make bench-stats that of statistics
 #   make, make install, make installcheck PG_CONFIG=...    for packagers
 
 EXTENSION   = qms
@@ -88,7 +88,7 @@ all install uninstall installcheck clean:
 	$(error $(PG_CONFIG) does not lead to PGXS: install postgresql-server-dev-15 (test/lib/install_deps.sh build) or give PG_CONFIG=...)
 endif
 
-.PHONY: test demo bench bench-gateway bench-release sanitize fuzz
+.PHONY: test demo bench bench-gateway bench-release bench-stats sanitize fuzz
 test:
 	bash test/lib/run_tests.sh
 demo:
@@ -99,6 +99,8 @@ bench-gateway:
 	bash test/bench/gateway/run.sh
 bench-release:
 	bash test/bench/release/run.sh
+bench-stats:
+	bash test/bench/stats/run.sh
 sanitize:
 	bash test/lib/sanitize.sh
 fuzz:

@@ -179,5 +179,10 @@ const QmsTask qms_tasks[] = {
 	{"last_seen", QMS_WAKE_TIMERS, false, NULL, qms_plan_last_seen, qms_run_last_seen, false},
 	/* met */
 	{"alerts", 0, true, NULL, qms_plan_alerts, qms_run_alert, false},
+	/* snap: statistics */
+	{"statistics", 0, false, NULL, qms_plan_statistics, qms_run_statistics, false},
+	{"snapshots", 0, false, NULL, qms_plan_snapshots, qms_run_snapshots, false},
+	/* report */
+	{"reports", QMS_WAKE_TIMERS, false, NULL, qms_plan_reports, qms_run_report, false},
 	{NULL, 0, false, NULL, NULL, NULL, false}
 };

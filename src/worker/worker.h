@@ -101,6 +101,7 @@ extern bool qms_launcher_enabled(void);
 extern void qms_launcher_define_settings(void);
 extern int qms_history_retention_months(void);
 extern void qms_launcher_warn_of_slots(void);
+extern void qms_statistics_define_settings(void);
 
 /* database_worker.c: what probe, publisher and scheduler have in common */
 extern PGDLLEXPORT void qms_database_worker_main(Datum arg);

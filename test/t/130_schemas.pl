@@ -59,6 +59,7 @@ Qms::wait_for($node, q{SELECT string_agg(actor_kind || ' ' || (data->>'count'), 
 Qms::wait_for($node, q{SELECT count(*) BETWEEN 1 AND 2 AND bool_or(data->>'keys' ~ '2/.*2') FROM qms.event WHERE kind = 'personal_data.resealed'}, 'all is sealed with the new keys');
 Clock->new($node)->at('2030-05-10 12:00+02');
 Qms::wait_for($node, q{SELECT count(*) > 1 FROM qms.event WHERE kind = 'personal_data.wiped'}, 'what is too old is wiped');
+Qms::wait_for($node, q{SELECT count(*) > 0 FROM qms.event WHERE kind = 'report.made'}, 'reports are made');
 Qms::wait_for($node, q{SELECT (SELECT count(*) FROM qms.consumer_read('all', 10000)) = (SELECT count(*) FROM qms.event)}, 'everything is published');
 
 my $events = ask(q{SELECT jsonb_build_object('schema', null, 'event', to_jsonb(e)) FROM qms.consumer_read('all', 10000) e});
