@@ -3,7 +3,7 @@
 #   make demo      install what is missing, build, start a throw-away cluster with a lively branch
 #   make test      install what is missing, build, run every test
 #   make bench     the figures of contrib-docs/benchmarks.md; make bench-gateway those of the gateway,
-#                  make bench-release those of waiting rooms
+#                  make bench-release those of waiting rooms, make bench-stats that of statistics
 #   make, make install, make installcheck PG_CONFIG=...    for packagers
 
 EXTENSION   = qms
@@ -41,7 +41,7 @@ ifneq ($(GATEWAY),no)
 webdir           = $(datadir)/extension/qms-web
 GATEWAY_LIBS     = -lwebsockets -luv -lpq -ljansson -lseccomp -lssl -lcrypto -pthread
 GATEWAY_OBJS     = $(patsubst %.c,%.o,$(sort $(wildcard src/gateway/*.c)))
-GATEWAY_TRANSPORT = address conn forbidden frame http landlock limits listen log main metrics origin pages respond sandbox send \
+GATEWAY_TRANSPORT = address conn forbidden frame http landlock limits listen log main metrics origin pages respond sandbox scrape send \
                    server settings settings_json settings_read sse supervisor text tls wheel ws
 GATEWAY_CPPFLAGS = -I$(srcdir)/src/gateway -DQMS_VERSION='"$(EXTVERSION)"' -DQMS_PAGES='"$(webdir)"' \
                    -isystem $(shell $(PG_CONFIG) --includedir) -D_GNU_SOURCE -D_FORTIFY_SOURCE=2
@@ -88,7 +88,7 @@ all install uninstall installcheck clean:
 	$(error $(PG_CONFIG) does not lead to PGXS: install postgresql-server-dev-15 (test/lib/install_deps.sh build) or give PG_CONFIG=...)
 endif
 
-.PHONY: test demo bench bench-gateway bench-release sanitize fuzz
+.PHONY: test demo bench bench-gateway bench-release bench-stats sanitize fuzz
 test:
 	bash test/lib/run_tests.sh
 demo:
@@ -99,6 +99,8 @@ bench-gateway:
 	bash test/bench/gateway/run.sh
 bench-release:
 	bash test/bench/release/run.sh
+bench-stats:
+	bash test/bench/stats/run.sh
 sanitize:
 	bash test/lib/sanitize.sh
 fuzz:

@@ -6,6 +6,7 @@
 
 #include "access/access.h"
 #include "entry/entry.h"
+#include "metrics/metrics.h"
 #include "queue/queue.h"
 #include "release/release.h"
 #include "worker/gateway.h"
@@ -36,7 +37,11 @@ _PG_init(void)
 	qms_session_hint_init();
 	qms_release_init();
 	qms_entry_init();
+	qms_counters_init();
+	qms_timing_init();
 	qms_worker_init();
 	qms_gateway_init();
+	qms_health_init();
+	qms_alert_define_settings();
 	MarkGUCPrefixReserved("qms");
 }

@@ -62,3 +62,17 @@ GRANT SELECT ON qms.api_key, qms.device TO qms_super_admin, qms_admin;
 GRANT EXECUTE ON FUNCTION qms_internal.sees_application TO qms_super_admin, qms_admin, qms_app_admin;
 GRANT EXECUTE ON FUNCTION qms.pre_request
 TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_servicer, qms_display, qms_kiosk, qms_customer, qms_app;
+
+/* met: metrics and alerts. */
+GRANT EXECUTE ON FUNCTION qms_internal.gateway_metrics TO qms_gateway;
+GRANT SELECT ON qms.alert_rules, qms.alerts TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_servicer, qms_app;
+GRANT SELECT ON qms.alert_rule TO qms_super_admin, qms_admin;
+/* snap: statistics */
+GRANT SELECT ON qms.analytics_snapshot, qms.staff_snapshot TO qms_super_admin, qms_admin;
+GRANT EXECUTE ON FUNCTION
+	qms.make_wait_sketch, qms.sketch_quantile, qms.sketch_count, qms.sketch_count_up_to, qms.sketch_merge,
+	qms_internal.wait_sketch_in, qms_internal.wait_sketch_out
+TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_servicer, qms_display, qms_kiosk, qms_customer, qms_app;
+
+/* report */
+GRANT SELECT ON qms.report_schedules, qms.reports TO qms_super_admin, qms_admin;

@@ -172,4 +172,30 @@ INSERT INTO qms.permission VALUES
 	('visit_status',           'visit.status',           'all',       'yes',       'own',       'yes',       'yes',       'yes',       'no',        'yes',       'own',       'own'),
 	('create_zone',            'zone.create',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('delete_zone',            'zone.delete',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
-	('update_zone',            'zone.update',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no');
+	('update_zone',            'zone.update',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	-- snap: statistics
+	('summary',                'stats.summary',          'all',       'yes',       'no',        'yes',       'no',        'no',        'no',        'no',        'no',        'no'),
+	('queue_stats',            'stats.queue',            'all',       'yes',       'own',       'yes',       'no',        'no',        'no',        'no',        'no',        'own'),
+	('analytics',              'stats.analytics',        'all',       'yes',       'no',        'yes',       'no',        'no',        'no',        'no',        'no',        'no'),
+	('peak_hours',             'stats.peak_hours',       'all',       'yes',       'no',        'yes',       'no',        'no',        'no',        'no',        'no',        'no'),
+	('staff_performance',      'stats.staff',            'all',       'yes',       'no',        'grant',     'no',        'no',        'no',        'no',        'no',        'no'),
+	('callback_errors',        'stats.callback_errors',  'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('recompute_snapshots',    'stats.recompute',        'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	-- report
+	('export_history',           'history.export',         'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('forecast_arrivals',        'forecast.arrivals',      'all',       'yes',       'no',        'yes',       'grant',     'grant',     'no',        'no',        'no',        'no'),
+	('staffing_advice',          'forecast.staffing',      'all',       'yes',       'no',        'yes',       'grant',     'grant',     'no',        'no',        'no',        'no'),
+	('visit_advice',             'visit.advice',           'all',       'yes',       'yes',       'yes',       'yes',       'yes',       'public',    'public',    'public',    'yes'),
+	('report_html',              'report.make',            'all',       'yes',       'no',        'grant',     'no',        'no',        'no',        'no',        'no',        'no'),
+	('get_report',               'report.get',             'all',       'yes',       'no',        'grant',     'no',        'no',        'no',        'no',        'no',        'no'),
+	('create_report_schedule',   'report_schedule.create', 'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('update_report_schedule',   'report_schedule.update', 'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('delete_report_schedule',   'report_schedule.delete', 'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no');
+
+-- met: metrics and alerts
+INSERT INTO qms.permission VALUES
+	('metrics',                    'metrics.read',             'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('create_alert_rule',          'alert_rule.create',        'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('update_alert_rule',          'alert_rule.update',        'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('delete_alert_rule',          'alert_rule.delete',        'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('create_default_alert_rules', 'alert_rule.create_defaults', 'all',     'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no');

@@ -95,3 +95,23 @@ ALTER TABLE qms_internal.last_seen ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.limit_bucket ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.access_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.access_token ENABLE ROW LEVEL SECURITY;
+
+-- met
+ALTER TABLE qms.alert_rule ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON qms.alert_rule FOR SELECT USING (qms_internal.staff_sees(organization_id, branch_id));
+ALTER TABLE qms_internal.alert_state ENABLE ROW LEVEL SECURITY;
+-- snap: statistics
+ALTER TABLE qms.analytics_snapshot ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON qms.analytics_snapshot FOR SELECT USING (qms_internal.admin_sees(organization_id, coalesce(branch_id, -1))); -- what is of no branch is for those of all
+ALTER TABLE qms.staff_snapshot ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON qms.staff_snapshot FOR SELECT USING (qms_internal.admin_sees(organization_id, branch_id));
+ALTER TABLE qms_internal.stats_progress ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.stats_slot ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.stats_due ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.stats_hour ENABLE ROW LEVEL SECURITY;
+
+-- report
+ALTER TABLE qms.report_schedule ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON qms.report_schedule FOR SELECT USING (qms_internal.admin_sees(organization_id, -1)); -- for those of all branches
+ALTER TABLE qms.report ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON qms.report FOR SELECT USING (qms_internal.admin_sees(organization_id, coalesce(branch_id, -1)));

@@ -124,3 +124,15 @@ FROM qms.device d JOIN qms.branch b ON b.branch_id = d.branch_id
 	LEFT JOIN qms_internal.device_secret s ON s.device_id = d.device_id
 	LEFT JOIN qms_internal.last_seen l ON l.kind = 'device' AND l.id = d.device_id AND l.organization_id = d.organization_id
 WHERE b.deleted_at IS NULL AND qms_internal.staff_sees(d.organization_id, d.branch_id);
+
+-- report
+CREATE VIEW qms.report_schedules WITH (security_barrier) AS
+SELECT s.report_schedule_id, s.organization_id, s.name, s.scope, s.every, s.time_of_day, s.language, s.with_staff, s.keep, s.next_due_at, s.created_at, s.updated_at
+FROM qms.report_schedule s
+WHERE s.deleted_at IS NULL AND qms_internal.admin_sees(s.organization_id, -1); -- those of all branches
+
+CREATE VIEW qms.reports WITH (security_barrier) AS
+SELECT r.report_id, r.organization_id, r.branch_id, r.queue_id, r.report_schedule_id, r.scope, r.since, r.before, r.language, r.made_at,
+	pg_catalog.octet_length(r.html) AS bytes
+FROM qms.report r
+WHERE qms_internal.admin_sees(r.organization_id, coalesce(r.branch_id, -1));

@@ -98,6 +98,7 @@ typedef enum QmsAction
 #define QMS_SETOF	2			/* materialized rows */
 #define QMS_AS_HIMSELF 4		/* whoever the session acts as */
 #define QMS_PERSONAL 8			/* of its answer not only the contact is personal */
+#define QMS_STREAMS 16			/* rows one by one as they are asked for: the body answers a QmsRows */
 
 struct QmsCall;
 typedef Datum (*QmsBody) (struct QmsCall *call);

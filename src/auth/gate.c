@@ -3,7 +3,7 @@
  *		What every SQL-callable function passes first, and the checks of what
  *		the call is about that its body makes once it knows the object.
  */
-#include "auth/auth.h"
+#include "auth/timing.h"
 #include "config/config.h"
 
 #include "miscadmin.h"
@@ -97,13 +97,15 @@ qms_gate_refresh(void)
 	qms_config_refresh();
 }
 
-/* The entry of every function. */
-Datum
-qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
+/* Through the gate, and back. */
+static Datum
+enter(FunctionCallInfo fcinfo, QmsFunction *function)
 {
 	QmsCall		call = {0};
 	Datum		result = (Datum) 0;
+	instr_time	begun;
 
+	INSTR_TIME_SET_CURRENT(begun);
 	call.fcinfo = fcinfo;
 	call.function = function;
 	call.result_context = CurrentMemoryContext;
@@ -111,6 +113,7 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 		InitMaterializedSRF(fcinfo, 0);
 	qms_spi_begin();
 	qms_gate_refresh();
+	qms_timing_prepare();
 	PG_TRY();
 	{
 		result = pass(&call, function);
@@ -119,11 +122,56 @@ qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
 	{
 		if (is_refusal(geterrcode()))
 			qms_refusal_note(function->name, call.who, geterrcode());
+		qms_timing_note(function->action, begun, geterrcode());
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
 	qms_spi_end();
+	qms_timing_note(function->action, begun, 0);
 	return result;
+}
+
+/* The statement that asks for rows is done; not called if it failed. */
+static void
+stop_rows(Datum rows)
+{
+	((QmsRows *) DatumGetPointer(rows))->stop((QmsRows *) DatumGetPointer(rows));
+}
+
+/* The rows of a QMS_STREAMS function: the gate is passed when the first one is asked for. */
+static Datum
+stream(FunctionCallInfo fcinfo, QmsFunction *function)
+{
+	FuncCallContext *context;
+	QmsRows    *rows;
+	Datum		value;
+
+	if (SRF_IS_FIRSTCALL())
+	{
+		MemoryContext old;
+
+		context = SRF_FIRSTCALL_INIT();
+		old = MemoryContextSwitchTo(context->multi_call_memory_ctx);
+		context->user_fctx = DatumGetPointer(enter(fcinfo, function));
+		MemoryContextSwitchTo(old);
+		RegisterExprContextCallback(((ReturnSetInfo *) fcinfo->resultinfo)->econtext, stop_rows,
+									PointerGetDatum(context->user_fctx));
+	}
+	context = SRF_PERCALL_SETUP();
+	rows = context->user_fctx;
+	if (rows->next(rows, &value))
+		SRF_RETURN_NEXT(context, value);
+	UnregisterExprContextCallback(((ReturnSetInfo *) fcinfo->resultinfo)->econtext, stop_rows, PointerGetDatum(rows));
+	SRF_RETURN_DONE(context);
+}
+
+/* The entry of every function. */
+Datum
+qms_gate_call(FunctionCallInfo fcinfo, QmsFunction *function)
+{
+	if (function->flags & QMS_STREAMS)
+		return stream(fcinfo, function);
+	return enter(fcinfo, function);
 }
 
 /* The one error for what is not there and for what belongs to others: nobody learns which. */

@@ -27,6 +27,7 @@
 #define QMS_NUMBER_TYPE ((Oid) 1)
 #define QMS_TOKEN_TYPE	((Oid) 2)
 #define QMS_RATE_TYPE	((Oid) 3)
+#define QMS_SKETCH_TYPE ((Oid) 4)
 
 typedef struct QmsPlan
 {
@@ -68,11 +69,25 @@ extern uint64 qms_spi_run(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_run_now(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look(QmsPlan *plan, QmsParams *params);
 extern uint64 qms_spi_look_at(QmsPlan *plan, QmsParams *params, Snapshot snapshot);
+extern const char *qms_spi_open(QmsPlan *plan, QmsParams *params);
+extern uint64 qms_spi_fetch(const char *cursor, long count);
+extern void qms_spi_close(const char *cursor);
 extern int	qms_text_modes_begin(void);
 extern void qms_text_modes_end(int nestlevel);
 extern Oid	qms_type_oid(Oid stand_in);
 extern Oid	qms_relation_oid(const char *schema, const char *name);
 extern int64 qms_sequence_next(const char *name);
+
+/*
+ * What a function of auth.h with QMS_STREAMS answers, in a context that lives
+ * until the last row; SPI is not connected in next(), and nothing of the call is
+ * there any more.
+ */
+typedef struct QmsRows
+{
+	bool		(*next) (struct QmsRows *rows, Datum *value);	/* false: that was all */
+	void		(*stop) (struct QmsRows *rows); /* nobody asks for the others, if there are any */
+} QmsRows;
 
 /* Of row r of the last result, column c from 0.  A null is 0, NULL, false or QMS_NO_TIME. */
 extern bool qms_spi_isnull(int r, int c);
@@ -170,7 +185,8 @@ typedef enum QmsLockClass
 	QMS_LOCK_SETUP,				/* exclusive: things counted before they are written, such as prefixes */
 	QMS_LOCK_SUBJECT,			/* exclusive: one subject joining one queue */
 	QMS_LOCK_LOGIN,				/* exclusive: one user name or contact being checked; never waited for */
-	QMS_LOCK_ROOM				/* exclusive: a waiting room being counted, or entered without shared memory */
+	QMS_LOCK_ROOM,				/* exclusive: a waiting room being counted, or entered without shared memory */
+	QMS_LOCK_STATS				/* exclusive: snapshots being made */
 } QmsLockClass;
 
 extern void qms_lock(QmsLockClass class, int64 id, bool exclusive);
@@ -191,6 +207,7 @@ extern void qms_partition_ensure(QmsPartitioned which, TimestampTz at);
 extern void qms_partition_forget(void);
 extern TimestampTz qms_partition_next(QmsPartitioned which, TimestampTz at);
 extern bool qms_partition_drop_one(QmsPartitioned which, TimestampTz before);
+extern TimestampTz qms_partition_oldest(QmsPartitioned which);
 
 /* ---- memory.c: parts of shared memory ---- */
 typedef struct QmsMemory

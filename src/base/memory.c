@@ -13,7 +13,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
-#define MAX_PARTS 16
+#define MAX_PARTS 32
 
 static const QmsMemory *parts[MAX_PARTS];
 static int	nparts = 0;

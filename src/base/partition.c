@@ -200,3 +200,22 @@ qms_partition_drop_one(QmsPartitioned which, TimestampTz before)
 	run_ddl(psprintf("DROP TABLE qms_internal.%s", quote_identifier(oldest)));
 	return true;
 }
+
+/* Where the oldest partition begins, of those by month; DT_NOEND: there is none. */
+TimestampTz
+qms_partition_oldest(QmsPartitioned which)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT c.relname::text FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid "
+								   "WHERE i.inhparent = $1 ORDER BY c.relname LIMIT 1", OIDOID);
+	PartitionedTable *table = &tables[which];
+	QmsParams	params = {0};
+	int			year;
+	int			month;
+
+	qms_param_datum(&params, ObjectIdGetDatum(qms_relation_oid(table->schema, table->parent)));
+	if (qms_spi_run(&plan, &params) == 0 ||
+		sscanf(qms_spi_text(0, 0) + strlen(table->parent), "_%4d_%2d", &year, &month) != 2)
+		return DT_NOEND;
+	return midnight_of(year, month, 1);
+}

@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/portal.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -134,9 +135,9 @@ qms_relation_oid(const char *schema, const char *name)
 Oid
 qms_type_oid(Oid stand_in)
 {
-	static const char *const names[] = {NULL, "ticket_number", "ticket_token", "release_rate"};
+	static const char *const names[] = {NULL, "ticket_number", "ticket_token", "release_rate", "wait_sketch"};
 
-	if (stand_in < 1 || stand_in > 3)
+	if (stand_in < 1 || stand_in > 4)
 		return stand_in;
 	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(names[stand_in]),
 						   ObjectIdGetDatum(get_namespace_oid(QMS_SCHEMA, false)));
@@ -280,6 +281,45 @@ qms_spi_look(QmsPlan *plan, QmsParams *params)
 	return finish(SPI_execute_snapshot(plan->plan, params ? params->values : NULL,
 									   params ? params->nulls : NULL, GetLatestSnapshot(),
 									   InvalidSnapshot, true, false, 0), nestlevel);
+}
+
+/*
+ * A cursor on a SELECT, with the snapshot of the statement that is running, for
+ * what is too large to be held in memory.  It outlives the connection to SPI;
+ * answers its name, which does not.
+ */
+const char *
+qms_spi_open(QmsPlan *plan, QmsParams *params)
+{
+	int			nestlevel = make_ready(plan);
+	Portal		portal;
+
+	Assert((params ? params->n : 0) == plan->nargs);
+	portal = SPI_cursor_open(NULL, plan->plan, params ? params->values : NULL, params ? params->nulls : NULL, true);
+	(void) finish(SPI_OK_CURSOR, nestlevel);
+	return portal->name;
+}
+
+/* The next rows of a cursor; 0: that was all, or it has been closed. */
+uint64
+qms_spi_fetch(const char *cursor, long count)
+{
+	Portal		portal = SPI_cursor_find(cursor);
+
+	if (portal == NULL)
+		return 0;
+	SPI_cursor_fetch(portal, true, count);
+	return SPI_processed;
+}
+
+/* Without a connection to SPI as well. */
+void
+qms_spi_close(const char *cursor)
+{
+	Portal		portal = SPI_cursor_find(cursor);
+
+	if (portal != NULL)
+		SPI_cursor_close(portal);
 }
 
 /*

@@ -57,6 +57,7 @@ typedef struct QmsQueueSettings
 	char	   *challenge;		/* name of a hook, or NULL */
 	QmsLimit	join_subject;	/* customers, beside the limits of the organization */
 	QmsLimit	join_address;
+	int64		wait_target;	/* of statistics */
 } QmsQueueSettings;
 
 typedef struct QmsHours QmsHours;
@@ -172,7 +173,8 @@ typedef enum QmsSettingKind
 	QMS_SET_RATE,
 	QMS_SET_TIME,
 	QMS_SET_TEXT,
-	QMS_SET_LIMIT
+	QMS_SET_LIMIT,
+	QMS_SET_LANGUAGE
 } QmsSettingKind;
 
 /* To which kind of queue a setting applies; bits. */
@@ -219,6 +221,16 @@ typedef enum QmsLimitKind
 	QMS_LIMIT_KINDS
 } QmsLimitKind;
 
+/* Languages that qms itself writes. */
+typedef enum QmsLanguage
+{
+	QMS_EN,
+	QMS_DE,
+	QMS_FR,
+	QMS_ES,
+	QMS_LANGUAGES
+} QmsLanguage;
+
 typedef struct QmsOrganization
 {
 	int64		organization_id;	/* hash key */
@@ -226,10 +238,13 @@ typedef struct QmsOrganization
 	int64		api_token_life; /* microseconds */
 	int64		device_token_life;
 	int64		personal_data_retention;	/* -1: for ever */
+	QmsLanguage report_language;
 	int			nnetworks;
 	QmsNetwork *networks;		/* of all its branches */
 } QmsOrganization;
 
+extern bool qms_language_by_tag(const char *tag, QmsLanguage *language);
+extern const char *qms_language_tag(QmsLanguage language);
 extern const QmsOrganization *qms_config_organization(int64 organization_id);
 extern bool qms_limit_parse(const char *text, QmsLimit *limit);
 extern void qms_organization_check_settings(const Jsonb *settings);

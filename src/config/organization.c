@@ -49,11 +49,39 @@ static const QmsSettingKey keys[] = {
 			 "How long the token is valid that the key of a device is exchanged for."),
 	/* Stored answers, kept for two days, are gone by then. */
 	DURATION(RETENTION_KEY, personal_data_retention, NULL, 3 * SECS_PER_DAY, INT64CONST(36525) * SECS_PER_DAY,
-			 "How long personal data is kept after a ticket has ended, or a customer was seen last; for ever if it is not set.")
+			 "How long personal data is kept after a ticket has ended, or a customer was seen last; for ever if it is not set."),
+	{"report_language", QMS_SET_LANGUAGE, QMS_BOTH_KINDS, NULL, "en", 0, 0,
+		"The language of reports: en, de, fr or es.", offsetof(QmsOrganization, report_language), "organization"}
 };
 
 /* Beginnings of keys that are ours alone. */
-static const char *const reserved[] = {"limit_", "api_", "device_", "personal_data_"};
+static const char *const reserved[] = {"limit_", "api_", "device_", "personal_data_", "report_"};
+
+static const char *const languages[QMS_LANGUAGES] = {[QMS_EN] = "en", [QMS_DE] = "de", [QMS_FR] = "fr", [QMS_ES] = "es"};
+
+/* The language of a tag such as "de" or "de-AT"; false: there is none like it. */
+bool
+qms_language_by_tag(const char *tag, QmsLanguage *language)
+{
+	size_t		length = strcspn(tag, "-_");
+	int			i;
+
+	for (i = 0; i < QMS_LANGUAGES; i++)
+	{
+		if (strlen(languages[i]) == length && pg_strncasecmp(languages[i], tag, length) == 0)
+		{
+			*language = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *
+qms_language_tag(QmsLanguage language)
+{
+	return languages[language];
+}
 
 /* The table, for qms.organization_setting_keys(); NULL behind its end. */
 const QmsSettingKey *

@@ -90,7 +90,9 @@ static const QmsSettingKey keys[] = {
 	SETTING("join_subject", join_subject, QMS_SET_LIMIT, QMS_BOTH_KINDS, "count/time", "off", 0, 0,
 			"How often a subject may join this queue, beside the limits of the organization."),
 	SETTING("join_address", join_address, QMS_SET_LIMIT, QMS_BOTH_KINDS, "count/time", "off", 0, 0,
-			"How often somebody may join this queue from one address, beside the limits of the organization.")
+			"How often somebody may join this queue from one address, beside the limits of the organization."),
+	SETTING("wait_target", wait_target, QMS_SET_DURATION, QMS_BOTH_KINDS, "duration", "10 min", 1, 30 * SECS_PER_DAY,
+			"Who waits no longer counts as called in time: the share within target of the statistics.")
 };
 
 /* The table, for qms.queue_setting_keys(); NULL behind its end. */
@@ -103,7 +105,7 @@ qms_settings_key(size_t n)
 const char *
 qms_settings_kind_name(QmsSettingKind kind)
 {
-	static const char *const names[] = {"integer", "boolean", "duration", "time of day", "rate", "timestamp", "text", "limit"};
+	static const char *const names[] = {"integer", "boolean", "duration", "time of day", "rate", "timestamp", "text", "limit", "language"};
 
 	return names[kind];
 }
@@ -202,6 +204,8 @@ expectation(const QmsSettingKey *key)
 			return psprintf("a text of 1 to %d bytes", (int) key->max);
 		case QMS_SET_LIMIT:
 			return "a number and a span of time such as \"100/h\" or \"20/15 min\", or \"off\" for no limit";
+		case QMS_SET_LANGUAGE:
+			return "a language: \"en\", \"de\", \"fr\" or \"es\"";
 	}
 	return "";
 }
@@ -339,6 +343,10 @@ qms_settings_set(const QmsSettingKey *key, const JsonbValue *v, void *out)
 			break;
 		case QMS_SET_LIMIT:
 			if (text == NULL || !qms_limit_parse(text, (QmsLimit *) target))
+				bad_value(key);
+			break;
+		case QMS_SET_LANGUAGE:
+			if (text == NULL || !qms_language_by_tag(text, (QmsLanguage *) target))
 				bad_value(key);
 			break;
 	}

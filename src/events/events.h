@@ -99,7 +99,7 @@ extern QmsVerdict qms_channel_verdict(const QmsCall *call, const QmsChannel *cha
 	"(e.ticket_id IS NOT NULL OR e.kind IN ('counter.opened', 'counter.paused', 'counter.resumed', 'counter.closed', " \
 	"'queue.opened', 'queue.paused', 'queue.closed', 'queue.rate_changed', 'queue.lottery_committed', 'queue.lottery_drawn', 'notice.posted')) " \
 	"AND q.settings -> 'public' IS DISTINCT FROM 'false'"
-#define QMS_IS_SYSTEM "e.kind IN ('notice.posted', 'alert.raised')"
+#define QMS_IS_SYSTEM "e.kind IN ('notice.posted', 'alert.raised', 'alert.recovered')"
 
 /* stream.c: where the stream is */
 typedef struct QmsStream
@@ -145,6 +145,49 @@ extern void qms_doorbell_wake_scheduler(uint32 bits, TimestampTz due);
 extern void qms_doorbell_note(void);
 extern void qms_doorbell_note_work(uint32 bits);
 extern void qms_doorbell_note_timer(TimestampTz due);
+
+/* counters.c: what has been published, by queue */
+typedef enum QmsCounted
+{
+	QMS_COUNT_ALL,
+	QMS_COUNT_JOINED,
+	QMS_COUNT_CALLED,
+	QMS_COUNT_RECALLED,
+	QMS_COUNT_SERVING,
+	QMS_COUNT_COMPLETED,
+	QMS_COUNT_NO_SHOW,
+	QMS_COUNT_HELD,
+	QMS_COUNT_REQUEUED,
+	QMS_COUNT_TRANSFERRED,
+	QMS_COUNT_CANCELLED,
+	QMS_COUNT_RELEASED,
+	QMS_COUNT_ADMITTED,
+	QMS_COUNT_EXPIRED,
+	QMS_COUNT_REVOKED,
+	QMS_COUNT_UNDONE,
+	QMS_COUNT_MANY
+} QmsCounted;
+
+typedef struct QmsCount
+{
+	int64		queue_id;		/* 0: none */
+	QmsCounted	which;
+	int64		n;
+} QmsCount;
+
+typedef struct QmsQueueCounters
+{
+	int64		queue_id;		/* 0: the database */
+	int64		counts[QMS_COUNT_MANY];
+} QmsQueueCounters;
+
+extern void qms_counters_init(void);
+extern const char *qms_counters_name(QmsCounted which);
+extern QmsCounted qms_counters_of_kind(const char *kind);
+extern void qms_counters_reserve(const QmsCount *counts, int n);
+extern void qms_counters_add(const QmsCount *counts, int n);
+extern QmsQueueCounters *qms_counters_read(int *n, TimestampTz *since, int64 *lost);
+extern void qms_counters_forget_database(void);
 
 /* A bell of one queue for the scheduler: bits of what it listens for, and whether it has been rung. */
 #define QMS_BELL_LINE	1

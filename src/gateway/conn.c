@@ -216,6 +216,8 @@ qms_conn_writeable(QmsConn *conn)
 {
 	if (conn->dead)
 		return -1;
+	if (conn->scraping)
+		return qms_scrape_reply(conn);
 	if (conn->stage == QMS_STAGE_REPLY)
 		return qms_reply_continue(conn);
 	if (conn->stage != QMS_STAGE_CLIENT)

@@ -64,7 +64,8 @@ static const struct
 	"FROM qms_internal.gateway_check(requests => $1::jsonb)", 1},
 	[QMS_SQL_CHANNELS] = {"qms_channels",
 		"SELECT channel, kind, position, epoch, body "
-	"FROM qms_internal.gateway_channels(channels => $1::text[], max_rows => $2::integer)", 2}
+	"FROM qms_internal.gateway_channels(channels => $1::text[], max_rows => $2::integer)", 2},
+	[QMS_SQL_METRICS] = {"qms_metrics", "SELECT qms_internal.gateway_metrics()", 0}
 };
 
 #define SETUP \
@@ -450,6 +451,18 @@ bool
 qms_link_is_up(const QmsLink *link)
 {
 	return link != NULL && link->state == LINK_UP;
+}
+
+/* How many queries wait or are under way. */
+int
+qms_link_waiting(const QmsLink *link)
+{
+	const QmsQuery *query;
+	int			n = 0;
+
+	for (query = link == NULL ? NULL : link->first; query != NULL; query = query->next)
+		n++;
+	return n;
 }
 
 /* The settings changed. */

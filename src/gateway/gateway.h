@@ -186,6 +186,7 @@ extern void qms_hub_init(const QmsConfig *config, struct uv_loop_s *loop);	/* th
 extern void qms_hub_reload(const QmsConfig *config);
 extern void qms_hub_stop(void);	/* all clients told 3001 "shutdown", databases closed */
 extern void qms_hub_metrics(QmsText *out);	/* Prometheus text */
+extern bool qms_hub_metrics_ask(void (*done) (void));	/* false: that is called when they are there */
 extern bool qms_hub_ready(void);	/* some database is connected and its stream is known */
 
 /* What a status line says (see the supervised form). */

@@ -78,16 +78,10 @@ reply_ready(QmsConn *conn)
 static int
 reply_metrics(QmsConn *conn)
 {
-	QmsText		text = {0};
-	int			rc;
-
 	if (!qms_networks_contain(&qms_net.metrics_from, &conn->address) ||
 		(lws_hdr_total_length(conn->wsi, WSI_TOKEN_X_FORWARDED_FOR) > 0 && qms_net.proxies.n == 0))
 		return qms_reply_refuse(conn, 403, "", "The figures are only for the addresses of the setting metrics-from.");
-	qms_metrics_write(&text);
-	rc = qms_reply_text(conn, 200, "text/plain; version=0.0.4; charset=utf-8", "", text.data);
-	qms_text_free(&text);
-	return rc;
+	return qms_scrape_begin(conn);
 }
 
 /* A plain request where a WebSocket is. */

@@ -115,6 +115,7 @@ free_database(QmsDatabase *db)
 	free(db->conninfo);
 	free(db->error);
 	qms_text_free(&db->figures);
+	qms_text_free(&db->figures_text);
 	free(db);
 }
 

@@ -112,6 +112,12 @@ struct QmsDatabase
 	int			nrecheck;		/* -1: all */
 	QmsTimer	recheck;
 	char	   *error;			/* the last one, for the status */
+
+	/* hub_scrape.c */
+	QmsText		figures_text;	/* of qms_internal.gateway_metrics */
+	int64_t		scraped_at;		/* nanoseconds; 0: never */
+	bool		scraping;
+	bool		scraped;		/* it answered when it was asked last */
 };
 
 /* hub_metrics.c */
@@ -187,6 +193,9 @@ extern int64_t qms_now_ns(void);
 extern QmsDatabase *qms_hub_database_of(const char *host);
 extern void qms_hub_let_go(QmsDatabase *db);
 
+/* hub_scrape.c */
+extern void qms_scrape_write(QmsText *out);
+
 /* hub_metrics.c */
 extern void qms_histogram_add(QmsHistogram *histogram, double seconds);
 extern void qms_count_disconnect(int code);
@@ -194,7 +203,7 @@ extern void qms_count_disconnect(int code);
 /* database.c: a connection to a database, never blocking */
 typedef enum QmsStatement
 {
-	QMS_SQL_HELLO, QMS_SQL_EVENTS, QMS_SQL_CHECK, QMS_SQL_CHANNELS, QMS_STATEMENTS
+	QMS_SQL_HELLO, QMS_SQL_EVENTS, QMS_SQL_CHECK, QMS_SQL_CHANNELS, QMS_SQL_METRICS, QMS_STATEMENTS
 } QmsStatement;
 
 #define QMS_MAX_PARAMS 5
@@ -213,6 +222,7 @@ extern QmsLink *qms_link_new(QmsDatabase *db, const char *purpose, bool listen, 
 extern void qms_link_free(QmsLink *link);
 extern void qms_link_restart(QmsLink *link);	/* with the database's conninfo of now */
 extern bool qms_link_is_up(const QmsLink *link);
+extern int	qms_link_waiting(const QmsLink *link);
 extern void qms_link_query(QmsLink *link, QmsStatement statement, const char *const *values, QmsQueryDone done);
 
 /* link_begin.c */

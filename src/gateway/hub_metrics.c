@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Upper bounds in seconds. */
@@ -91,18 +92,20 @@ qms_count_disconnect(int code)
 static void
 put_histogram(QmsText *out, const char *name, const char *label, const QmsHistogram *histogram)
 {
-	size_t		size = strlen(label);
+	char		labels[40] = "";	/* without le, in braces if there are any */
 	uint64_t	sum = 0;
 	int			i;
 
+	if (label[0] != '\0')
+		snprintf(labels, sizeof(labels), "{%.*s}", (int) strlen(label) - 1, label);
 	for (i = 0; i < QMS_LATENCY_BUCKETS; i++)
 	{
 		sum += histogram->buckets[i];
 		qms_text_printf(out, "%s_bucket{%sle=\"%g\"} %" PRIu64 "\n", name, label, bounds[i], sum);
 	}
 	qms_text_printf(out, "%s_bucket{%sle=\"+Inf\"} %" PRIu64 "\n", name, label, histogram->count);
-	qms_text_printf(out, "%s_sum{%.*s} %.9f\n", name, (int) (size == 0 ? 0 : size - 1), label, histogram->sum);
-	qms_text_printf(out, "%s_count{%.*s} %" PRIu64 "\n", name, (int) (size == 0 ? 0 : size - 1), label, histogram->count);
+	qms_text_printf(out, "%s_sum%s %.9f\n", name, labels, histogram->sum);
+	qms_text_printf(out, "%s_count%s %" PRIu64 "\n", name, labels, histogram->count);
 }
 
 /* The databases, each with what is known of it. */
@@ -175,6 +178,7 @@ qms_hub_metrics(QmsText *out)
 	qms_text_printf(out, "# HELP %s An event's own time to its arrival here.\n# TYPE %s histogram\n", name, name);
 	put_histogram(out, name, "", &qms_hub.counters.arrival);
 	put_databases(out);
+	qms_scrape_write(out);
 }
 
 /* In short. */

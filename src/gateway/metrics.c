@@ -90,6 +90,10 @@ qms_metrics_write(QmsText *out)
 	begin_family(out, "transport_clients", "gauge", "Clients by the kind of their connection.");
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		qms_text_printf(out, "qms_gateway_transport_clients{kind=\"%s\"} %d\n", kinds[i], qms_net.clients[i]);
+	qms_text_printf(out, "# HELP qms_websocket_connections Clients connected by WebSocket.\n"
+					"# TYPE qms_websocket_connections gauge\nqms_websocket_connections %d\n", qms_net.clients[0] + qms_net.clients[1]);
+	begin_family(out, "rpc_queue_length", "gauge", "Calls that wait for a database connection (there is no /rpc yet).");
+	qms_text_puts(out, "qms_gateway_rpc_queue_length 0\n");
 	begin_family(out, "http_replies_total", "counter", "HTTP replies by the hundred of their status.");
 	for (i = 2; i < 6; i++)
 		qms_text_printf(out, "qms_gateway_http_replies_total{code=\"%zuxx\"} %lld\n", i, (long long) qms_net.replies[i]);

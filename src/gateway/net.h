@@ -156,6 +156,7 @@ struct QmsConn
 	QmsText		message;		/* pieces so far; empty between messages */
 	char	   *close_reason;
 	QmsConn    *next_doomed;
+	QmsConn    *next_scraping;
 	QmsAddress	address;
 	uint16_t	close_code;
 	uint8_t		stage;
@@ -163,6 +164,7 @@ struct QmsConn
 	bool		binary;			/* its messages are Protobuf */
 	bool		approved;		/* the upgrade was looked at */
 	bool		gathered;		/* what is written to it goes out with others, see send.c */
+	bool		scraping;		/* waits for the figures of the databases */
 	bool		wanted;			/* the hub wants to know when it is clear */
 	bool		opening;		/* inside qms_client_open */
 	bool		closing;		/* to be closed with close_code once clear */
@@ -227,6 +229,12 @@ extern int	qms_ws_receive(QmsConn *conn, const char *piece, size_t size);
 extern int	qms_conn_writeable(QmsConn *conn);
 extern int	qms_conn_flush(QmsConn *conn);
 extern void qms_metrics_write(QmsText *out);
+
+/* ---- scrape.c ---- */
+
+extern int	qms_scrape_begin(QmsConn *conn);
+extern int	qms_scrape_reply(QmsConn *conn);
+extern void qms_scrape_forget(QmsConn *conn);
 
 /* ---- send.c ---- */
 

@@ -244,6 +244,7 @@ conn_closed(QmsConn *conn)
 		qms_net.counts[conn->kind != QMS_CONN_SSE && lws_get_close_length(conn->wsi) > 0 ? QMS_BAD_FRAME : QMS_LOST]++;
 	conn->dead = true;
 	qms_client_end(conn);
+	qms_scrape_forget(conn);
 	qms_guard_stop(conn);
 }
 

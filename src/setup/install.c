@@ -86,7 +86,8 @@ configure_dump(void)
 										  "SELECT c.oid FROM pg_catalog.pg_class c "
 										  "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
 										  "WHERE n.nspname IN ('qms', 'qms_internal') AND c.relkind IN ('r', 'S') "
-										  "AND c.relname NOT IN ('instance', 'publisher', 'publisher_progress', 'permission', 'limit_bucket') ORDER BY c.oid");
+										  "AND c.relname NOT IN ('instance', 'publisher', 'publisher_progress', 'permission', 'limit_bucket', "
+										  "'stats_progress', 'stats_slot', 'stats_due', 'stats_hour') ORDER BY c.oid");
 	static QmsPlan configure = QMS_PLAN("SELECT pg_catalog.pg_extension_config_dump($1, '')", REGCLASSOID);
 	uint64		n = qms_spi_run(&list, NULL);
 	Oid		   *relations = palloc(sizeof(Oid) * n);
@@ -173,10 +174,11 @@ qms_take_ownership(PG_FUNCTION_ARGS pg_attribute_unused())
 	for (i = 0; i < n; i++)
 	{
 		qms_spi_utility(psprintf("ALTER %s %s OWNER TO qms_owner", types[i], names[i]));
-		if (strcmp(types[i], "function") == 0)
+		if (strcmp(types[i], "function") == 0 || strcmp(types[i], "aggregate") == 0)
 			qms_spi_utility(psprintf("REVOKE ALL ON FUNCTION %s FROM PUBLIC", names[i]));
 	}
 	qms_slot_forget_database();
+	qms_counters_forget_database();
 	qms_worker_extension_changed();
 	if (!qms_is_preloaded)
 		ereport(WARNING,

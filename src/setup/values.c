@@ -108,6 +108,9 @@ write_value(QmsJson *json, const char *key, Oid type, Datum value)
 		case INT8OID:
 			qms_json_int64(json, key, DatumGetInt64(value));
 			break;
+		case FLOAT8OID:
+			qms_json_float8(json, key, DatumGetFloat8(value));
+			break;
 		case INTERVALOID:
 			qms_json_text(json, key, interval_text(DatumGetIntervalP(value)));
 			break;

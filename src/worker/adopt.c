@@ -7,6 +7,7 @@
  * clone has another database or server in it.  Such a database is left alone
  * until somebody says qms.adopt_database().
  */
+#include "stats/stats.h"
 #include "worker/worker.h"
 
 #include "access/xlog.h"
@@ -174,6 +175,7 @@ QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
 	find_roles();
 	advance_sequences();
 	check_numbers();
+	qms_stats_adopt();
 	if (!run_overdue)
 		skip_overdue(call);
 	qms_worker_extension_changed();

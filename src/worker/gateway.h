@@ -117,6 +117,9 @@ extern void qms_gateway_note_program(pid_t pid);
 extern void qms_gateway_note_listening(const char *listen);
 extern bool qms_gateway_sessions_are_there(Oid database);
 
+/* gateway_status.c */
+extern bool qms_gateway_is_forgotten(const QmsGatewayReport *report, TimestampTz now);
+
 /* gateway_login.c */
 extern bool qms_gateway_login_is_set(int ndatabases);
 extern void qms_gateway_want_login(Oid database, int ndatabases);

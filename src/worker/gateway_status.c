@@ -171,8 +171,8 @@ put_local(ReturnSetInfo *set, const QmsGatewayShared *copy, const Viewer *viewer
 	tuplestore_putvalues(set->setResult, set->setDesc, values, nulls);
 }
 
-static bool
-is_forgotten(const QmsGatewayReport *report, TimestampTz now)
+bool
+qms_gateway_is_forgotten(const QmsGatewayReport *report, TimestampTz now)
 {
 	return !OidIsValid(report->database) ||
 		now > TimestampTzPlusMilliseconds(report->figures.at, FORGET_AFTER_MS);
@@ -237,7 +237,7 @@ qms_gateway_status(PG_FUNCTION_ARGS)
 	put_local(set, copy, &viewer);
 	for (i = 0; i < QMS_GATEWAY_REPORTS; i++)
 	{
-		if (!is_forgotten(&copy->reports[i], now) && (viewer.all || copy->reports[i].database == MyDatabaseId))
+		if (!qms_gateway_is_forgotten(&copy->reports[i], now) && (viewer.all || copy->reports[i].database == MyDatabaseId))
 			put_report(set, &copy->reports[i], &viewer);
 	}
 	return (Datum) 0;
@@ -346,7 +346,7 @@ qms_gateway_report(PG_FUNCTION_ARGS)
 	LWLockAcquire(qms_gateway_shared->lock, LW_EXCLUSIVE);
 	place = find_place(&report);
 	if (strcmp(place->name, report.name) == 0 && place->database == report.database &&
-		!is_forgotten(place, report.since))
+		!qms_gateway_is_forgotten(place, report.since))
 		report.since = place->since;
 	*place = report;
 	LWLockRelease(qms_gateway_shared->lock);

@@ -53,6 +53,7 @@ qms_launcher_define_settings(void)
 							"Months after which history, legs and events are dropped.",
 							"0 keeps them for ever. Whole months are dropped.",
 							&history_retention, 0, 0, 1200, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	qms_statistics_define_settings();
 }
 
 int

@@ -48,6 +48,8 @@ static int64 *pending = NULL;	/* ids still to be published, up to the target */
 static int	npending = 0;
 static int	next_pending = 0;
 static char *target = NULL;		/* text of the snapshot they go to */
+static QmsCount *counts = NULL; /* of the batch at work, see events/counters.c */
+static int	ncounts = 0;
 
 /* The progress as we have stored it; the turn is 0 when it has to be read. */
 static int64 stored_turn = 0;
@@ -59,6 +61,7 @@ static uint64 stored_xmax;		/* of the snapshot; 0 when transactions were running
 static bool is_one = false;
 static Datum one[ONE_COLUMNS];
 static bool one_nulls[ONE_COLUMNS];
+static QmsCount one_count;
 
 static pg_attribute_noreturn() void
 state_is_missing(void)
@@ -175,7 +178,7 @@ find_one(void)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT e.event_id, e.at, e.organization_id, e.branch_id, e.queue_id, e.application_id, e.visit_id, "
-								   "(SELECT pg_catalog.pg_current_snapshot()::text) FROM qms.event e "
+								   "(SELECT pg_catalog.pg_current_snapshot()::text), e.kind FROM qms.event e "
 								   "WHERE e.xid >= $1 AND e.event_id + 0 > $2 LIMIT 2", XID8OID, INT8OID);
 	QmsParams	params = {0};
 	MemoryContext context;
@@ -193,6 +196,9 @@ find_one(void)
 	/* All of them are kept by value. */
 	for (i = 0; i < ONE_COLUMNS; i++)
 		one[i] = qms_spi_datum(0, i, &one_nulls[i]);
+	one_count.queue_id = one_nulls[4] ? 0 : DatumGetInt64(one[4]);
+	one_count.which = qms_counters_of_kind(qms_spi_text(0, ONE_COLUMNS + 1));
+	one_count.n = 1;
 	target = MemoryContextStrdup(TopMemoryContext, qms_spi_text(0, ONE_COLUMNS));
 	context = MemoryContextSwitchTo(TopMemoryContext);
 	pending = palloc(sizeof(int64));
@@ -281,6 +287,32 @@ store_progress(int n, char **epoch)
 	return qms_spi_int64(0, 0);
 }
 
+/* Room for so many counts of the batch: it is counted once it has committed. */
+static void
+begin_counts(int n)
+{
+	if (counts != NULL)
+		pfree(counts);
+	counts = MemoryContextAlloc(TopMemoryContext, sizeof(QmsCount) * Max(n, 1));
+	ncounts = n;
+}
+
+/* What the result says of the batch. */
+static void
+gather_counts(uint64 n)
+{
+	uint64		i;
+
+	begin_counts((int) n);
+	for (i = 0; i < n; i++)
+	{
+		counts[i].queue_id = qms_spi_int64(i, 0);
+		counts[i].which = qms_counters_of_kind(qms_spi_text(i, 1));
+		counts[i].n = qms_spi_int64(i, 2);
+	}
+	qms_counters_reserve(counts, ncounts);
+}
+
 /* The position of a single event. */
 static void
 insert_one(int64 position, TimestampTz now)
@@ -303,6 +335,9 @@ insert_one(int64 position, TimestampTz now)
 			qms_param_datum(&params, one[i]);
 	}
 	qms_spi_run(&plan, &params);
+	begin_counts(1);
+	counts[0] = one_count;
+	qms_counters_reserve(counts, ncounts);
 }
 
 /* Positions of the next ones of several. */
@@ -310,17 +345,20 @@ static void
 insert_many(int64 base, int n, TimestampTz now)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "INSERT INTO qms_internal.event_position "
-								   "(position, event_id, at, published_at, organization_id, branch_id, queue_id, application_id, visit_id) "
-								   "SELECT $2 + u.n, e.event_id, e.at, $3, e.organization_id, e.branch_id, e.queue_id, e.application_id, e.visit_id "
-								   "FROM pg_catalog.unnest($1) WITH ORDINALITY u(id, n) JOIN qms.event e ON e.event_id = u.id",
+								   "WITH b AS MATERIALIZED (SELECT $2 + u.n AS n, e.event_id, e.at, e.kind, e.organization_id, e.branch_id, "
+								   "  e.queue_id, e.application_id, e.visit_id "
+								   "  FROM pg_catalog.unnest($1) WITH ORDINALITY u(id, n) JOIN qms.event e ON e.event_id = u.id), "
+								   "w AS (INSERT INTO qms_internal.event_position "
+								   "  (position, event_id, at, published_at, organization_id, branch_id, queue_id, application_id, visit_id) "
+								   "  SELECT b.n, b.event_id, b.at, $3, b.organization_id, b.branch_id, b.queue_id, b.application_id, b.visit_id FROM b) "
+								   "SELECT b.queue_id, b.kind, pg_catalog.count(*) FROM b GROUP BY 1, 2",
 								   INT8ARRAYOID, INT8OID, TIMESTAMPTZOID);
 	QmsParams	params = {0};
 
 	qms_param_pointer(&params, qms_array_make(pending + next_pending, n, INT8OID));
 	qms_param_int64(&params, base);
 	qms_param_time(&params, now);
-	qms_spi_run(&plan, &params);
+	gather_counts(qms_spi_run(&plan, &params));
 }
 
 /* Positions of the next batch, and one doorbell for it. */
@@ -335,6 +373,7 @@ publish_batch(void)
 	/* Before the parent is touched. */
 	qms_partition_ensure(QMS_PART_POSITION, now);
 	base = store_progress(n, &epoch);
+	ncounts = 0;
 	if (n == 0)
 		return;
 	if (is_one)
@@ -352,6 +391,7 @@ note_batch(void)
 	int			n = Min(npending - next_pending, BATCH);
 
 	next_pending += n;
+	qms_counters_add(counts, ncounts);
 	qms_worker_mine()->done += n;
 	stored_turn++;
 	stored_xmax = next_pending >= npending ? quiet_xmax(target) : 0;

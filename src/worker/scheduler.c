@@ -49,6 +49,7 @@ qms_scheduler_forget(void)
 	memset(states, 0, sizeof(states));
 	memset(resting, 0, sizeof(resting));
 	qms_releasing_forget();
+	qms_statistics_forget();
 }
 
 static int64

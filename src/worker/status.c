@@ -52,8 +52,8 @@ state_name(QmsDatabaseState state)
  * publisher's lag is the age of the oldest commit with events that are not all
  * published, the scheduler's the delay of what has been due for longest.
  */
-static int64
-lag_of(const QmsDatabaseSlot *database, QmsWorkerKind kind)
+int64
+qms_worker_lag(const QmsDatabaseSlot *database, QmsWorkerKind kind)
 {
 	const QmsWorkerSlot *worker = &database->workers[kind];
 	TimestampTz since = worker->waiting_since;
@@ -85,7 +85,7 @@ static void
 put_worker(ReturnSetInfo *set, const QmsDatabaseSlot *database, QmsWorkerKind kind)
 {
 	const QmsWorkerSlot *worker = &database->workers[kind];
-	int64		lag = lag_of(database, kind);
+	int64		lag = qms_worker_lag(database, kind);
 	Datum		values[COLUMNS] = {0};
 	bool		nulls[COLUMNS] = {false};
 

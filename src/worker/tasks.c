@@ -177,5 +177,12 @@ const QmsTask qms_tasks[] = {
 	{"old_customers", 0, true, NULL, qms_plan_old_customers, qms_run_old_customers, false},
 	{"reseal", 0, true, NULL, qms_plan_reseal, qms_run_reseal, false},
 	{"last_seen", QMS_WAKE_TIMERS, false, NULL, qms_plan_last_seen, qms_run_last_seen, false},
+	/* met */
+	{"alerts", 0, true, NULL, qms_plan_alerts, qms_run_alert, false},
+	/* snap: statistics */
+	{"statistics", 0, false, NULL, qms_plan_statistics, qms_run_statistics, false},
+	{"snapshots", 0, false, NULL, qms_plan_snapshots, qms_run_snapshots, false},
+	/* report */
+	{"reports", QMS_WAKE_TIMERS, false, NULL, qms_plan_reports, qms_run_report, false},
 	{NULL, 0, false, NULL, NULL, NULL, false}
 };

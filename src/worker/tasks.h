@@ -99,6 +99,13 @@ extern void qms_run_access_tokens(QmsTaskRun *run, int64 item);
 extern void qms_plan_last_seen(QmsTaskRun *run);
 extern void qms_run_last_seen(QmsTaskRun *run, int64 item);
 
+/* statistics.c */
+extern void qms_statistics_forget(void);
+extern void qms_plan_statistics(QmsTaskRun *run);
+extern void qms_run_statistics(QmsTaskRun *run, int64 item);
+extern void qms_plan_snapshots(QmsTaskRun *run);
+extern void qms_run_snapshots(QmsTaskRun *run, int64 item);
+
 /* secrets.c */
 extern void qms_plan_secrets(QmsTaskRun *run);
 extern void qms_run_secrets(QmsTaskRun *run, int64 which);
@@ -112,5 +119,12 @@ extern void qms_plan_old_customers(QmsTaskRun *run);
 extern void qms_run_old_customers(QmsTaskRun *run, int64 organization_id);
 extern void qms_plan_reseal(QmsTaskRun *run);
 extern void qms_run_reseal(QmsTaskRun *run, int64 item);
+
+/* met: alerting.c */
+extern void qms_plan_alerts(QmsTaskRun *run);
+extern void qms_run_alert(QmsTaskRun *run, int64 alert_rule_id);
+/* reports.c */
+extern void qms_plan_reports(QmsTaskRun *run);
+extern void qms_run_report(QmsTaskRun *run, int64 report_schedule_id);
 
 #endif							/* QMS_TASKS_H */

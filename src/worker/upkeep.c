@@ -4,6 +4,7 @@
  *		answers that nobody asks for again.
  */
 #include "access/access.h"
+#include "stats/stats.h"
 #include "worker/tasks.h"
 #include "worker/worker.h"
 
@@ -99,8 +100,11 @@ qms_run_retention(QmsTaskRun *run, int64 item)
 			return;
 		note_pruned();
 	}
-	else if (months == 0 || !qms_partition_drop_one(which, now - months * 31 * USECS_PER_DAY))
+	else if (months == 0 || (which == QMS_PART_EVENT && qms_stats_need(now - months * 31 * USECS_PER_DAY)) ||
+			 !qms_partition_drop_one(which, now - months * 31 * USECS_PER_DAY))
 		return;
+	else if (which == QMS_PART_EVENT)
+		qms_stats_forget_before(qms_partition_oldest(which));
 	/* One a transaction; there may be another. */
 	qms_task_next(run, now);
 }

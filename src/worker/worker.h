@@ -91,12 +91,17 @@ extern void qms_worker_probe_again(Oid database);
 extern void qms_worker_record_error(QmsWorkerSlot *worker, const char *message);
 extern const char *qms_worker_kind_name(QmsWorkerKind kind);
 
+/* status.c, health.c */
+extern int64 qms_worker_lag(const QmsDatabaseSlot *database, QmsWorkerKind kind);
+extern void qms_health_init(void);
+
 /* launcher.c */
 extern PGDLLEXPORT void qms_launcher_main(Datum arg);
 extern bool qms_launcher_enabled(void);
 extern void qms_launcher_define_settings(void);
 extern int qms_history_retention_months(void);
 extern void qms_launcher_warn_of_slots(void);
+extern void qms_statistics_define_settings(void);
 
 /* database_worker.c: what probe, publisher and scheduler have in common */
 extern PGDLLEXPORT void qms_database_worker_main(Datum arg);

@@ -463,6 +463,14 @@ fake_database_cut(void)
 			go_down(links[i]);
 }
 
+/* Nothing is ever waited for. */
+int
+qms_link_waiting(const QmsLink *link)
+{
+	(void) link;
+	return 0;
+}
+
 /* What the hub calls. */
 QmsLink *
 qms_link_new(QmsDatabase *db, const char *purpose, bool listen, const QmsLinkEvents *events_of)

@@ -114,6 +114,47 @@ my %argument = (
 	'update_organization.settings' => 'JSON object that is merged, see [settings of an organization](#settings-of-an-organization); null puts a default back',
 	'update_queue.settings' => 'JSON object that is merged, see [settings of a queue](#settings-of-a-queue); null puts a default back',
 	'since' => 'only those that joined from this moment on; null: open ones and those of today',
+	# report
+	'days' => 'how many days, today included',
+	'every' => '`day`, `week` or `month`',
+	'export_history.format' => '`csv` or `json`',
+	'export_history.since' => 'only what ended from this moment on; null: from the beginning',
+	'export_history.before' => 'only what ended before this moment; null: now',
+	'export_history.what' => '`tickets` or `legs`',
+	(map { ("$_.scope" => '`organization:<id>`, `branch:<id>` or `queue:<id>`; null: the organization of the caller') } qw(export_history forecast_arrivals report_html)),
+	'create_report_schedule.scope' => '`organization:<id>`, `branch:<id>` or `queue:<id>`; null: all of the organization',
+	(map { ("$_.language" => '`en`, `de`, `fr` or `es`; null: `report_language` of the organization') } qw(report_html create_report_schedule)),
+	'update_report_schedule.language' => '`en`, `de`, `fr` or `es`; empty: `report_language` of the organization',
+	'report_html.since' => 'the first day is that of this moment; null: seven days before the end',
+	'report_html.before' => 'the last day is the one before this moment; null: yesterday',
+	'staffing_advice.since' => 'hours from this one on; null: today',
+	'staffing_advice.before' => 'hours before this moment; null: seven days after since',
+	'visit_advice.days' => 'hours of so many days, today included, 0 to 14',
+	'visit_advice.max_rows' => 'options beside now, 0 to 20',
+	'target_wait' => 'how long somebody may wait',
+	'target_share' => 'how many of the people are to wait no longer, 0 to 1',
+	'time_of_day' => 'when it is made, by the clocks of its scope',
+	'with_staff' => 'whether staff are named',
+	'keep' => 'how many of its reports are kept, 1 to 1000',
+	'report_id' => 'report',
+	'report_schedule_id' => 'report schedule',
+	(map { ("$_.name" => 'name that people read, unique among the report schedules of the organization') } qw(create_report_schedule update_report_schedule)),
+	# snap: statistics
+	'scope' => '`organization:<id>`, `branch:<id>` or `queue:<id>`',
+	'period' => '`hour`, `day` or `total`',
+	(map { ("$_.since" => 'beginning; null: 30 days before the end', "$_.before" => 'end, does not count itself; null: now') } qw(queue_stats analytics peak_hours staff_performance)),
+	'callback_errors.since' => 'beginning; null: 30 days before the end',
+	'callback_errors.before' => 'end, does not count itself; null: now',
+	'recompute_snapshots.since' => 'beginning; null: that of the event log',
+	'recompute_snapshots.before' => 'end, does not count itself; null: that of the event log',
+	'recompute_snapshots.organization_id' => 'organization; null: that of the caller, for a superuser all',
+	'summary.organization_id' => 'organization; null: that of the caller',
+	'callback_errors.organization_id' => 'organization; null: that of the caller',
+	'analytics.customer_class' => 'name of the class; null: all classes',
+	'durations' => 'durations, such as waits',
+	'duration' => 'a duration',
+	'sketch' => 'a distribution',
+	'q' => 'which part, 0 to 1: 0.9 is the 90th percentile',
 	'skills' => 'what he can do',
 	'slug' => 'for URLs: a-z, 0-9 and dashes; null: made from the name',
 	'sources' => '`[{"queue_id": id, "customer_class": name, "weight": number}]`; null: the queues of the counter',
@@ -175,6 +216,16 @@ my %argument = (
 	'function' => 'the function with the types of its arguments, `app.check(bigint,text,text,inet)`',
 	'bucket' => 'name of the bucket, such as `checkout:anna`; at most 200 bytes',
 	'allowance' => 'how many in which span of time, such as `100/h` or `20/15 min`; `off`: no limit',
+	# met
+	'alert_rule_id' => 'alert rule',
+	'create_alert_rule.name' => 'name that people read, unique in the organization',
+	'metric' => '`queue_length`, `mean_wait`, `p90_wait`, `nobody_serving`, `callback_failures`, `api_errors` or `worker_lag`',
+	'threshold' => 'raised above it: people, seconds, or a share from 0 to 1',
+	'recover_at' => 'recovered at or below it; null: the threshold',
+	'hold_for' => 'how long it must have been above (interval, no months)',
+	'repeat_every' => 'told again after so long while it lasts; null: once',
+	'measured_over' => 'of what happened within so long, up to a day; null: 30 minutes',
+	'enabled' => 'whether it is looked at',
 	'zone_id' => 'zone; in update_counter 0 is none');
 
 # Examples: by function.
@@ -198,6 +249,22 @@ my %example = (
 	hold_ticket => q{SELECT state FROM qms.hold_ticket(4711, 'needs a photo', 'parked', resume_to => 'clerk');},
 	transfer_ticket => q{SELECT number, queue_id FROM qms.transfer_ticket(4711, 5, place => 'first', note => 'wrong floor');},
 	update_ticket => q{SELECT priority FROM qms.update_ticket(4711, priority => 2);},
+	# report
+	export_history => q{COPY (SELECT qms.export_history('csv', '2026-03-01', '2026-04-01')) TO STDOUT WITH (FORMAT csv, DELIMITER E'\x02', QUOTE E'\x01');},
+	forecast_arrivals => q{SELECT starts_at, arrivals, low, high FROM qms.forecast_arrivals('branch:1', days => 3);},
+	staffing_advice => q{SELECT starts_at, arrivals, counters, counters_if_busy FROM qms.staffing_advice('branch:1', target_wait => '5 min', target_share => 0.9);},
+	report_html => q{SELECT qms.report_html('branch:1', '2026-03-02', '2026-03-09', language => 'de');},
+	visit_advice => q{SELECT option, branch_name, starts_at, wait_p50, saves FROM qms.visit_advice(branch_id => 1, service_id => 2);},
+	create_report_schedule => q{SELECT next_due_at FROM qms.create_report_schedule(1, 'Town hall, weekly', 'branch:1', every => 'week');},
+	# snap: statistics
+	summary => q{SELECT name, waiting, open_counters, arrivals, wait_p90 FROM qms.summary();},
+	queue_stats => q{SELECT customer_class, arrivals, wait_mean, wait_p90, within_target FROM qms.queue_stats(5, since => '2026-11-01', before => '2026-12-01');},
+	analytics => q{SELECT local_date, arrivals, completed, abandonment, wait_p50, wait_p95 FROM qms.analytics('branch:1', since => now() - interval '7 days');},
+	peak_hours => q{SELECT rank, weekday, local_hour, arrivals_mean, wait_p90 FROM qms.peak_hours('branch:1') LIMIT 10;},
+	staff_performance => q{SELECT display_name, served, service_mean, idle, serving, pauses FROM qms.staff_performance(1);},
+	callback_errors => q{SELECT endpoint, kind, attempts, error FROM qms.callback_errors();},
+	recompute_snapshots => q{SELECT qms.recompute_snapshots('2026-11-01', '2026-11-08');},
+	sketch_quantile => q{SELECT qms.sketch_quantile(qms.sketch_merge(wait_sketch), 0.9) FROM qms.analytics_snapshot WHERE queue_id = 5 AND period = 'day' AND customer_class IS NULL;},
 	explain_call => q{SELECT number, score, chosen, reason FROM qms.explain_call(4711);},
 	close_queue => q{SELECT status FROM qms.close_queue(5, waiting => 'expire');},
 	waiting_list => q{SELECT place, number, waited, may_call FROM qms.waiting_list(counter_id => 7);},
@@ -211,6 +278,10 @@ my %example = (
 	take_limit => q{SELECT allowed, retry_after FROM qms.take_limit('checkout:anna', '5/min');},
 	register_hook => q{SELECT * FROM qms.register_hook('captcha', 'app.check_captcha(bigint,text,text,inet)');},
 	lottery_entries => q{SELECT rank, ticket_id FROM qms.lottery_entries(9, after_rank => 1000);},
+	# met
+	metrics => q{SELECT qms.metrics();},
+	create_alert_rule => q{SELECT alert_rule_id FROM qms.create_alert_rule(1, 'Long wait at the passports', 'p90_wait', 1800, queue_id => 5,
+	recover_at => 1500, hold_for => '5 min', repeat_every => '1 h');},
 	released => q{SELECT qms.released('30/min', interval '1 hour');});
 
 # Our SQLSTATEs: name in words, when, what to do.
@@ -284,7 +355,7 @@ Everything is in schema `qms` and called by name: `qms.call_next(counter_id => 7
 END
 
 my %title = (
-	'tickets.sql' => 'Tickets', 'release.sql' => 'Waiting rooms', 'entry.sql' => 'Letting people in', 'room.sql' => 'Waiting rooms: who comes in', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream',
+	'tickets.sql' => 'Tickets', 'release.sql' => 'Waiting rooms', 'entry.sql' => 'Letting people in', 'room.sql' => 'Waiting rooms: who comes in', 'keys.sql' => 'API keys and devices', 'login.sql' => 'Logins and signing keys', 'look.sql' => 'Looking', 'setup.sql' => 'Set-up', 'stream.sql' => 'The stream', 'metrics.sql' => 'Metrics and alerts', 'stats.sql' => 'Statistics', 'report.sql' => 'Exports, forecasts and reports', 'wait_sketch.sql' => 'Functions of types',
 	'ticket_number.sql' => 'Functions of types', 'ticket_token.sql' => 'Functions of types', 'release_rate.sql' => 'Functions of types');
 my %section_of;
 $section_of{$_} = 'Customers' for qw(join_queue ticket_status visit_status leave_queue defer_ticket heartbeat);

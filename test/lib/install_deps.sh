@@ -49,13 +49,21 @@ for package in $(printf '%s\n' "${wanted[@]}" | sort -u); do
 	[ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
 		missing+=("$package")
 done
-[ ${#missing[@]} -gt 0 ] || exit 0
+# Nice to have: tests skip with a line what it would be needed for.
+optional=()
+for group in "$@"; do
+	# promtool, which checks metrics and rules.
+	[ "$group" != test ] || command -v promtool >/dev/null || [ -e /tmp/.qms-no-promtool ] || optional+=(prometheus)
+done
+[ ${#missing[@]} -gt 0 ] || [ ${#optional[@]} -gt 0 ] || exit 0
 
 root=()
 if [ "$(id -u)" -ne 0 ]; then
 	# Without a terminal sudo must not ask.
 	if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
 		root=(sudo)
+	elif [ ${#missing[@]} -eq 0 ]; then
+		exit 0
 	else
 		echo "install_deps.sh: these packages are missing and need root or sudo to install:" >&2
 		echo "    apt-get install ${missing[*]}" >&2
@@ -68,6 +76,13 @@ apt() {
 }
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
+if [ ${#optional[@]} -gt 0 ]; then
+	echo "installing, if it can be had: ${optional[*]}"
+	# It is tried once: without it the tests go on.
+	{ apt install --no-install-recommends "${optional[@]}" || { apt update && apt install --no-install-recommends "${optional[@]}"; }; } >"$log" 2>&1 ||
+		{ echo "install_deps.sh: without ${optional[*]} some checks will be skipped"; : >/tmp/.qms-no-promtool; }
+fi
+[ ${#missing[@]} -gt 0 ] || exit 0
 echo "installing: ${missing[*]}"
 # Old package lists name versions the mirror no longer has, so refresh them once anyway.
 if ! apt update >"$log" 2>&1 ||

@@ -32,8 +32,8 @@ SELECT set_eq($$ SELECT f.name, a.grantee::regrole::text FROM called f, LATERAL 
 	'SELECT function, grantee FROM may', 'EXECUTE is granted as the table says, and to nobody else');
 SELECT is_empty($$ SELECT f.name FROM called f, LATERAL pg_catalog.aclexplode(f.proacl) a WHERE a.is_grantable AND a.grantee <> f.proowner $$, 'nobody may pass EXECUTE on');
 SELECT is_empty($$ SELECT p.oid::regprocedure, a.grantee::regrole FROM pg_catalog.pg_proc p, LATERAL pg_catalog.aclexplode(p.proacl) a WHERE p.pronamespace = 'qms_internal'::regnamespace AND a.grantee <> p.proowner
-	AND p.proname !~ '^(ticket_number|ticket_token|release_rate)_(in|out|eq|ne|lt|le|gt|ge|cmp|hash)$|sees|^sees_queue$|^worker_status$|^gateway_' $$, 'of qms_internal others may execute what types, row-level security, the views of workers and gateways and the gateway need, and nothing else');
-SELECT set_eq($$ SELECT p.proname FROM pg_catalog.pg_proc p, LATERAL pg_catalog.aclexplode(p.proacl) a WHERE p.pronamespace = 'qms_internal'::regnamespace AND p.prosecdef AND a.grantee <> p.proowner $$, ARRAY['worker_status', 'gateway_status', 'gateway_hello', 'gateway_events', 'gateway_check', 'gateway_channels', 'gateway_report'], '... and with the rights of the owner only the views of workers and gateways and the gateway');
+	AND p.proname !~ '^(ticket_number|ticket_token|release_rate|wait_sketch)_(in|out|eq|ne|lt|le|gt|ge|cmp|hash)$|sees|^sees_queue$|^worker_status$|^gateway_' $$, 'of qms_internal others may execute what types, row-level security, the views of workers and gateways and the gateway need, and nothing else');
+SELECT set_eq($$ SELECT p.proname FROM pg_catalog.pg_proc p, LATERAL pg_catalog.aclexplode(p.proacl) a WHERE p.pronamespace = 'qms_internal'::regnamespace AND p.prosecdef AND a.grantee <> p.proowner $$, ARRAY['worker_status', 'gateway_status', 'gateway_hello', 'gateway_events', 'gateway_check', 'gateway_channels', 'gateway_metrics', 'gateway_report'], '... and with the rights of the owner only the views of workers and gateways and the gateway');
 SELECT set_eq($$ SELECT DISTINCT a.grantee::regrole::text FROM pg_catalog.pg_proc p, LATERAL pg_catalog.aclexplode(p.proacl) a WHERE p.pronamespace = 'qms_internal'::regnamespace AND p.proname ~ '^gateway_' AND p.proname <> 'gateway_status' AND a.grantee <> p.proowner $$, ARRAY['qms_gateway'], '... what is for the gateway is for nobody else');
 SELECT set_eq('SELECT DISTINCT role FROM attack.principal', $$ SELECT attname::text FROM pg_catalog.pg_attribute WHERE attrelid = 'qms.permission'::regclass AND attnum > 2 $$,
 	'somebody of every column of the table is there to try');
@@ -76,11 +76,12 @@ BEGIN
 			verdict := coalesce(e.room_state, 'ok');
 		END IF;
 		-- A key that names queues is for no other.
-		IF who.name = 'keyed application' AND e.function IN ('queue_status', 'lottery_draw', 'lottery_entries') AND place = 'other' THEN
+		IF who.name = 'keyed application' AND e.function IN ('queue_status', 'visit_advice', 'lottery_draw', 'lottery_entries') AND place = 'other' THEN
 			verdict := '42501';
 		END IF;
 		-- Nobody was called, nothing has been published: right nevertheless.
-		IF state = 'none' AND e.function IN ('explain_call', 'events_since', 'consumer_read', 'take_secret', 'export_audit') THEN
+		IF state = 'none' AND e.function IN ('explain_call', 'events_since', 'consumer_read', 'take_secret', 'export_audit', 'forecast_arrivals', 'staffing_advice',
+			'peak_hours', 'staff_performance', 'callback_errors') THEN
 			state := 'ok';
 		END IF;
 		-- So many wrong codes meet the limit, as they should.

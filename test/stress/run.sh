@@ -61,6 +61,7 @@ step setup perl setup.pl "$work" "$bindir" || finish
 step storm perl storm.pl --folder "$work" --bindir "$bindir" ${QMS_SHORT:+--seconds 20 --kill 6 --crash 8} "$@"
 step crash perl -I. -MStorm::Cluster -e 'Storm::Cluster->new(@ARGV)->crash()' "$work" "$bindir"
 step published perl -I. -MStorm::Killer -e 'exit(!Storm::Killer::all_published(shift, 60))' "$work"
+step metrics perl metrics.pl "$work" "$bindir" ${QMS_SHORT:+6}
 step check perl check.pl --busy --acks "$work"
 step log perl -I. -MStorm::Cluster -e 'print map { "$_\n" } my @bad = Storm::Cluster->new(@ARGV)->bad_lines(); exit(@bad > 0)' "$work" "$bindir"
 step selftest perl selftest.pl --acks "$work"

@@ -31,6 +31,7 @@ is($ask->(q{SELECT waiting, status FROM qms.queue_status(iso.id('q'))}), '2|open
 is($ask->(q{SELECT string_agg(number::text, ' ') FROM qms.waiting_list(queue_id => iso.id('q'))}), 'A004 A005 A003', 'waiting_list');
 is($ask->(q{SELECT count(*) FROM qms.explain_call(iso.id('A002'))}), '1', 'explain_call');
 is($ask->(q{SELECT count(*) FROM qms.branch_status(iso.id('branch'))}), '2', 'branch_status');
+like($ask->('SELECT qms.metrics()'), qr/^qms_queue_size\{[^}]*\} 2$/m, 'metrics');
 
 foreach my $call (
 	q{qms.join_queue(iso.id('q'))},

@@ -40,6 +40,9 @@ Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.n
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.resumed' AND actor_kind = 'system'}, 'the scheduler has ended a hold');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'ticket.held' AND actor_kind = 'system'}, 'and another one, of somebody who is at a counter');
 Qms::wait_for($node, q{SELECT count(*) = 1 FROM qms.event WHERE kind = 'queue.lottery_drawn' AND actor_kind = 'system'}, 'and a draw is made');
+Qms::wait_for($node, q{SELECT count(*) > 0 FROM qms.event WHERE kind = 'alert.raised' AND actor_kind = 'system'}, 'and an alert raised');
+ask(q{SELECT FROM qms.alert_rule r, qms.update_alert_rule(r.alert_rule_id, enabled => false) WHERE r.name = 'Anybody'});
+Qms::wait_for($node, q{SELECT count(*) > 0 FROM qms.event WHERE kind = 'alert.recovered' AND data->>'reason' = 'rule_off'}, 'which ends with its rule');
 # Opening hours: what a closure says of a queue that is open and of one that is paused.
 ask(q{SELECT FROM qms.create_branch(1, 'Shut') b, qms.create_queue('Up', b.branch_id);
 	SELECT FROM qms.branch b, qms.create_queue('Idle', b.branch_id) q, qms.pause_queue(q.queue_id) WHERE b.name = 'Shut';
@@ -56,6 +59,7 @@ Qms::wait_for($node, q{SELECT string_agg(actor_kind || ' ' || (data->>'count'), 
 Qms::wait_for($node, q{SELECT count(*) BETWEEN 1 AND 2 AND bool_or(data->>'keys' ~ '2/.*2') FROM qms.event WHERE kind = 'personal_data.resealed'}, 'all is sealed with the new keys');
 Clock->new($node)->at('2030-05-10 12:00+02');
 Qms::wait_for($node, q{SELECT count(*) > 1 FROM qms.event WHERE kind = 'personal_data.wiped'}, 'what is too old is wiped');
+Qms::wait_for($node, q{SELECT count(*) > 0 FROM qms.event WHERE kind = 'report.made'}, 'reports are made');
 Qms::wait_for($node, q{SELECT (SELECT count(*) FROM qms.consumer_read('all', 10000)) = (SELECT count(*) FROM qms.event)}, 'everything is published');
 
 my $events = ask(q{SELECT jsonb_build_object('schema', null, 'event', to_jsonb(e)) FROM qms.consumer_read('all', 10000) e});
@@ -79,7 +83,7 @@ like(faults($called =~ s/"schema": null/"schema": "public"/r), qr/public\.json\)
 
 # Schemas, code and document name the same kinds.  Kinds of configuration are made of thing and verb.
 my %made = map { $_ => 1 } split /\n/, ask('SELECT DISTINCT kind FROM qms.event');
-my %coded = map { $_ => 1 } map { slurp_file($_) =~ /"((?:ticket|counter|queue|notice|alert)\.[a-z_]+)"/g } glob('src/queue/*.c src/worker/*.c src/entry/*.c src/release/*.c src/room/*.c');
+my %coded = map { $_ => 1 } map { slurp_file($_) =~ /"((?:ticket|counter|queue|notice|alert)\.[a-z_]+)"/g } glob('src/queue/*.c src/worker/*.c src/entry/*.c src/release/*.c src/room/*.c src/metrics/*.c');
 my @schemas = map { m{/([a-z_.]+)\.json$} } glob("$folder/*.json");
 my %described = map { $_ => 1 } grep { /\./ } @schemas;
 

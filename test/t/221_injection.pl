@@ -41,6 +41,7 @@ INSERT INTO attack.hostile SELECT 'text[]', v FROM unnest(ARRAY['{{a,b},{c,d}}',
 INSERT INTO attack.hostile SELECT 'cidr[]', v FROM unnest(ARRAY['{0.0.0.0/0}', '{::/0}', '{{10.0.0.0/8}}', '[5:5]={10.0.0.0/8}', '{10.0.0.0/8' || repeat(',10.0.0.0/8', 10000) || '}']) v;
 INSERT INTO attack.hostile SELECT t, v FROM unnest('{bigint,integer}'::text[]) t, unnest('{0,-1,2147483647,-2147483648}'::text[]) v UNION ALL SELECT 'bigint', v FROM unnest('{9223372036854775807,-9223372036854775808,4294967297}'::text[]) v;
 INSERT INTO attack.hostile SELECT 'interval', v FROM unnest('{-1 s,0,1 month,-178000000 years,178000000 years,1 month -30 days,106751991 days}'::text[]) v;
+INSERT INTO attack.hostile SELECT 'time without time zone', v FROM unnest('{24:00,23:59:59.999999,23:59:60,00:00,allballs}'::text[]) v;
 INSERT INTO attack.hostile SELECT 'double precision', v FROM unnest('{NaN,Infinity,-Infinity,-1,-0,0,1e308,-1e308,5e-324}'::text[]) v;
 INSERT INTO attack.hostile SELECT 'timestamp with time zone', v FROM unnest('{infinity,-infinity,4714-11-24 00:00:00+00 BC,294276-12-31 23:59:59+00,1970-01-01 00:00+00}'::text[]) v;
 INSERT INTO attack.hostile SELECT 'tstzrange', v FROM unnest(ARRAY['empty', '(,)', '[infinity,infinity]', '(-infinity,infinity)', '[2030-01-01,2030-01-01]', '[4714-11-24 00:00:00+00 BC,294276-12-31 23:59:59+00]']) v;

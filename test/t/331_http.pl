@@ -254,7 +254,7 @@ foreach my $line (split /\n/, $body)
 {
 	if ($line =~ /^# HELP (\S+) \S/) { push @faults, "twice $1" if $family{$1}++; $family = $1 }
 	elsif ($line =~ /^# TYPE (\S+) (?:counter|gauge|histogram)$/) { push @faults, "type of $1" if $1 ne $family }
-	elsif ($line =~ /^(qms_gateway_\w+)(?:\{\w+="[^"]*"(?:,\w+="[^"]*")*\})? -?[\d.e+]+$/) { push @faults, "no family: $1" if index($1, $family) != 0 }
+	elsif ($line =~ /^(qms_(?:gateway|websocket)_\w+)(?:\{\w+="[^"]*"(?:,\w+="[^"]*")*\})? -?[\d.e+]+$/) { push @faults, "no family: $1" if index($1, $family) != 0 }
 	else { push @faults, $line }
 }
 is(join("\n", @faults), '', 'every figure has its help and type');
