@@ -1,0 +1,73 @@
+/*
+ * stream.h
+ *		A simulated branch: who comes when, needs how long, and leaves after how
+ *		long; and what each predictor would have told him.
+ */
+#ifndef STREAM_H
+#define STREAM_H
+
+#include "postgres.h"
+
+#include "predict/predict.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The server's own are not here. */
+#undef printf
+#undef fprintf
+#undef snprintf
+
+/* The unit of time, one mean service, is five minutes. */
+#define SERVICE 300.0
+#define TURN (30 * USECS_PER_SEC)	/* of the scheduler, see src/predict/learn.c */
+#define LAG (5 * USECS_PER_SEC)
+
+typedef enum Law
+{
+	EXPONENTIAL, FIXED, LOGNORMAL
+} Law;
+
+typedef struct Setting
+{
+	const char *name;
+	int			s;
+	double		rho;
+	Law			law;
+	double		cv;				/* of LOGNORMAL */
+	double		theta;			/* of each who waits, in a unit of time; 0: nobody leaves */
+	double		swing;			/* of the load over a day of 288 units */
+	int			other;			/* counters in every second stretch; 0: always s */
+	double		stretch;		/* in units of time */
+	double		limit;			/* of ASE, times that of the rates known; 0: none */
+	double		absolute;		/* of ASE; 0: none */
+	double		least_coverage;
+	double		most_coverage;
+	double		most_bias;		/* part; 0: none */
+	double		floor;			/* of theory.md table B, or 0 */
+} Setting;
+
+/* Predictors, in the order of the table. */
+enum
+{
+	KNOWN, LEARNED, LES, HOL, LAST30, NAIVE, NOW, PREDICTORS
+};
+
+typedef struct Score
+{
+	double		n;
+	double		waited;
+	double		error[PREDICTORS];
+	double		square[PREDICTORS];
+	double		absolute[PREDICTORS];
+	double		inside;			/* between P10 and P90 */
+	double		inside_known;
+} Score;
+
+extern double uniform(void);
+extern double exponential(double mean);
+extern double normal(void);
+extern void seed_with(uint64 seed);
+
+#endif							/* STREAM_H */
