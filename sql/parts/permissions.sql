@@ -172,4 +172,7 @@ INSERT INTO qms.permission VALUES
 	('visit_status',           'visit.status',           'all',       'yes',       'own',       'yes',       'yes',       'yes',       'no',        'yes',       'own',       'own'),
 	('create_zone',            'zone.create',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('delete_zone',            'zone.delete',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
-	('update_zone',            'zone.update',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no');
+	('update_zone',            'zone.update',            'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	-- predict
+	('set_staffing_plan',      'staffing_plan.set',      'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('prediction_quality',     'queue.prediction_quality', 'all',     'yes',       'own',       'yes',       'yes',       'yes',       'no',        'no',        'no',        'own');

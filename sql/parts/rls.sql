@@ -95,3 +95,8 @@ ALTER TABLE qms_internal.last_seen ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.limit_bucket ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.access_key ENABLE ROW LEVEL SECURITY;
 ALTER TABLE qms_internal.access_token ENABLE ROW LEVEL SECURITY;
+-- predict
+ALTER TABLE qms.staffing_plan ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON qms.staffing_plan FOR SELECT USING (qms_internal.sees_queue(organization_id, branch_id, NULL, queue_id));
+ALTER TABLE qms_internal.wait_model ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.service_time ENABLE ROW LEVEL SECURITY;

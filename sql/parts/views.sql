@@ -124,3 +124,9 @@ FROM qms.device d JOIN qms.branch b ON b.branch_id = d.branch_id
 	LEFT JOIN qms_internal.device_secret s ON s.device_id = d.device_id
 	LEFT JOIN qms_internal.last_seen l ON l.kind = 'device' AND l.id = d.device_id AND l.organization_id = d.organization_id
 WHERE b.deleted_at IS NULL AND qms_internal.staff_sees(d.organization_id, d.branch_id);
+
+-- predict
+CREATE VIEW qms.staffing_plans WITH (security_barrier) AS
+SELECT p.staffing_plan_id, p.organization_id, p.branch_id, p.queue_id, p.weekday, p.begins, p.ends, p.counters
+FROM qms.staffing_plan p JOIN qms.queue q ON q.queue_id = p.queue_id JOIN qms.branch b ON b.branch_id = p.branch_id
+WHERE q.deleted_at IS NULL AND b.deleted_at IS NULL AND qms_internal.staff_sees(p.organization_id, p.branch_id);

@@ -47,7 +47,7 @@ qms_sums_start(QmsWaitSums *sums)
 	sums->until = QMS_NO_TIME;
 	sums->came_at = QMS_NO_TIME;
 	/* Exponential service: intercept 1, fixed 1, each 1. */
-	sums->weight = sums->behind = PRIOR_WAITS;
+	sums->weight = sums->behind = sums->counters = PRIOR_WAITS;
 	sums->error_weight = 2 * PRIOR_ERRORS;
 	sums->noise = PRIOR_ERRORS * PRIOR_NOISE;
 	sums->noise_noise = sums->noise * PRIOR_NOISE;
@@ -155,7 +155,7 @@ add_arrival(QmsWaitSums *sums, const QmsWaitLeg *leg)
 
 /* How long he waited, and how long he should have. */
 static void
-add_wait(QmsWaitSums *sums, const QmsWaitModel *model, const QmsWaitCase *where, double waited)
+add_wait(QmsWaitSums *sums, const QmsWaitModel *model, const QmsWaitCase *where, double counters, double waited)
 {
 	QmsWait		wait;
 	double		error;
@@ -171,6 +171,7 @@ add_wait(QmsWaitSums *sums, const QmsWaitModel *model, const QmsWaitCase *where,
 	fade = 1 - weight * Max(1 / WAIT_MEMORY, 0.5 / sums->weight);
 	sums->weight = sums->weight * fade + weight;
 	sums->behind = sums->behind * fade + weight * (model->intercept + error / (wait.pace * wait.gain));
+	sums->counters = sums->counters * fade + weight * counters;
 	/* Large errors are expected far behind, and say less. */
 	weight /= (1 + wait.noise) * (1 + wait.noise);
 	sums->error_weight = sums->error_weight * fade + weight;
@@ -196,7 +197,7 @@ qms_sums_add(QmsWaitSums *sums, const QmsWaitModel *model, const QmsWaitLeg *leg
 	sums->waited += waited - sums->waited / WAIT_MEMORY;
 	sums->left += (leg->left ? 1 : 0) - sums->left / WAIT_MEMORY;
 	if (leg->usable && leg->called_at != QMS_NO_TIME)
-		add_wait(sums, model, where, waited);
+		add_wait(sums, model, where, leg->counters, waited);
 }
 
 /* All that ended by then are in it; so many seconds have those spent who are at counters still. */
@@ -221,13 +222,37 @@ qms_sums_staff(QmsWaitSums *sums, TimestampTz now, double counters)
 	sums->nstaff = Min(sums->nstaff + 1, QMS_WAIT_STAFF);
 }
 
-/* How many were, at a moment. */
-double
-qms_sums_staff_at(const QmsWaitSums *sums, TimestampTz at)
+/* The counters that were open while he waited, in parts of those he was told of. */
+void
+qms_sums_pieces(const QmsWaitSums *sums, const QmsWaitLeg *leg, QmsWaitCase *where)
 {
+	double		then;
 	int			i;
 
-	for (i = 0; i < sums->nstaff - 1 && sums->staff_at[i] > at; i++)
+	where->npieces = 1;
+	where->pieces[0].until = INFINITY;
+	where->pieces[0].counters = leg->counters;
+	/* As they were when he came: the last change before it. */
+	for (i = 0; i < sums->nstaff - 1 && sums->staff_at[i] > leg->entered_at; i++)
 		;
-	return sums->nstaff > 0 ? sums->staff[i] : 0;
+	if (sums->nstaff == 0 || sums->staff[i] <= 0)
+		return;
+	then = sums->staff[i];
+	while (i-- > 0)
+	{
+		where->pieces[where->npieces - 1].until = (double) (sums->staff_at[i] - leg->entered_at) / USECS_PER_SEC;
+		where->pieces[where->npieces].until = INFINITY;
+		where->pieces[where->npieces].counters = leg->counters * sums->staff[i] / then;
+		where->npieces++;
+	}
+	/* Nobody there any more: whoever came afterwards was called all the same. */
+	if (where->pieces[where->npieces - 1].counters <= 0)
+		where->pieces[where->npieces - 1].counters = leg->counters;
+}
+
+/* Counters that are open when people wait. */
+double
+qms_sums_usual(const QmsWaitSums *sums)
+{
+	return Max(sums->counters / sums->weight, 1);
 }

@@ -177,5 +177,7 @@ const QmsTask qms_tasks[] = {
 	{"old_customers", 0, true, NULL, qms_plan_old_customers, qms_run_old_customers, false},
 	{"reseal", 0, true, NULL, qms_plan_reseal, qms_run_reseal, false},
 	{"last_seen", QMS_WAKE_TIMERS, false, NULL, qms_plan_last_seen, qms_run_last_seen, false},
+	/* predict */
+	{"learning", QMS_WAKE_TIMERS, false, NULL, qms_plan_learning, qms_run_learning, false},
 	{NULL, 0, false, NULL, NULL, NULL, false}
 };

@@ -87,6 +87,7 @@ typedef struct Person
 	TimestampTz start;			/* when it is, or would have been, his turn */
 	TimestampTz gone;			/* out of the line, called or left */
 	TimestampTz end;
+	int64		service;
 	bool		left;
 	int			ahead;
 	double		counters;
@@ -222,7 +223,7 @@ learn(Run *run, TimestampTz now)
 		where.ahead = person->ahead;
 		set_pieces(run->setting, person->came, true, &where);
 		qms_sums_add(&run->sums, &run->model, &leg, &where);
-		qms_sums_model(&run->sums, SERVICE, 20, &run->model);
+		qms_sums_model(&run->sums, SERVICE, PRIOR_WEIGHT, &run->model);
 	}
 	for (i = 0; i < run->legs.n; i++)
 	{
@@ -232,7 +233,7 @@ learn(Run *run, TimestampTz now)
 			open_calls += (double) (until - person->start) / USECS_PER_SEC;
 	}
 	qms_sums_close(&run->sums, until, open_calls);
-	qms_sums_model(&run->sums, SERVICE, 20, &run->model);
+	qms_sums_model(&run->sums, SERVICE, PRIOR_WEIGHT, &run->model);
 }
 
 /* The counter that is free first takes somebody until then. */
@@ -414,7 +415,8 @@ arrive(Run *run, Person *person)
 	else
 		person->start = Max(person->came, run->free[0]);
 	person->gone = person->start;
-	person->end = person->start + (int64) (service * USECS_PER_SEC);
+	person->service = (int64) (service * USECS_PER_SEC);
+	person->end = person->start + person->service;
 	if (setting->theta > 0)
 	{
 		TimestampTz patience = person->came + (int64) (exponential(SERVICE / setting->theta) * USECS_PER_SEC);
@@ -429,6 +431,15 @@ arrive(Run *run, Person *person)
 	heap_push(&run->legs, person->end, person);
 }
 
+/* i, came, his turn, service, people ahead, what he is told, gone out of the line, credit */
+static void
+print_person(int i, const Person *person)
+{
+	printf("%d,%lld,%lld,%lld,%d,%.0f,%.0f,%.0f,%lld,0\n", i, (long long) person->came, (long long) person->start,
+		   (long long) person->service, person->ahead, rint(person->told.p10), rint(person->told.p50), rint(person->told.p90),
+		   (long long) person->gone);
+}
+
 static void
 run_stream(const Setting *setting, int arrivals, uint64 seed, Score *scores, bool print)
 {
@@ -438,7 +449,7 @@ run_stream(const Setting *setting, int arrivals, uint64 seed, Score *scores, boo
 
 	seed_with(seed);
 	qms_sums_start(&run.sums);
-	qms_sums_model(&run.sums, SERVICE, 20, &run.model);
+	qms_sums_model(&run.sums, SERVICE, PRIOR_WEIGHT, &run.model);
 	run.people = calloc(arrivals, sizeof(Person));
 	run.npeople = arrivals;
 	run.free = calloc(Max(setting->s, setting->other), sizeof(TimestampTz));
@@ -458,8 +469,7 @@ run_stream(const Setting *setting, int arrivals, uint64 seed, Score *scores, boo
 		if (i >= arrivals / 20)
 			judge(&run, scores, person);
 		if (print)
-			printf("%d,%lld,%lld,%lld,%d,%.0f,%.0f,%.0f\n", i, (long long) person->came, (long long) person->start,
-				   (long long) (person->end - person->start), person->ahead, rint(person->told.p10), rint(person->told.p50), rint(person->told.p90));
+			print_person(i, person);
 	}
 	if (getenv("DEBUG"))
 		fprintf(stderr, "m %.2f c0 %.3f v0 %.3f v1 %.3f theta %.5f\n", run.model.service, run.model.intercept, run.model.fixed, run.model.each, run.model.leave_rate * SERVICE);

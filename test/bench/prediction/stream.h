@@ -21,8 +21,9 @@
 
 /* The unit of time, one mean service, is five minutes. */
 #define SERVICE 300.0
-#define TURN (30 * USECS_PER_SEC)	/* of the scheduler, see src/predict/learn.c */
-#define LAG (5 * USECS_PER_SEC)
+#define TURN QMS_LEARN_EVERY
+#define LAG QMS_LEARN_LAG
+#define PRIOR_WEIGHT 2			/* of a service about which nothing is said, see src/predict/outlook.c */
 
 typedef enum Law
 {
