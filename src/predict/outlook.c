@@ -54,7 +54,8 @@ read_array(int column, Oid type, int most, void *values)
 
 /*
  * The sums of a queue, as new if there are none, and how long a service should
- * take: the mean of what its services have taken everywhere, or are expected to.
+ * take: the mean of what its services have taken everywhere, or are expected to;
+ * one of which nothing is known tells nothing.
  * lock: until the transaction ends.  False: there are none.
  */
 bool
@@ -64,11 +65,11 @@ qms_sums_read(int64 queue_id, bool lock, QmsWaitSums *sums, double *prior, doubl
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT p.mean, p.known, w.until, w.came_at, w.sums, w.credits, w.levels, w.staff_at, w.staff FROM ("
 								   "SELECT pg_catalog.avg((coalesce(t.busy, 0) + coalesce(extract(epoch FROM s.expected_duration), 300) * k.k) / "
-								   "(coalesce(t.calls, 0) + k.k)) AS mean, "
-								   "pg_catalog.bool_and(s.expected_duration IS NOT NULL OR t.calls > " EXPECTED_WEIGHT ") AS known "
+								   "(coalesce(t.calls, 0) + k.k)) FILTER (WHERE k.known) AS mean, pg_catalog.bool_or(k.known) AS known "
 								   "FROM qms.service_offer f JOIN qms.service s ON s.service_id = f.service_id AND s.deleted_at IS NULL "
 								   "LEFT JOIN qms_internal.service_time t ON t.service_id = s.service_id, "
-								   "LATERAL (SELECT CASE WHEN s.expected_duration IS NULL THEN " DEFAULT_WEIGHT " ELSE " EXPECTED_WEIGHT " END::pg_catalog.float8 AS k) k "
+								   "LATERAL (SELECT CASE WHEN s.expected_duration IS NULL THEN " DEFAULT_WEIGHT " ELSE " EXPECTED_WEIGHT " END::pg_catalog.float8 AS k, "
+								   "s.expected_duration IS NOT NULL OR t.calls > 0 AS known) k "
 								   "WHERE f.queue_id = $1 AND f.deleted_at IS NULL) p "
 								   "LEFT JOIN qms_internal.wait_model w ON w.queue_id = $1", INT8OID);
 	QmsParams	params = {0};

@@ -34,6 +34,7 @@
 #define PRIOR_ERRORS 2.0		/* behind nobody, and as many behind so many: */
 #define PRIOR_NOISE 4.0
 #define PRIOR_WAITED 20.0		/* services, without anybody leaving */
+#define LEAST_INTERCEPT 0.25
 #define MOST_INTERCEPT 5.0
 #define LEAST_FIXED 0.02
 #define MOST_EACH 10.0
@@ -78,7 +79,7 @@ qms_sums_model(const QmsWaitSums *sums, double prior_service, double prior_weigh
 
 	memset(model, 0, sizeof(*model));
 	model->service = qms_sums_mean(sums->busy, sums->calls, prior_service, prior_weight);
-	model->intercept = Min(Max(sums->behind / sums->weight, 0.05), MOST_INTERCEPT);
+	model->intercept = Min(Max(sums->behind / sums->weight, LEAST_INTERCEPT), MOST_INTERCEPT);
 	if (spread > 1e-9 * sums->error_weight * sums->error_weight)
 		model->each = (sums->error_weight * sums->error_noise - sums->noise * sums->error) / spread;
 	model->each = Min(Max(model->each, 0), MOST_EACH);

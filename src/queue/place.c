@@ -166,7 +166,8 @@ qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now, 
 	place->n = (int) Min(ahead, PG_INT32_MAX);
 	place->p10 = rounded(wait.p10 * USECS_PER_SEC);
 	place->p50 = rounded(wait.p50 * USECS_PER_SEC);
-	place->p90 = rounded(wait.p90 * USECS_PER_SEC);
+	/* Nothing at all is told only where a counter is free: learning goes by that. */
+	place->p90 = rounded((wait.mean > 0 ? Max(wait.p90, 1) : 0) * USECS_PER_SEC);
 }
 
 /* What the customer is told, kept on the leg to be compared with what came. */

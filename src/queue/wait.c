@@ -36,15 +36,24 @@ static double
 work_of(Asking *asking, int64 queue_id, bool all, double *people)
 {
 	QmsQueue   *other = qms_config_queue(queue_id);
-	QmsPlace	place = {0};
+	int64		key = all ? PG_INT64_MAX : asking->sort_key;
+	int64		about;
 
 	*people = 0;
 	if (other == NULL || other->is_release)
 		return 0;
-	qms_place_count(other, all ? PG_INT64_MAX : asking->sort_key, PG_INT64_MAX, asking->now, &place);
-	*people = (double) place.people_ahead;
-	if (place.people_ahead == 0)
+	about = qms_bucket_about(queue_id, key, asking->now);
+	if (about < 0)
+	{
+		QmsPlace	place = {0};
+
+		/* No shared memory. */
+		qms_place_count(other, key, PG_INT64_MAX, asking->now, &place);
+		about = place.people_ahead;
+	}
+	if (about == 0)
 		return 0;
+	*people = (double) about;
 	return *people * qms_outlook_of(other, asking->now)->model.service / Max(qms_config_open_counters(other), 1);
 }
 

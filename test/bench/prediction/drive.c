@@ -13,56 +13,6 @@
  */
 #include "stream.h"
 
-static uint64 state[4];
-
-static uint64
-next_random(void)
-{
-	uint64		result = ((state[1] * 5) << 7 | (state[1] * 5) >> 57) * 9;
-	uint64		t = state[1] << 17;
-
-	state[2] ^= state[0];
-	state[3] ^= state[1];
-	state[1] ^= state[2];
-	state[0] ^= state[3];
-	state[2] ^= t;
-	state[3] = state[3] << 45 | state[3] >> 19;
-	return result;
-}
-
-void
-seed_with(uint64 seed)
-{
-	int			i;
-
-	for (i = 0; i < 4; i++)
-	{
-		uint64		z = (seed += UINT64CONST(0x9e3779b97f4a7c15));
-
-		z = (z ^ (z >> 30)) * UINT64CONST(0xbf58476d1ce4e5b9);
-		z = (z ^ (z >> 27)) * UINT64CONST(0x94d049bb133111eb);
-		state[i] = z ^ (z >> 31);
-	}
-}
-
-double
-uniform(void)
-{
-	return ((next_random() >> 11) + 0.5) / 9007199254740992.0;
-}
-
-double
-exponential(double mean)
-{
-	return -mean * log(uniform());
-}
-
-double
-normal(void)
-{
-	return sqrt(-2 * log(uniform())) * cos(2 * M_PI * uniform());
-}
-
 static double
 draw_service(const Setting *setting)
 {
@@ -436,7 +386,7 @@ static void
 print_person(int i, const Person *person)
 {
 	printf("%d,%lld,%lld,%lld,%d,%.0f,%.0f,%.0f,%lld,0\n", i, (long long) person->came, (long long) person->start,
-		   (long long) person->service, person->ahead, rint(person->told.p10), rint(person->told.p50), rint(person->told.p90),
+		   (long long) person->service, person->ahead, rint(person->told.p10), rint(person->told.p50), told_p90(&person->told),
 		   (long long) person->gone);
 }
 

@@ -18,6 +18,7 @@
 #undef printf
 #undef fprintf
 #undef snprintf
+#undef qsort
 
 /* The unit of time, one mean service, is five minutes. */
 #define SERVICE 300.0
@@ -70,5 +71,6 @@ extern double uniform(void);
 extern double exponential(double mean);
 extern double normal(void);
 extern void seed_with(uint64 seed);
+extern double told_p90(const QmsWait *told);
 
 #endif							/* STREAM_H */
