@@ -3,7 +3,7 @@
 #   make demo      install what is missing, build, start a throw-away cluster with a lively branch
 #   make test      install what is missing, build, run every test
 #   make bench     the figures of contrib-docs/benchmarks.md; make bench-gateway those of the gateway,
-#                  make bench-release those of waiting rooms
+#                  make bench-release those of waiting rooms, make bench-prediction how well waits are predicted
 #   make, make install, make installcheck PG_CONFIG=...    for packagers
 
 EXTENSION   = qms
@@ -103,3 +103,8 @@ sanitize:
 	bash test/lib/sanitize.sh
 fuzz:
 	bash test/gateway/fuzz.sh
+
+# predict
+.PHONY: bench-prediction
+bench-prediction:
+	bash test/bench/prediction/run.sh
