@@ -55,11 +55,7 @@ qms_access_event(QmsCall *call, const char *kind, const QmsObject *object, const
 bytea *
 qms_access_bytes(const uint8 *hash)
 {
-	bytea	   *bytes = palloc(VARHDRSZ + QMS_HMAC_SIZE);
-
-	SET_VARSIZE(bytes, VARHDRSZ + QMS_HMAC_SIZE);
-	memcpy(VARDATA(bytes), hash, QMS_HMAC_SIZE);
-	return bytes;
+	return qms_bytes(hash, QMS_HMAC_SIZE);
 }
 
 /* Is a stored hash this one?  In constant time. */

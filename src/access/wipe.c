@@ -15,17 +15,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-static Datum
-id_array(const int64 *ids, int n)
-{
-	Datum	   *values = palloc(sizeof(Datum) * Max(n, 1));
-	int			i;
-
-	for (i = 0; i < n; i++)
-		values[i] = Int64GetDatum(ids[i]);
-	return PointerGetDatum(construct_array(values, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-}
-
 static uint64
 run_with_ids(QmsPlan *plan, Datum ids)
 {
@@ -181,7 +170,7 @@ qms_wipe_customer_answers(int64 customer_id)
 
 	if (plan.sql == NULL)
 		plan.sql = answers_statement("customer_details", "customer_id", columns, lengthof(columns));
-	return run_with_ids(&plan, id_array(&customer_id, 1));
+	return run_with_ids(&plan, PointerGetDatum(qms_array_make(&customer_id, 1, INT8OID)));
 }
 
 /*
@@ -193,7 +182,7 @@ qms_wipe_customer_answers(int64 customer_id)
 void
 qms_wipe_tickets(QmsCall *call, const int64 *ticket_ids, int n, bool answers, QmsWiped *wiped)
 {
-	Datum		ids = id_array(ticket_ids, n);
+	Datum		ids = PointerGetDatum(qms_array_make(ticket_ids, n, INT8OID));
 
 	if (answers)
 		wiped->tickets += wipe_open_tickets(call, ids);

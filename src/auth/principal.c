@@ -165,20 +165,14 @@ qms_principal_read_ids(int64 **ids, int *n, int column)
 {
 	bool		isnull;
 	Datum		value = qms_spi_datum(0, column, &isnull);
-	Datum	   *elements;
-	bool	   *nulls;
-	int			i;
+	MemoryContext context;
 
 	*n = 0;
 	if (isnull)
 		return;
-	deconstruct_array(DatumGetArrayTypeP(value), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-					  &elements, &nulls, n);
-	if (*n == 0)
-		return;
-	*ids = MemoryContextAlloc(principal_context, sizeof(int64) * *n);
-	for (i = 0; i < *n; i++)
-		(*ids)[i] = DatumGetInt64(elements[i]);
+	context = MemoryContextSwitchTo(principal_context);
+	*ids = qms_array_read(value, n);
+	MemoryContextSwitchTo(context);
 }
 
 static void

@@ -279,4 +279,9 @@ extern void qms_write_jsonb(StringInfo out, const char *key, Jsonb *value); /* N
 extern void qms_write_raw(StringInfo out, const char *key, const char *json);	/* NULL: left out */
 extern Datum qms_write_datum(StringInfo out);
 
+/* ---- array.c: arrays and bytes ---- */
+extern struct ArrayType *qms_array_make(const int64 *values, int n, Oid type);
+extern int64 *qms_array_read(Datum array, int *n);
+extern bytea *qms_bytes(const void *data, Size size);
+
 #endif							/* QMS_BASE_H */

@@ -56,14 +56,11 @@ qms_access_token_store(const QmsAccessToken *token)
 								   "queue_id = $3, nonce = $4, issued_at = $5, expires_at = $6, used_at = NULL, revoked_at = NULL",
 								   INT8OID, INT8OID, INT8OID, BYTEAOID, TIMESTAMPTZOID, TIMESTAMPTZOID);
 	QmsParams	params = {0};
-	bytea	   *nonce = palloc(VARHDRSZ + QMS_ACCESS_NONCE_SIZE);
 
-	SET_VARSIZE(nonce, VARHDRSZ + QMS_ACCESS_NONCE_SIZE);
-	memcpy(VARDATA(nonce), token->nonce, QMS_ACCESS_NONCE_SIZE);
 	qms_param_int64(&params, token->ticket_id);
 	qms_param_int64(&params, token->organization_id);
 	qms_param_int64(&params, token->queue_id);
-	qms_param_pointer(&params, nonce);
+	qms_param_pointer(&params, qms_bytes(token->nonce, QMS_ACCESS_NONCE_SIZE));
 	qms_param_time(&params, token->issued_at);
 	qms_param_time(&params, token->expires_at);
 	qms_spi_run(&plan, &params);

@@ -63,22 +63,12 @@ check_claims(Check *check)
 	return NULL;
 }
 
-static bytea *
-nonce_of(const QmsAccessToken *token)
-{
-	bytea	   *nonce = palloc(VARHDRSZ + QMS_ACCESS_NONCE_SIZE);
-
-	SET_VARSIZE(nonce, VARHDRSZ + QMS_ACCESS_NONCE_SIZE);
-	memcpy(VARDATA(nonce), token->nonce, QMS_ACCESS_NONCE_SIZE);
-	return nonce;
-}
-
 static void
 add_params(QmsParams *params, const Check *check)
 {
 	qms_param_int64(params, check->token.ticket_id);
 	qms_param_int64(params, check->token.organization_id);
-	qms_param_pointer(params, nonce_of(&check->token));
+	qms_param_pointer(params, qms_bytes(check->token.nonce, QMS_ACCESS_NONCE_SIZE));
 	qms_param_time(params, check->call->now);
 	qms_param_int64(params, check->token.queue_id);
 }

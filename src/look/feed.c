@@ -146,21 +146,9 @@ compare_ids(const void *a, const void *b)
 static void
 read_wanted(Feed *feed, int n)
 {
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
-	int			i;
-
 	if (qms_arg_isnull(feed->call, n))
 		return;
-	deconstruct_array(DatumGetArrayTypeP(feed->call->fcinfo->args[n].value), INT8OID, 8, FLOAT8PASSBYVAL,
-					  TYPALIGN_DOUBLE, &elements, &nulls, &count);
-	feed->wanted = palloc(sizeof(int64) * Max(count, 1));
-	for (i = 0; i < count; i++)
-	{
-		if (!nulls[i])
-			feed->wanted[feed->nwanted++] = DatumGetInt64(elements[i]);
-	}
+	feed->wanted = qms_array_read(feed->call->fcinfo->args[n].value, &feed->nwanted);
 	qsort(feed->wanted, feed->nwanted, sizeof(int64), compare_ids);
 }
 

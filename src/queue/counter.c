@@ -87,7 +87,7 @@ hint_for(const QmsSession *session, const QmsProfile *profile)
 								   "AND state IN ('waiting', 'on_hold') AND queue_id = ANY ($2) LIMIT 1000) t",
 								   INT8OID, INT8ARRAYOID);
 	QmsParams	params = {0};
-	Datum	   *queues;
+	int64	   *queues;
 	int			i;
 
 	if (session == NULL || !qms_row_isnull(session, S_closed_at))
@@ -98,12 +98,11 @@ hint_for(const QmsSession *session, const QmsProfile *profile)
 		return NULL;
 	if (profile->nsources == 0)
 		return "The counter serves no queue.";
-	queues = palloc(sizeof(Datum) * profile->nsources);
+	queues = palloc(sizeof(int64) * profile->nsources);
 	for (i = 0; i < profile->nsources; i++)
-		queues[i] = Int64GetDatum(profile->sources[i].queue_id);
+		queues[i] = profile->sources[i].queue_id;
 	qms_param_int64(&params, qms_row_int64(session, S_branch_id));
-	qms_param_pointer(&params, construct_array(queues, profile->nsources, INT8OID, 8, FLOAT8PASSBYVAL,
-											   TYPALIGN_DOUBLE));
+	qms_param_pointer(&params, qms_array_make(queues, profile->nsources, INT8OID));
 	qms_spi_run(&plan, &params);
 	if (qms_spi_int64(0, 0) > 0)
 		return "Somebody waits: qms.call_next() calls him, unless he wants another counter or clerk, or needs a skill.";

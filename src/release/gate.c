@@ -12,7 +12,6 @@
 #include "release/release.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/inval.h"
 
 #define GATE_COLUMNS \
@@ -57,15 +56,11 @@ read_recent(QmsGate *gate, int column)
 {
 	bool		isnull;
 	Datum		value = qms_spi_datum(0, column, &isnull);
-	Datum	   *elements;
-	bool	   *nulls;
 	int			n;
-	int			i;
+	int64	   *recent = qms_array_read(value, &n);
 
-	deconstruct_array(DatumGetArrayTypeP(value), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE, &elements, &nulls, &n);
 	gate->nrecent = Min(n, QMS_RECENT);
-	for (i = 0; i < gate->nrecent; i++)
-		gate->recent[i] = DatumGetInt64(elements[i]);
+	memcpy(gate->recent, recent, sizeof(int64) * gate->nrecent);
 }
 
 /* The row of the present result. */
@@ -233,15 +228,15 @@ qms_gate_fold(QmsGate *gate)
 								   "RETURNING queue_id, inside, claimed, missed, ended, abandoned) "
 								   "SELECT queue_id, pg_catalog.sum(inside), pg_catalog.sum(claimed), pg_catalog.sum(missed), "
 								   "pg_catalog.sum(ended), pg_catalog.sum(abandoned) FROM gone GROUP BY queue_id", INT8ARRAYOID);
-	Datum	   *ids = palloc(sizeof(Datum) * Max(gate->nqueues, 1));
+	int64	   *ids = palloc(sizeof(int64) * Max(gate->nqueues, 1));
 	QmsParams	params = {0};
 	uint64		n;
 	uint64		i;
 	int			j;
 
 	for (j = 0; j < gate->nqueues; j++)
-		ids[j] = Int64GetDatum(gate->queues[j].queue_id);
-	qms_param_pointer(&params, construct_array(ids, gate->nqueues, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+		ids[j] = gate->queues[j].queue_id;
+	qms_param_pointer(&params, qms_array_make(ids, gate->nqueues, INT8OID));
 	n = qms_spi_run_now(&plan, &params);
 	for (i = 0; i < n; i++)
 	{
@@ -415,7 +410,6 @@ qms_gate_store(QmsGate *gate)
 								   "recent_at = $13, pass = $14 WHERE gate = $1",
 								   INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, INT4OID, TIMESTAMPTZOID, INT4OID,
 								   INT8OID, INT8OID, INT8ARRAYOID, TIMESTAMPTZOID, INT8OID);
-	Datum		recent[QMS_RECENT];
 	QmsParams	params = {0};
 	int			i;
 
@@ -428,8 +422,6 @@ qms_gate_store(QmsGate *gate)
 	if (!gate->dirty)
 		return;
 	gate->dirty = false;
-	for (i = 0; i < gate->nrecent; i++)
-		recent[i] = Int64GetDatum(gate->recent[i]);
 	qms_param_int64(&params, gate->gate);
 	qms_param_time(&params, gate->segment.at);
 	qms_param_int64(&params, gate->segment.base);
@@ -441,7 +433,7 @@ qms_gate_store(QmsGate *gate)
 	qms_param_int32(&params, gate->no_show);
 	qms_param_int64(&params, gate->missed);
 	qms_param_int64(&params, gate->due);
-	qms_param_pointer(&params, construct_array(recent, gate->nrecent, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	qms_param_pointer(&params, qms_array_make(gate->recent, gate->nrecent, INT8OID));
 	qms_param_time(&params, gate->recent_at);
 	qms_param_int64(&params, gate->pass);
 	qms_spi_run_now(&plan, &params);

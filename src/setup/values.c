@@ -59,16 +59,13 @@ write_text_array(QmsJson *json, const char *key, Datum value)
 static void
 write_id_array(QmsJson *json, const char *key, Datum value)
 {
-	Datum	   *elements;
-	bool	   *nulls;
 	int			n;
+	int64	   *ids = qms_array_read(value, &n);
 	int			i;
 
-	deconstruct_array(DatumGetArrayTypeP(value), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-					  &elements, &nulls, &n);
 	qms_json_begin_array(json, key);
 	for (i = 0; i < n; i++)
-		qms_json_element_int64(json, DatumGetInt64(elements[i]));
+		qms_json_element_int64(json, ids[i]);
 	qms_json_end_array(json);
 }
 

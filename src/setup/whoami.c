@@ -17,17 +17,6 @@ enum
 };
 
 static Datum
-array_of(const int64 *ids, int n)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
-	int			i;
-
-	for (i = 0; i < n; i++)
-		elements[i] = Int64GetDatum(ids[i]);
-	return PointerGetDatum(construct_array(elements, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-}
-
-static Datum
 answer(QmsCall *call, const QmsPrincipal *who)
 {
 	Datum		values[P_COLUMNS];
@@ -40,9 +29,9 @@ answer(QmsCall *call, const QmsPrincipal *who)
 	nulls[P_organization_id] = who->organization_id == 0;
 	values[P_role] = CStringGetTextDatum(qms_role_name(who->column));
 	values[P_via] = CStringGetTextDatum(who->via);
-	values[P_branch_ids] = array_of(who->branch_ids, who->nbranches);
-	values[P_queue_ids] = array_of(who->queue_ids, who->nqueues);
-	values[P_application_ids] = array_of(who->application_ids, who->napplications);
+	values[P_branch_ids] = PointerGetDatum(qms_array_make(who->branch_ids, who->nbranches, INT8OID));
+	values[P_queue_ids] = PointerGetDatum(qms_array_make(who->queue_ids, who->nqueues, INT8OID));
+	values[P_application_ids] = PointerGetDatum(qms_array_make(who->application_ids, who->napplications, INT8OID));
 	values[P_expires_at] = TimestampTzGetDatum(who->until);
 	nulls[P_expires_at] = who->until == DT_NOEND;
 	values[P_session_user] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(), false));

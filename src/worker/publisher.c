@@ -24,7 +24,6 @@
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -164,10 +163,8 @@ find_events(void)
 										  "SELECT p.target::text, (SELECT pg_catalog.array_agg(f.event_id ORDER BY f.event_id) FROM found f), "
 										  "  p.is_cut FROM p");
 	Datum		ids;
-	Datum	   *elements;
-	bool	   *nulls;
+	MemoryContext context;
 	bool		isnull;
-	int			i;
 
 	forget_pending();
 	if (qms_spi_run(&plan, NULL) == 0)
@@ -179,22 +176,9 @@ find_events(void)
 	target = MemoryContextStrdup(TopMemoryContext, qms_spi_text(0, 0));
 	if (isnull)
 		return;
-	deconstruct_array(DatumGetArrayTypeP(ids), INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
-					  &elements, &nulls, &npending);
-	pending = MemoryContextAllocHuge(TopMemoryContext, sizeof(int64) * npending);
-	for (i = 0; i < npending; i++)
-		pending[i] = DatumGetInt64(elements[i]);
-}
-
-static ArrayType *
-next_ids(int n)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * Max(n, 1));
-	int			i;
-
-	for (i = 0; i < n; i++)
-		elements[i] = Int64GetDatum(pending[next_pending + i]);
-	return construct_array(elements, n, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	context = MemoryContextSwitchTo(TopMemoryContext);
+	pending = qms_array_read(ids, &npending);
+	MemoryContextSwitchTo(context);
 }
 
 /* How far we are, with the positions: at the target, or within it. */
@@ -247,7 +231,7 @@ publish_batch(void)
 	base = store_progress(n, &epoch);
 	if (n == 0)
 		return;
-	qms_param_pointer(&params, next_ids(n));
+	qms_param_pointer(&params, qms_array_make(pending + next_pending, n, INT8OID));
 	qms_param_int64(&params, base);
 	qms_param_time(&params, now);
 	qms_spi_run(&plan, &params);

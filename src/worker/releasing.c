@@ -302,7 +302,7 @@ look_from(TimestampTz now)
 
 /* The queues of those that are due, the first ones; false if one has nothing but what rests. */
 static bool
-add_queues(QmsTaskRun *run, TimestampTz from, ArrayType *without, Datum *found, int *nfound)
+add_queues(QmsTaskRun *run, TimestampTz from, int64 *found, int *nfound)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT DISTINCT d.queue_id FROM (SELECT t.queue_id FROM qms.ticket t WHERE " ENDS
@@ -315,12 +315,12 @@ add_queues(QmsTaskRun *run, TimestampTz from, ArrayType *without, Datum *found, 
 
 	qms_param_datum(&params, TimestampTzGetDatum(from));
 	qms_param_time(&params, run->call->now);
-	qms_param_pointer(&params, without);
+	qms_param_pointer(&params, qms_array_make(found, *nfound, INT8OID));
 	qms_param_int32(&params, END_LOOK);
 	n = qms_spi_run(&plan, &params);
 	for (i = 0; i < n && *nfound < END_QUEUES; i++)
 	{
-		found[(*nfound)++] = Int64GetDatum(qms_spi_int64(i, 0));
+		found[(*nfound)++] = qms_spi_int64(i, 0);
 		qms_task_add(run, qms_spi_int64(i, 0));
 	}
 	return n == 0 || run->nitems > before;
@@ -332,14 +332,13 @@ qms_plan_ends(QmsTaskRun *run)
 	static QmsPlan next = QMS_PLAN("SELECT due_at FROM qms.ticket WHERE due_at IS NOT NULL AND due_at > $1 ORDER BY due_at LIMIT 1",
 								   TIMESTAMPTZOID);
 	TimestampTz from = look_from(run->call->now);
-	Datum		found[END_QUEUES];
+	int64		found[END_QUEUES];
 	QmsParams	params = {0};
 	int			nfound = 0;
 
 	claim_due = DT_NOEND;
 	/* Those that rest hide nobody. */
-	while (!add_queues(run, from, construct_array(found, nfound, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE),
-					   found, &nfound) && nfound < END_QUEUES)
+	while (!add_queues(run, from, found, &nfound) && nfound < END_QUEUES)
 		;
 	if (nfound == 0)
 		ended_until = run->call->now;

@@ -13,7 +13,6 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/guc.h"
 
 /* ---- heartbeats are written ---- */
@@ -59,17 +58,6 @@ end_transaction(XactEvent event, void *arg pg_attribute_unused())
 	nwritten = 0;
 }
 
-static ArrayType *
-written_array(const int64 *values, Oid type)
-{
-	Datum	   *elements = palloc(sizeof(Datum) * nwritten);
-	int			i;
-
-	for (i = 0; i < nwritten; i++)
-		elements[i] = Int64GetDatum(values[i]);
-	return construct_array(elements, nwritten, type, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
-}
-
 /*
  * A batch in one statement.  Tickets that have ended meanwhile need no row.
  *
@@ -107,8 +95,8 @@ qms_run_heartbeats(QmsTaskRun *run, int64 item pg_attribute_unused())
 		qms_task_next(run, run->call->now);
 	if (nwritten == 0)
 		return;
-	qms_param_pointer(&params, written_array(written_ids, INT8OID));
-	qms_param_pointer(&params, written_array(written_at, TIMESTAMPTZOID));
+	qms_param_pointer(&params, qms_array_make(written_ids, nwritten, INT8OID));
+	qms_param_pointer(&params, qms_array_make(written_at, nwritten, TIMESTAMPTZOID));
 	qms_spi_run(&plan, &params);
 }
 

@@ -1,12 +1,15 @@
 /*
  * turn_by_hand.c
- *		A turn of a waiting room in the caller's transaction, for tests and benches:
- *		what the scheduler does for it, at the moment that the clock says.
+ *		A turn of a waiting room, or a step of its draw, in the caller's transaction,
+ *		for tests and benches: what the scheduler does for it, at the moment that the
+ *		clock says.
  */
 #include "release/release.h"
+#include "room/room.h"
 #include "worker/tasks.h"
 #include "worker/worker.h"
 
+#include "utils/builtins.h"
 #include "utils/guc.h"
 
 typedef struct ByHand
@@ -60,4 +63,26 @@ qms_release_turn_by_hand(PG_FUNCTION_ARGS)
 	if (by_hand.next == DT_NOEND)
 		PG_RETURN_NULL();
 	PG_RETURN_TIMESTAMPTZ(by_hand.next);
+}
+
+static const char *const draw_steps[] = {
+	[QMS_DRAW_NOTHING] = "nothing",
+	[QMS_DRAW_MORE] = "more",
+	[QMS_DRAW_BUSY] = "busy",
+	[QMS_DRAW_DONE] = "done"
+};
+
+/* What the step did: more, done, busy or nothing. */
+PG_FUNCTION_INFO_V1(qms_draw_step_by_hand);
+
+Datum
+qms_draw_step_by_hand(PG_FUNCTION_ARGS)
+{
+	QmsDrawStep step;
+
+	qms_spi_begin();
+	qms_config_refresh();
+	step = qms_draw_step(qms_worker_call(), PG_GETARG_INT64(0));
+	qms_spi_end();
+	PG_RETURN_TEXT_P(cstring_to_text(draw_steps[step]));
 }

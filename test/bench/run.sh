@@ -10,15 +10,9 @@
 #
 # Installs qms (as root or with sudo), then runs a server of its own, as postgres when the caller is
 # root, on a unix socket in a folder that is removed at the end.  PG_CONFIG=... chooses PostgreSQL.
-set -u -o pipefail
-export LC_ALL=C.UTF-8
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
-unset $(compgen -v | grep -E '^PG[A-Z]' | grep -v '^PG_CONFIG$') MAKEFLAGS MFLAGS MAKELEVEL
+. "$here/prelude.sh"
 
-die() {
-	echo "run.sh: $*" >&2
-	exit 1
-}
 usage() {
 	sed -n '2,4s/^# //p' "$here/run.sh" >&2
 	exit 2
@@ -45,79 +39,27 @@ for name in ${only//,/ }; do
 	esac
 done
 [ -n "$only" ] || usage
-if [ -z "${PG_CONFIG:-}" ]; then
-	PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
-	[ -x "$PG_CONFIG" ] || PG_CONFIG=pg_config
-fi
-export PG_CONFIG
 
 # ---- First half: build, install, make the folder, go on as a user that may run a server ----
 if [ -z "$inside" ]; then
 	cd "$here/../.." || exit 1
-	bash test/lib/install_deps.sh bench || die "packages are missing"
-	make -s -j2 all || die "the build failed"
-	sudo=()
-	[ -w "$("$PG_CONFIG" --pkglibdir)" ] || sudo=(sudo)
-	"${sudo[@]}" make -s install PG_CONFIG="$PG_CONFIG" >/dev/null || die "make install failed"
-	work=$(mktemp -d /tmp/qms-bench.XXXXXX) || die "no room in /tmp"
-	trap 'rm -rf "$work"' EXIT
-	trap 'trap "" INT TERM; wait; exit 130' INT TERM
+	install_qms
 	cp -r "$here"/* "$work/" || exit 1
 	cc -O2 -shared -fPIC -o "$work/slow_fsync.so" "$work/slow_fsync.c" -ldl || die "no slow_fsync.so"
-	runner=()
-	if [ "$(id -u)" -eq 0 ]; then
-		id -u postgres >/dev/null 2>&1 || die "no user postgres to run the server as"
-		chown -R postgres: "$work"
-		runner=(setpriv --reuid=postgres --regid=postgres --init-groups env HOME="$work")
-	fi
-	"${runner[@]}" bash "$work/run.sh" --inside "$work" --only "$only" --seconds "$seconds" --rounds "$rounds" ${line:+--line "$line"} ${quick:+--quick}
+	as_server_user --only "$only" --seconds "$seconds" --rounds "$rounds" ${line:+--line "$line"} ${quick:+--quick}
 	exit
 fi
 
 # ---- Second half ----
-work=$inside
-cd "$work" || exit 1
-bin=$("$PG_CONFIG" --bindir)
-export PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PGCONNECT_TIMEOUT=10
-failed=0 loaded= holder= slow= people=0
+go_inside "$inside"
+failed=0 loaded= people=0
 
-sql() { "$bin/psql" -XAtq -v ON_ERROR_STOP=1 "$@"; }
-start() {
-	LD_PRELOAD=${slow:+$work/slow_fsync.so} "$bin/pg_ctl" -D data -w -t 60 -l server.log start >/dev/null ||
-		{ tail -n 20 server.log; die "the server does not start"; }
-}
-stop() { "$bin/pg_ctl" -D data -w -m "${1:-fast}" stop >/dev/null 2>&1; }
-let_go() {
-	[ -z "$holder" ] || { exec 7>&-; wait "$holder" 2>/dev/null; holder=; }
-}
-finish() {
-	trap '' INT TERM EXIT
-	let_go
-	stop immediate
-	exit "$1"
-}
-trap 'finish 130' INT TERM
-trap 'finish $?' EXIT
-
-make_cluster() {
-	"$bin/initdb" -D data -A trust -U postgres -E UTF8 --locale=C.UTF-8 >initdb.log 2>&1 ||
-		{ cat initdb.log; die "initdb failed"; }
-	cat >>data/postgresql.conf <<-CONF
-		listen_addresses = ''
-		unix_socket_directories = '$work'
-		shared_preload_libraries = 'qms'
-		qms.workers = off
-		qms.gateway = off
+set_up() {
+	make_cluster <<-CONF
 		max_connections = 150
-		shared_buffers = 512MB
-		max_wal_size = 8GB
-		checkpoint_timeout = 1h
 		fsync = on
 		synchronous_commit = on
-		wal_sync_method = fdatasync
-		jit = off
 	CONF
-	start
 	sql -f setup.sql >/dev/null || die "the set-up failed"
 	read -r org branch q0 c0 class release_queue application \
 		<<<"$(sql -F ' ' -c 'SELECT * FROM bench.ids')"
@@ -560,7 +502,7 @@ measure_gate() {
 	loaded=
 }
 
-make_cluster
+set_up
 echo "PostgreSQL $(sql -c 'SHOW server_version'), $(nproc) cores, fsync $(
 	"$bin/pg_test_fsync" -s 1 -f "$work/fsync.test" 2>/dev/null | awk '$1 == "fdatasync" { print $(NF - 1), "us"; exit }'), load $(cut -d ' ' -f 1-3 /proc/loadavg), $(date -u +%F), seconds a round: $seconds, rounds: $rounds"
 if wanted join || wanted call; then measure_ratios; fi

@@ -1,26 +1,9 @@
 -- Letting people in: claim, verify, finish, revoke; who may; keys of an organization
 \set SHOW_CONTEXT never
-set client_min_messages = warning;
-drop extension qms cascade;
-create extension qms;
-set timezone = 'UTC';
-set datestyle = 'ISO';
-create schema entry_access;
-grant usage on schema entry_access to public;
-set search_path = entry_access;
-set qms.mock_now = '2030-01-07 09:00+00';
-create function try(statement text) returns table (sqlstate text, says text)
-language plpgsql as $$
-declare
-    code text; message text; detail text; hint text;
-begin
-    execute statement;
-    return query values ('00000', 'accepted');
-exception when others then
-    get stacked diagnostics code = returned_sqlstate, message = message_text,
-        detail = pg_exception_detail, hint = pg_exception_hint;
-    return query values (code, message), ('', 'detail: ' || detail), ('', 'hint: ' || hint);
-end $$;
+\set schema entry_access
+\getenv here PG_ABS_SRCDIR
+\set fixture :here '/fixtures/try.sql'
+\i :fixture
 -- What a token says, without looking at its signature.
 create function says(token text, part int) returns jsonb language sql as $$
     select convert_from(decode(rpad(t, (length(t) + 3) / 4 * 4, '='), 'base64'), 'UTF8')::jsonb from translate(split_part(token, '.', part), '-_', '+/') t $$;

@@ -1,26 +1,9 @@
 -- rate limits: who is counted by what, and where people are
 \set SHOW_CONTEXT never
-set client_min_messages = warning;
-drop extension qms cascade;
-create extension qms;
-set timezone = 'UTC';
-set datestyle = 'ISO';
-create schema keys_limit;
-grant usage on schema keys_limit to public;
-set search_path = keys_limit;
-set qms.mock_now = '2030-01-07 09:00+00';
-create function try(statement text) returns table (sqlstate text, says text)
-language plpgsql as $$
-declare
-    code text; message text; detail text; hint text;
-begin
-    execute statement;
-    return query values ('00000', 'accepted');
-exception when others then
-    get stacked diagnostics code = returned_sqlstate, message = message_text,
-        detail = pg_exception_detail, hint = pg_exception_hint;
-    return query values (code, message), ('', 'detail: ' || detail), ('', 'hint: ' || hint);
-end $$;
+\set schema keys_limit
+\getenv here PG_ABS_SRCDIR
+\set fixture :here '/fixtures/try.sql'
+\i :fixture
 -- how many of so many calls are let through
 create function passes(n int, statement text) returns text language plpgsql as $$
 declare

@@ -10,3 +10,7 @@ CREATE FUNCTION qms_internal.release_turn(queue_id bigint, learn boolean DEFAULT
 RETURNS timestamptz LANGUAGE c VOLATILE STRICT
 AS 'MODULE_PATHNAME', 'qms_release_turn_by_hand';
 COMMENT ON FUNCTION qms_internal.release_turn IS 'What the scheduler does for a waiting room at the moment of qms_clock_now(), in the caller''s transaction: ends what has run out, lets in whoever is due, and with learn looks at how the room flows. Answers when the next turn is due; null: when somebody comes or goes. For tests and benches of superusers, with qms.workers off.';
+CREATE FUNCTION qms_internal.draw_step(queue_id bigint)
+RETURNS text LANGUAGE c VOLATILE STRICT
+AS 'MODULE_PATHNAME', 'qms_draw_step_by_hand';
+COMMENT ON FUNCTION qms_internal.draw_step IS 'The next step of a waiting room''s draw, as the scheduler makes it at the moment of qms_clock_now(), in the caller''s transaction: more (there is another step), done, busy (somebody who came before has not committed) or nothing. For tests of superusers, with qms.workers off.';

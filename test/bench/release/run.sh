@@ -7,15 +7,9 @@
 # those that take no longer than a cup of coffee; event through the tables.  The rest is measured by the real clock.
 # Installs qms (as root or with sudo), then runs a server of its own, as postgres when the caller is root, on a unix
 # socket in a folder that is removed at the end.  PG_CONFIG=... chooses PostgreSQL.
-set -u -o pipefail
-export LC_ALL=C.UTF-8
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
-unset $(compgen -v | grep -E '^PG[A-Z]' | grep -v '^PG_CONFIG$') MAKEFLAGS MFLAGS MAKELEVEL
+. "$here/prelude.sh" 2>/dev/null || . "$here/../prelude.sh" || exit 1
 
-die() {
-	echo "run.sh: $*" >&2
-	exit 1
-}
 usage() {
 	sed -n '2,4s/^# //p' "$here/run.sh" >&2
 	exit 2
@@ -33,70 +27,24 @@ done
 for name in ${only//,/ }; do
 	case $name in every | rate | event | room | all | churn) ;; *) usage ;; esac
 done
-if [ -z "${PG_CONFIG:-}" ]; then
-	PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
-	[ -x "$PG_CONFIG" ] || PG_CONFIG=pg_config
-fi
-export PG_CONFIG
 
 # ---- First half: build, install, make the folder, go on as a user that may run a server ----
 if [ -z "$inside" ]; then
 	cd "$here/../../.." || exit 1
-	bash test/lib/install_deps.sh bench || die "packages are missing"
-	make -s -j2 all || die "the build failed"
-	sudo=()
-	[ -w "$("$PG_CONFIG" --pkglibdir)" ] || sudo=(sudo)
-	"${sudo[@]}" make -s install PG_CONFIG="$PG_CONFIG" >/dev/null || die "make install failed"
-	work=$(mktemp -d /tmp/qms-bench.XXXXXX) || die "no room in /tmp"
-	trap 'rm -rf "$work"' EXIT
-	trap 'trap "" INT TERM; wait; exit 130' INT TERM
-	cp "$here"/*.{sh,sql} "$work/" || exit 1
+	install_qms
+	cp "$here"/*.{sh,sql} "$here/../prelude.sh" "$work/" || exit 1
 	cc -O2 -Isrc -isystem "$("$PG_CONFIG" --includedir-server)" -isystem "$("$PG_CONFIG" --includedir)" -o "$work/rate" \
 		"$here/rate.c" src/release/segment.c -lm || die "no rate"
-	runner=()
-	if [ "$(id -u)" -eq 0 ]; then
-		id -u postgres >/dev/null 2>&1 || die "no user postgres to run the server as"
-		chown -R postgres: "$work"
-		runner=(setpriv --reuid=postgres --regid=postgres --init-groups env HOME="$work")
-	fi
-	"${runner[@]}" bash "$work/run.sh" --inside "$work" --only "$only" ${quick:+--quick}
+	as_server_user --only "$only" ${quick:+--quick}
 	exit
 fi
 
 # ---- Second half ----
-work=$inside
-cd "$work" || exit 1
-bin=$("$PG_CONFIG" --bindir)
-export PGOPTIONS="-c synchronous_commit=off" PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PGCONNECT_TIMEOUT=10
-sql() { "$bin/psql" -XAtq -v ON_ERROR_STOP=1 "$@"; }
-start() {
-	"$bin/pg_ctl" -D data -w -t 60 -l server.log start >/dev/null || { tail -n 20 server.log; die "the server does not start"; }
-}
-stop() { "$bin/pg_ctl" -D data -w -m "${1:-fast}" stop >/dev/null 2>&1; }
-finish() {
-	trap '' INT TERM EXIT
-	stop immediate
-	exit "$1"
-}
-trap 'finish 130' INT TERM
-trap 'finish $?' EXIT
+go_inside "$inside"
+export PGOPTIONS="-c synchronous_commit=off"
 wanted() { [ "$only" = every ] || [[ ,$only, == *,$1,* ]]; }
 
-"$bin/initdb" -D data -A trust -U postgres -E UTF8 --locale=C.UTF-8 >initdb.log 2>&1 || { cat initdb.log; die "initdb failed"; }
-cat >>data/postgresql.conf <<-CONF
-	listen_addresses = ''
-	unix_socket_directories = '$work'
-	shared_preload_libraries = 'qms'
-	qms.workers = off
-	qms.gateway = off
-	max_connections = 120
-	shared_buffers = 512MB
-	max_wal_size = 8GB
-	checkpoint_timeout = 1h
-	wal_sync_method = fdatasync
-	jit = off
-CONF
-start
+make_cluster </dev/null
 sql -f setup.sql >/dev/null || die "the set-up failed"
 echo "PostgreSQL $(sql -c 'SHOW server_version'), $(nproc) cores, load $(cut -d ' ' -f 1-3 /proc/loadavg), $(date -u +%F)"
 
@@ -241,7 +189,10 @@ if wanted churn; then
 		alone="$p50 | $p99"
 		"$bin/pgbench" -n -M prepared -f churn.sql -c 8 -j 1 -D q="$room" -T $((seconds + 2)) >churn.out 2>&1 </dev/null &
 		churn=$!
-		sleep 1
+		# Until the churn is well under way.
+		until [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench' AND query LIKE '%queue%'")" -ge 8 ]; do
+			kill -0 $churn || break
+		done
 		bench status.sql 1 $seconds
 		wait $churn || { cat churn.out; die "churn failed"; }
 		echo "| $n | $(sed -n 's/^tps = \([0-9]*\).*/\1/p' churn.out | awk '{ print 2 * $1 }') | $rate | $p50 | $p99 | $alone |"
