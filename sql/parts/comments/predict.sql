@@ -50,3 +50,4 @@ COMMENT ON COLUMN qms.wait_quality.at_once_waited IS 'How long those waited.';
 COMMENT ON COLUMN qms.wait_quality.learned_service IS 'How long a counter needs for one person, as learned by now, with the time between two people.';
 COMMENT ON COLUMN qms.wait_quality.learned_leave_rate IS 'How many of those who wait leave, per hour and person.';
 COMMENT ON COLUMN qms.wait_quality.learned_from IS 'People that learned_service is learned from; the last 1,000 count most.';
+COMMENT ON INDEX qms.ticket_booked IS 'People who are booked, in the order of their places: wait figures count those who come before.';
