@@ -23,7 +23,7 @@
 #define LONGEST_PAUSE "10 minutes"
 
 /* A queue of which nothing is known yet learns from what is not older than this. */
-#define FIRST_LOOK (30 * USECS_PER_DAY)
+#define FIRST_LOOK (30 * USECS_PER_DAY)	/* as in worker/learning.c */
 
 #define MOST_SERVICES 64
 
@@ -232,6 +232,9 @@ qms_wait_learn(QmsQueue *queue, TimestampTz now)
 	(void) qms_sums_read(queue->queue_id, true, sums, &learning->prior, &learning->prior_weight);
 	if (sums->until == QMS_NO_TIME)
 		sums->until = now - FIRST_LOOK;
+	/* The clock has been set back. */
+	if (sums->until > until + USECS_PER_HOUR)
+		sums->until = until - USECS_PER_HOUR;
 	if (sums->until >= until)
 		return false;
 	qms_sums_staff(sums, now, counters);

@@ -14,13 +14,18 @@
 #include "portability/instr_time.h"
 #include "utils/array.h"
 
-/* Queues with something new; $1: up to when, $2: how many. */
+/*
+ * Queues with something new; $1: up to when, $2: how many.  Since when, as learn.c
+ * has it: the clock may have been set back.
+ */
+#define SINCE \
+	"CASE WHEN w.until <= $1 + '1 hour'::pg_catalog.interval THEN w.until WHEN w.until IS NULL THEN $1 - '30 days'::pg_catalog.interval " \
+	"ELSE $1 - '1 hour'::pg_catalog.interval END"
 #define NEWS(until) \
 	"FROM qms.queue q LEFT JOIN qms_internal.wait_model w ON w.queue_id = q.queue_id " \
 	"WHERE q.kind = 'counter' AND q.deleted_at IS NULL AND (EXISTS (SELECT 1 FROM qms.ticket_history h WHERE h.queue_id = q.queue_id " \
-	"AND h.ended_at > coalesce(w.until, $1 - '30 days'::pg_catalog.interval) " until("h.ended_at") ") OR " \
-	"EXISTS (SELECT 1 FROM qms.ticket_leg l WHERE l.queue_id = q.queue_id " \
-	"AND l.left_at > coalesce(w.until, $1 - '30 days'::pg_catalog.interval) " until("l.left_at") "))"
+	"AND h.ended_at > " SINCE " " until("h.ended_at") ") OR " \
+	"EXISTS (SELECT 1 FROM qms.ticket_leg l WHERE l.queue_id = q.queue_id AND l.left_at > " SINCE " " until("l.left_at") "))"
 #define UNTIL_NOW(at) "AND " at " <= $1"
 #define AT_ANY_TIME(at)
 

@@ -160,6 +160,7 @@ learn(Run *run, TimestampTz now)
 
 	if (run->legs.n == 0 || run->legs.keys[0] > until)
 		return;
+	qms_sums_staff(&run->sums, now, counters_at(run->setting, now));
 	while (run->legs.n > 0 && run->legs.keys[0] <= until)
 	{
 		Person	   *person = heap_pop(&run->legs);
@@ -171,7 +172,7 @@ learn(Run *run, TimestampTz now)
 		};
 
 		where.ahead = person->ahead;
-		set_pieces(run->setting, person->came, true, &where);
+		qms_sums_pieces(&run->sums, &leg, &where);
 		qms_sums_add(&run->sums, &run->model, &leg, &where);
 		qms_sums_model(&run->sums, SERVICE, PRIOR_WEIGHT, &run->model);
 	}

@@ -140,11 +140,12 @@ if wanted path; then
 		| stream | people | same people ahead | same P10, P50, P90 (to the second) | largest difference, s | called at the same moment | took, s |
 		|---|---|---|---|---|---|---|
 	TEXT
-	while IFS='|' read -r name counters; do
+	while IFS='|' read -r name counters planned; do
 		STREAM=$work/stream.csv
 		export STREAM
-		./drive --stream "$name" 1 $people >"$STREAM"
-		sql -v counters="$counters" -v name="$name" -f path.sql | tee -a path.out
+		# A plan is that of one week.
+		./drive --stream "$name" 1 $((${#planned} > 0 && people > 8000 ? 8000 : people)) >"$STREAM"
+		sql -v counters="$counters" -v name="$name" $planned -f path.sql | tee -a path.out
 	done <<-STREAMS
 		M/M/1 .90|1
 		M/M/5 .95|5
@@ -154,6 +155,7 @@ if wanted path; then
 		M/LN1.5/10 .95|10
 		M/M/10+M(1) 1.2|10
 		M(t)/M/10 .5|10
+		staff 8, 4|8|-v always=4 -v stretch=18000000000
 	STREAMS
 	./priority --stream 1 $people >"$STREAM"
 	sql -v counters=5 -v name="credits 0, 2, 4" -f path.sql | tee -a path.out
@@ -179,7 +181,7 @@ if wanted cost; then
 		SELECT count(qms.open_counter(c.counter_id)) AS n FROM generate_series(1, 10) n, LATERAL qms.create_counter(:branch, 'a' || n, ARRAY[:alone]) c \gset
 		SELECT count(qms.open_counter(c.counter_id)) AS n FROM generate_series(1, 10) n, LATERAL qms.create_counter(:branch, 'b' || n, ARRAY[:planned]) c \gset
 		SELECT count(qms.open_counter(c.counter_id)) AS n FROM generate_series(1, 10) n, LATERAL qms.create_counter(:branch, 'c' || n, :'shared'::bigint[]) c \gset
-		SELECT count(qms.set_staffing_plan(:planned, (SELECT jsonb_object_agg(d, '[["07:00", "09:00", 3], ["09:00", "12:00", 5], ["12:00", "14:00", 2], ["14:00", "18:00", 4]]'::jsonb) FROM unnest('{mon,tue,wed,thu,fri}'::text[]) d))) AS n \gset
+		SELECT count(*) AS n FROM qms.set_staffing_plan(:planned, (SELECT jsonb_object_agg(d, '[["07:00", "09:00", 3], ["09:00", "12:00", 5], ["12:00", "14:00", 2], ["14:00", "18:00", 4]]'::jsonb) FROM unnest('{mon,tue,wed,thu,fri}'::text[]) d)) \gset
 		SELECT count(*) AS n FROM unnest(:'shared'::bigint[]) q, generate_series(1, 100) g, LATERAL qms.join_queue(q + 0 * g) j \gset
 		SELECT format('| its own 10 counters | %s | %s |', round((qms_internal.wait_figures(:alone, 10, :times))[4]::numeric, 2), round((qms_internal.wait_figures(:alone, 0, :times))[4]::numeric, 2));
 		SELECT format('| with a plan of staff | %s | %s |', round((qms_internal.wait_figures(:planned, 10, :times))[4]::numeric, 2), round((qms_internal.wait_figures(:planned, 0, :times))[4]::numeric, 2));
