@@ -52,6 +52,20 @@ read_array(int column, Oid type, int most, void *values)
 	return n;
 }
 
+static bool
+are_finite(const QmsWaitSums *sums)
+{
+	const double *values = (const double *) sums;
+	int			i;
+
+	for (i = 0; i < QMS_WAIT_SUMS; i++)
+	{
+		if (!isfinite(values[i]))
+			return false;
+	}
+	return sums->weight > 0 && sums->error_weight > 0;
+}
+
 /*
  * The sums of a queue, as new if there are none, and how long a service should
  * take: the mean of what its services have taken everywhere, or are expected to;
@@ -84,8 +98,8 @@ qms_sums_read(int64 queue_id, bool lock, QmsWaitSums *sums, double *prior, doubl
 	if (isnull || !(*prior > 0))
 		*prior = DEFAULT_SERVICE;
 	*prior_weight = strtod(qms_spi_bool(0, 1) ? EXPECTED_WEIGHT : DEFAULT_WEIGHT, NULL);
-	/* Sums of another version are as good as none. */
-	if (read_array(4, FLOAT8OID, QMS_WAIT_SUMS, sums) != QMS_WAIT_SUMS)
+	/* Sums of another version, or spoilt by a mistake, are as good as none. */
+	if (read_array(4, FLOAT8OID, QMS_WAIT_SUMS, sums) != QMS_WAIT_SUMS || !are_finite(sums))
 	{
 		qms_sums_start(sums);
 		return false;

@@ -138,6 +138,7 @@ qms_wait_forecast(const QmsWaitModel *model, const QmsWaitCase *where, QmsWait *
 			break;
 		}
 		advance(&course, theta, pace, counters / model->service + passing, until - course.at);
+		course.at = until;
 	}
 	wait->mean = course.at;
 	wait->pace = pace;

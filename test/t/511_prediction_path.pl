@@ -20,7 +20,7 @@ foreach my $program ('drive', 'priority')
 {
 	my @more = $program eq 'priority' ? ('src/queue/policy.c') : ();
 	system_or_bail($cc, '-O2', '-Isrc', '-isystem', $include, '-isystem', $client, '-o', "$folder/$program",
-		"test/bench/prediction/$program.c", 'test/bench/prediction/random.c', 'src/predict/wait.c', 'src/predict/sums.c', @more, '-lm');
+		"test/bench/prediction/$program.c", 'test/bench/prediction/random.c', 'test/bench/prediction/heap.c', 'src/predict/wait.c', 'src/predict/sums.c', @more, '-lm');
 }
 my $compare = sub {
 	my ($name, $counters, $more, @command) = @_;

@@ -45,62 +45,6 @@ typedef struct Person
 	bool		at_once;
 } Person;
 
-/* Heaps of persons by a moment. */
-typedef struct Heap
-{
-	Person	  **items;
-	TimestampTz *keys;
-	int			n;
-	int			size;
-} Heap;
-
-static void
-heap_push(Heap *heap, TimestampTz key, Person *person)
-{
-	int			i = heap->n++;
-
-	if (heap->n > heap->size)
-	{
-		heap->size = Max(1024, 2 * heap->size);
-		heap->items = realloc(heap->items, sizeof(Person *) * heap->size);
-		heap->keys = realloc(heap->keys, sizeof(TimestampTz) * heap->size);
-	}
-	for (; i > 0 && heap->keys[(i - 1) / 2] > key; i = (i - 1) / 2)
-	{
-		heap->keys[i] = heap->keys[(i - 1) / 2];
-		heap->items[i] = heap->items[(i - 1) / 2];
-	}
-	heap->keys[i] = key;
-	heap->items[i] = person;
-}
-
-static Person *
-heap_pop(Heap *heap)
-{
-	Person	   *top = heap->items[0];
-	TimestampTz key = heap->keys[--heap->n];
-	Person	   *last = heap->items[heap->n];
-	int			i = 0;
-
-	for (;;)
-	{
-		int			child = 2 * i + 1;
-
-		if (child >= heap->n)
-			break;
-		if (child + 1 < heap->n && heap->keys[child + 1] < heap->keys[child])
-			child++;
-		if (heap->keys[child] >= key)
-			break;
-		heap->keys[i] = heap->keys[child];
-		heap->items[i] = heap->items[child];
-		i = child;
-	}
-	heap->keys[i] = key;
-	heap->items[i] = last;
-	return top;
-}
-
 /* One run. */
 typedef struct Run
 {
@@ -178,7 +122,7 @@ learn(Run *run, TimestampTz now)
 	}
 	for (i = 0; i < run->legs.n; i++)
 	{
-		Person	   *person = run->legs.items[i];
+		const Person *person = run->legs.items[i];
 
 		if (!person->left && person->start < until)
 			open_calls += (double) (until - person->start) / USECS_PER_SEC;

@@ -7,15 +7,9 @@
 # model and priority are programs that link the code of the server (src/predict, src/queue/policy.c); path and cost use a
 # server of their own, on the mock clock and the real one, as postgres when the caller is root, on a unix socket in a
 # folder that is removed at the end.  Installs qms (as root or with sudo).  PG_CONFIG=... chooses PostgreSQL.
-set -u -o pipefail
-export LC_ALL=C.UTF-8
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
-unset $(compgen -v | grep -E '^PG[A-Z]' | grep -v '^PG_CONFIG$') MAKEFLAGS MFLAGS MAKELEVEL
+. "$here/prelude.sh" 2>/dev/null || . "$here/../prelude.sh" || exit 1
 
-die() {
-	echo "run.sh: $*" >&2
-	exit 1
-}
 usage() {
 	sed -n '2,5s/^# //p' "$here/run.sh" >&2
 	exit 2
@@ -33,46 +27,24 @@ done
 for name in ${only//,/ }; do
 	case $name in every | model | priority | path | cost) ;; *) usage ;; esac
 done
-if [ -z "${PG_CONFIG:-}" ]; then
-	PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
-	[ -x "$PG_CONFIG" ] || PG_CONFIG=pg_config
-fi
-export PG_CONFIG
 
 # ---- First half: build, install, make the folder, go on as a user that may run a server ----
 if [ -z "$inside" ]; then
 	cd "$here/../../.." || exit 1
-	bash test/lib/install_deps.sh bench || die "packages are missing"
-	make -s -j2 all || die "the build failed"
-	sudo=()
-	[ -w "$("$PG_CONFIG" --pkglibdir)" ] || sudo=(sudo)
-	"${sudo[@]}" make -s install PG_CONFIG="$PG_CONFIG" >/dev/null || die "make install failed"
-	work=$(mktemp -d /tmp/qms-bench.XXXXXX) || die "no room in /tmp"
-	trap 'rm -rf "$work"' EXIT
-	trap 'trap "" INT TERM; wait; exit 130' INT TERM
-	cp "$here"/*.{sh,sql} "$work/" || exit 1
+	install_qms
+	cp "$here"/*.{sh,sql} "$here/../prelude.sh" "$work/" || exit 1
 	for program in drive priority; do
 		more=()
 		[ $program = drive ] || more=(src/queue/policy.c)
 		cc -O2 -Isrc -isystem "$("$PG_CONFIG" --includedir-server)" -isystem "$("$PG_CONFIG" --includedir)" -o "$work/$program" \
-			"$here/$program.c" "$here/random.c" src/predict/wait.c src/predict/sums.c "${more[@]}" -lm || die "no $program"
+			"$here/$program.c" "$here/random.c" "$here/heap.c" src/predict/wait.c src/predict/sums.c "${more[@]}" -lm || die "no $program"
 	done
-	runner=()
-	if [ "$(id -u)" -eq 0 ]; then
-		id -u postgres >/dev/null 2>&1 || die "no user postgres to run the server as"
-		chown -R postgres: "$work"
-		runner=(setpriv --reuid=postgres --regid=postgres --init-groups env HOME="$work")
-	fi
-	"${runner[@]}" bash "$work/run.sh" --inside "$work" --only "$only" ${quick:+--quick}
+	as_server_user --only "$only" ${quick:+--quick}
 	exit
 fi
 
 # ---- Second half ----
-work=$inside
-cd "$work" || exit 1
-bin=$("$PG_CONFIG" --bindir)
-export PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres PGCONNECT_TIMEOUT=10
-sql() { "$bin/psql" -XAtq -v ON_ERROR_STOP=1 "$@"; }
+go_inside "$inside"
 wanted() { [ "$only" = every ] || [[ ,$only, == *,$1,* ]]; }
 bad=
 
@@ -109,25 +81,7 @@ fi
 wanted path || wanted cost || { [ -z "$bad" ] || die "not within the bounds"; exit 0; }
 
 # ---- The server ----
-start() { "$bin/pg_ctl" -D data -w -t 60 -l server.log start >/dev/null || { tail -n 20 server.log; die "the server does not start"; }; }
-finish() {
-	trap '' INT TERM EXIT
-	"$bin/pg_ctl" -D data -w -m immediate stop >/dev/null 2>&1
-	exit "$1"
-}
-trap 'finish 130' INT TERM
-trap 'finish $?' EXIT
-"$bin/initdb" -D data -A trust -U postgres -E UTF8 --locale=C.UTF-8 >initdb.log 2>&1 || { cat initdb.log; die "initdb failed"; }
-cat >>data/postgresql.conf <<-CONF
-	listen_addresses = ''
-	unix_socket_directories = '$work'
-	shared_preload_libraries = 'qms'
-	qms.workers = off
-	qms.gateway = off
-	shared_buffers = 256MB
-	jit = off
-CONF
-start
+make_cluster </dev/null
 sql -c 'CREATE EXTENSION qms'
 
 if wanted path; then

@@ -73,4 +73,16 @@ extern double normal(void);
 extern void seed_with(uint64 seed);
 extern double told_p90(const QmsWait *told);
 
+/* Things by a moment, the earliest first. */
+typedef struct Heap
+{
+	void	  **items;
+	TimestampTz *keys;
+	int			n;
+	int			size;
+} Heap;
+
+extern void heap_push(Heap *heap, TimestampTz key, void *item);
+extern void *heap_pop(Heap *heap);
+
 #endif							/* STREAM_H */
