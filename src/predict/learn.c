@@ -47,10 +47,12 @@ typedef struct Learning
 #define BUSY_FROM(t) \
 	"greatest(" t ".entered_at, coalesce(" t ".counter_free_since, " t ".called_at), " t ".called_at - '" LONGEST_PAUSE "'::pg_catalog.interval)"
 
+#define QUOTED "t.quoted_p10, t.quoted_p50, t.quoted_p90"
+
 enum
 {
 	E_ended_at, E_entered_at, E_called_at, E_busy_from, E_left, E_usable, E_effective_arrival, E_sort_key, E_quoted_n, E_quoted_s,
-	E_service_id, E_simulated
+	E_service_id, E_simulated, E_quoted_p10, E_quoted_p50, E_quoted_p90
 };
 
 /* Those who have gone from the line or a counter, in the order in which they did. */
@@ -61,12 +63,12 @@ read_legs(int64 queue_id, TimestampTz since, TimestampTz until)
 								   "SELECT t.ended_at, t.entered_at, t.called_at, " BUSY_FROM("t") ", "
 								   "t.state = 'cancelled' AND t.ended_from = 'waiting', "
 								   "t.quoted_p90 > '0' AND t.calls <= 1 AND t.defers = 0 AND t.wanted_until IS NULL, "
-								   "t.effective_arrival, CASE WHEN t.defers = 0 THEN t.sort_key END, t.quoted_n, t.quoted_s, t.service_id, t.simulated, t.ticket_id "
+								   "t.effective_arrival, CASE WHEN t.defers = 0 THEN t.sort_key END, t.quoted_n, t.quoted_s, t.service_id, t.simulated, " QUOTED ", t.ticket_id "
 								   "FROM qms.ticket_history t WHERE t.queue_id = $1 AND t.ended_at > $2 AND t.ended_at <= $3 "
 								   "AND t.ended_from NOT IN ('on_hold', 'booked') "
 								   "UNION ALL "
 								   "SELECT t.left_at, t.entered_at, t.called_at, " BUSY_FROM("t") ", false, "
-								   "t.quoted_p90 > '0', NULL, t.sort_key, t.quoted_n, t.quoted_s, t.service_id, t.simulated, t.ticket_id "
+								   "t.quoted_p90 > '0', NULL, t.sort_key, t.quoted_n, t.quoted_s, t.service_id, t.simulated, " QUOTED ", t.ticket_id "
 								   "FROM qms.ticket_leg t WHERE t.queue_id = $1 AND t.left_at > $2 AND t.left_at <= $3 "
 								   "AND t.called_at IS NOT NULL "
 								   "ORDER BY 1 FETCH FIRST " BATCH " ROWS WITH TIES", INT8OID, TIMESTAMPTZOID, TIMESTAMPTZOID);
@@ -99,6 +101,16 @@ add_service(Learning *learning, int64 service_id, double seconds)
 	learning->services[i].calls++;
 }
 
+/* In seconds; 0: nothing was. */
+static double
+quoted(int r, int column)
+{
+	bool		isnull;
+	Datum		value = qms_spi_datum(r, column, &isnull);
+
+	return isnull ? 0 : (double) qms_interval_usec(DatumGetIntervalP(value), NULL) / USECS_PER_SEC;
+}
+
 /* One row of the result. */
 static void
 add_leg(Learning *learning, int r)
@@ -115,6 +127,7 @@ add_leg(Learning *learning, int r)
 	bool		isnull;
 	int			i;
 
+	leg.told = qms_wait_mean_of(quoted(r, E_quoted_p10), quoted(r, E_quoted_p50), quoted(r, E_quoted_p90));
 	leg.counters = DatumGetFloat8(qms_spi_datum(r, E_quoted_s, &isnull));
 	leg.usable = !isnull && leg.counters > 0 && !qms_spi_isnull(r, E_quoted_n) && qms_spi_bool(r, E_usable);
 	if (!qms_spi_isnull(r, E_sort_key))

@@ -115,7 +115,8 @@ typedef struct QmsWaitLeg
 	bool		usable;			/* what he was told can be compared with his wait */
 	int64		credit;			/* microseconds */
 	double		ahead;			/* what he was told from: people, */
-	double		counters;		/* and counters */
+	double		counters;		/* and counters; */
+	double		told;			/* and the mean of what it was, in seconds */
 } QmsWaitLeg;
 
 extern void qms_sums_start(QmsWaitSums *sums);

@@ -11,8 +11,9 @@
  * intercept, fixed, each: each who was called tells, by what he was told from
  * (people ahead, counters), how long he should have waited by the model of today,
  * and so what the wait behind nobody would have been: its running mean is the
- * intercept; his squared error, in people, is regressed on what the formula says of
- * the noise.  Memory: 5,000.  Where people leave, those who stayed are the ones
+ * intercept.  How far off he was from what he had been told, squared, in people, is
+ * regressed on what the formula says of the noise: so whatever makes the figures
+ * uncertain makes the interval wider.  Memory: 5,000.  Where people leave, those who stayed are the ones
  * with short waits: each counts for exp(theta W) like him who were there.
  *
  * leave rate: people who left / seconds waited, the same memory.  Arrivals: people
@@ -154,9 +155,15 @@ add_arrival(QmsWaitSums *sums, const QmsWaitLeg *leg)
 	sums->levels[level] += 1;
 }
 
-/* How long he waited, and how long he should have. */
+static double
+within(double value, double limit)
+{
+	return Min(Max(value, -limit), limit);
+}
+
+/* How long he waited, how long he should have, and how long he was told. */
 static void
-add_wait(QmsWaitSums *sums, const QmsWaitModel *model, const QmsWaitCase *where, double counters, double waited)
+add_wait(QmsWaitSums *sums, const QmsWaitModel *model, const QmsWaitCase *where, const QmsWaitLeg *leg, double waited)
 {
 	QmsWait		wait;
 	double		error;
@@ -165,21 +172,23 @@ add_wait(QmsWaitSums *sums, const QmsWaitModel *model, const QmsWaitCase *where,
 	double		fade;
 
 	qms_wait_forecast(model, where, &wait);
-	error = (waited - wait.mean) * wait.pace;
 	limit = FAR_OFF * sqrt(model->fixed + model->each * wait.noise + 1);
-	error = Min(Max(error, -limit), limit);
+	error = within((waited - wait.mean) * wait.pace, limit);
 	/* While little is known, what was learned first is forgotten first. */
 	fade = 1 - weight * Max(1 / WAIT_MEMORY, 0.5 / sums->weight);
 	sums->weight = sums->weight * fade + weight;
 	sums->behind = sums->behind * fade + weight * (model->intercept + error / (wait.pace * wait.gain));
-	sums->counters = sums->counters * fade + weight * counters;
+	sums->counters = sums->counters * fade + weight * leg->counters;
+	/* How far off it was told, less what is put down to the doubt about the service. */
+	error = within((waited - leg->told) * wait.pace, limit);
+	error = error * error - model->doubt * leg->told * leg->told * wait.pace * wait.pace;
 	/* Large errors are expected far behind, and say less. */
 	weight /= (1 + wait.noise) * (1 + wait.noise);
 	sums->error_weight = sums->error_weight * fade + weight;
 	sums->noise = sums->noise * fade + weight * wait.noise;
 	sums->noise_noise = sums->noise_noise * fade + weight * wait.noise * wait.noise;
-	sums->error = sums->error * fade + weight * error * error;
-	sums->error_noise = sums->error_noise * fade + weight * error * error * wait.noise;
+	sums->error = sums->error * fade + weight * error;
+	sums->error_noise = sums->error_noise * fade + weight * error * wait.noise;
 }
 
 /*
@@ -198,7 +207,7 @@ qms_sums_add(QmsWaitSums *sums, const QmsWaitModel *model, const QmsWaitLeg *leg
 	sums->waited += waited - sums->waited / WAIT_MEMORY;
 	sums->left += (leg->left ? 1 : 0) - sums->left / WAIT_MEMORY;
 	if (leg->usable && leg->called_at != QMS_NO_TIME)
-		add_wait(sums, model, where, leg->counters, waited);
+		add_wait(sums, model, where, leg, waited);
 }
 
 /* All that ended by then are in it; so many seconds have those spent who are at counters still. */

@@ -112,7 +112,7 @@ learn(Run *run, TimestampTz now)
 		QmsWaitLeg	leg = {
 			.entered_at = person->came, .called_at = person->left ? QMS_NO_TIME : person->start,
 			.busy_from = person->start, .ended_at = person->end, .left = person->left,
-			.usable = !person->at_once, .ahead = person->ahead, .counters = person->counters
+			.usable = !person->at_once, .ahead = person->ahead, .counters = person->counters, .told = told_mean(&person->told)
 		};
 
 		where.ahead = person->ahead;

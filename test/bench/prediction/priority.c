@@ -106,7 +106,7 @@ learn(Line *line, TimestampTz now)
 		Customer   *customer = line->ended[i];
 		QmsWaitLeg	leg = {
 			.entered_at = customer->came, .called_at = customer->start, .busy_from = customer->start, .ended_at = customer->end,
-			.usable = !customer->at_once, .ahead = customer->ahead, .counters = COUNTERS, .credit = credit_of(line->rule, customer->class)
+			.usable = !customer->at_once, .ahead = customer->ahead, .counters = COUNTERS, .told = told_mean(&customer->told), .credit = credit_of(line->rule, customer->class)
 		};
 		QmsWaitCase where;
 

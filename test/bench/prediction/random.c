@@ -11,6 +11,13 @@ told_p90(const QmsWait *told)
 	return told->mean > 0 ? rint(Max(told->p90, 1)) : 0;
 }
 
+/* As the server makes it of what he was told. */
+double
+told_mean(const QmsWait *told)
+{
+	return qms_wait_mean_of(rint(told->p10), rint(told->p50), told_p90(told));
+}
+
 static uint64 state[4];
 
 static uint64

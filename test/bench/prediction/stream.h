@@ -72,6 +72,7 @@ extern double exponential(double mean);
 extern double normal(void);
 extern void seed_with(uint64 seed);
 extern double told_p90(const QmsWait *told);
+extern double told_mean(const QmsWait *told);
 
 /* Things by a moment, the earliest first. */
 typedef struct Heap
