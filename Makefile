@@ -3,7 +3,8 @@
 #   make demo      install what is missing, build, start a throw-away cluster with a lively branch
 #   make test      install what is missing, build, run every test
 #   make bench     the figures of contrib-docs/benchmarks.md; make bench-gateway those of the gateway,
-#                  make bench-release those of waiting rooms, make bench-stats that of statistics
+#                  make bench-release those of waiting rooms, make bench-prediction how well waits are predicted,
+#                  make bench-stats that of statistics
 #   make, make install, make installcheck PG_CONFIG=...    for packagers
 
 EXTENSION   = qms
@@ -105,3 +106,8 @@ sanitize:
 	bash test/lib/sanitize.sh
 fuzz:
 	bash test/gateway/fuzz.sh
+
+# predict
+.PHONY: bench-prediction
+bench-prediction:
+	bash test/bench/prediction/run.sh

@@ -27,7 +27,7 @@ GRANT SELECT ON
 	qms.counters, qms.opening_hours_list, qms.closures
 TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_servicer, qms_display, qms_kiosk, qms_customer, qms_app;
 GRANT SELECT ON
-	qms.applications, qms.release_pools, qms.counter_profiles, qms.staff_members
+	qms.applications, qms.release_pools, qms.counter_profiles, qms.staff_members, qms.staffing_plans
 TO qms_super_admin, qms_admin, qms_app_admin, qms_reception, qms_caller, qms_servicer, qms_app;
 GRANT SELECT ON qms.role_bindings, qms.hooks TO qms_super_admin, qms_admin;
 
@@ -44,7 +44,7 @@ GRANT SELECT ON qms.permission TO qms_super_admin, qms_admin;
 /* Tables, within row-level security.  What identifies or opens something stays with the functions. */
 GRANT SELECT ON
 	qms.organization, qms.branch, qms.zone, qms.service, qms.service_offer, qms.application, qms.release_pool, qms.queue,
-	qms.customer_class, qms.counter, qms.counter_profile, qms.staff, qms.role_binding, qms.opening_hours, qms.closure,
+	qms.customer_class, qms.counter, qms.counter_profile, qms.staff, qms.role_binding, qms.opening_hours, qms.closure, qms.staffing_plan,
 	qms.staff_session, qms.setting, qms.event, qms.event_consumer
 TO qms_super_admin, qms_admin;
 

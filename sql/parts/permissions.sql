@@ -190,7 +190,10 @@ INSERT INTO qms.permission VALUES
 	('get_report',               'report.get',             'all',       'yes',       'no',        'grant',     'no',        'no',        'no',        'no',        'no',        'no'),
 	('create_report_schedule',   'report_schedule.create', 'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
 	('update_report_schedule',   'report_schedule.update', 'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
-	('delete_report_schedule',   'report_schedule.delete', 'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no');
+	('delete_report_schedule',   'report_schedule.delete', 'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	-- predict
+	('set_staffing_plan',      'staffing_plan.set',      'all',       'yes',       'no',        'no',        'no',        'no',        'no',        'no',        'no',        'no'),
+	('prediction_quality',     'queue.prediction_quality', 'all',     'yes',       'own',       'yes',       'yes',       'yes',       'no',        'no',        'no',        'own');
 
 -- met: metrics and alerts
 INSERT INTO qms.permission VALUES

@@ -115,3 +115,8 @@ ALTER TABLE qms.report_schedule ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON qms.report_schedule FOR SELECT USING (qms_internal.admin_sees(organization_id, -1)); -- for those of all branches
 ALTER TABLE qms.report ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON qms.report FOR SELECT USING (qms_internal.admin_sees(organization_id, coalesce(branch_id, -1)));
+-- predict
+ALTER TABLE qms.staffing_plan ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON qms.staffing_plan FOR SELECT USING (qms_internal.sees_queue(organization_id, branch_id, NULL, queue_id));
+ALTER TABLE qms_internal.wait_model ENABLE ROW LEVEL SECURITY;
+ALTER TABLE qms_internal.service_time ENABLE ROW LEVEL SECURITY;

@@ -23,6 +23,7 @@ CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCAT
 CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms_internal.signing_key FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
 CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms_internal.access_key FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
 CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.alert_rule FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
+CREATE TRIGGER configuration_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON qms.staffing_plan FOR EACH STATEMENT EXECUTE FUNCTION qms_internal.configuration_changed();
 
 /* The states of a ticket, for every writer. */
 CREATE FUNCTION qms_internal.guard_ticket() RETURNS trigger

@@ -136,3 +136,8 @@ SELECT r.report_id, r.organization_id, r.branch_id, r.queue_id, r.report_schedul
 	pg_catalog.octet_length(r.html) AS bytes
 FROM qms.report r
 WHERE qms_internal.admin_sees(r.organization_id, coalesce(r.branch_id, -1));
+-- predict
+CREATE VIEW qms.staffing_plans WITH (security_barrier) AS
+SELECT p.staffing_plan_id, p.organization_id, p.branch_id, p.queue_id, p.weekday, p.begins, p.ends, p.counters
+FROM qms.staffing_plan p JOIN qms.queue q ON q.queue_id = p.queue_id JOIN qms.branch b ON b.branch_id = p.branch_id
+WHERE q.deleted_at IS NULL AND b.deleted_at IS NULL AND qms_internal.staff_sees(p.organization_id, p.branch_id);

@@ -17,7 +17,7 @@
 static const char *const watched_names[] = {
 	"organization", "branch", "zone", "service", "service_offer", "application", "release_pool",
 	"queue", "customer_class", "counter", "counter_profile", "staff", "role_binding",
-	"opening_hours", "closure", "api_key", "device", "staff_session", "alert_rule"
+	"opening_hours", "closure", "api_key", "device", "staff_session", "alert_rule", "staffing_plan"
 };
 
 /* ... and those in schema qms_internal. */

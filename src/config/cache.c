@@ -14,8 +14,6 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
-#define DEFAULT_SERVICE_TIME (5 * USECS_PER_MINUTE)
-
 typedef struct PairKey
 {
 	int64		a;
@@ -111,9 +109,6 @@ qms_config_queue(int64 queue_id)
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT q.organization_id, q.branch_id, q.application_id, q.kind = 'release', q.status, "
 								   "q.prefix, q.name, q.by_class, coalesce(b.time_zone, o.time_zone), q.settings, "
-								   "(SELECT pg_catalog.avg(s.expected_duration) FROM qms.service_offer f "
-								   " JOIN qms.service s ON s.service_id = f.service_id AND s.deleted_at IS NULL "
-								   " WHERE f.queue_id = q.queue_id AND f.deleted_at IS NULL), "
 								   "EXISTS (SELECT 1 FROM qms.counter_profile p WHERE p.branch_id = q.branch_id AND p.auto_call "
 								   " AND p.deleted_at IS NULL), "
 								   "q.release_pool_id, l.rate, l.max_active "
@@ -128,7 +123,6 @@ qms_config_queue(int64 queue_id)
 	QmsQueue   *entry;
 	bool		found;
 	bool		isnull;
-	Datum		mean;
 	MemoryContext old;
 
 	entry = look_up(queues, &queue_id, &found);
@@ -151,11 +145,8 @@ qms_config_queue(int64 queue_id)
 	old = MemoryContextSwitchTo(context);
 	qms_settings_parse(DatumGetJsonbP(qms_spi_datum(0, 9, &isnull)), read.is_release, &read.settings);
 	MemoryContextSwitchTo(old);
-	mean = qms_spi_datum(0, 10, &isnull);
-	read.mean_service = isnull ? DEFAULT_SERVICE_TIME : qms_interval_usec(DatumGetIntervalP(mean), NULL);
-	read.calls_itself = qms_spi_bool(0, 11);
-	qms_config_read_pool(&read, 12);
-	read.open_counters = -1;
+	read.calls_itself = qms_spi_bool(0, 10);
+	qms_config_read_pool(&read, 11);
 	entry = hash_search(queues, &queue_id, HASH_ENTER, &found);
 	*entry = read;
 	return entry;
@@ -462,29 +453,4 @@ qms_config_only_service(int64 queue_id)
 								   "WHERE f.queue_id = $1 AND f.deleted_at IS NULL HAVING pg_catalog.count(*) = 1", INT8OID);
 
 	return remembered_id(&plan, queue_id, 0);
-}
-
-/* Counters that are open, not paused, and take from this queue. */
-int
-qms_config_open_counters(QmsQueue *queue)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT pg_catalog.count(*) FROM qms.staff_session s "
-								   "JOIN qms.counter c ON c.counter_id = s.counter_id "
-								   "LEFT JOIN qms.counter_profile p ON p.counter_profile_id = s.counter_profile_id "
-								   "AND p.deleted_at IS NULL "
-								   "WHERE s.closed_at IS NULL AND s.paused_at IS NULL AND c.branch_id = $2 AND c.deleted_at IS NULL AND "
-								   "CASE WHEN p.sources IS NULL THEN $1 = ANY (c.queue_ids) "
-								   "ELSE p.sources @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('queue_id', $1)) END",
-								   INT8OID, INT8OID);
-	QmsParams	params = {0};
-
-	if (queue->open_counters < 0)
-	{
-		qms_param_int64(&params, queue->queue_id);
-		qms_param_int64(&params, queue->branch_id);
-		qms_spi_look(&plan, &params);
-		queue->open_counters = (int) qms_spi_int64(0, 0);
-	}
-	return queue->open_counters;
 }

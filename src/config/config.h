@@ -61,6 +61,8 @@ typedef struct QmsQueueSettings
 } QmsQueueSettings;
 
 typedef struct QmsHours QmsHours;
+typedef struct QmsDesks QmsDesks;
+typedef struct QmsStaffing QmsStaffing;
 
 typedef struct QmsQueue
 {
@@ -79,9 +81,9 @@ typedef struct QmsQueue
 	bool		calls_itself;	/* counters of its branch may call by themselves */
 	pg_tz	   *zone;
 	QmsQueueSettings settings;
-	int64		mean_service;	/* microseconds, of the services offered here */
-	int			open_counters;	/* -1: not counted yet */
 	QmsHours   *hours;			/* NULL: not read yet; see hours.c */
+	QmsDesks   *desks;			/* NULL: not read yet; see desks.c */
+	QmsStaffing *staffing;		/* the same; see staffing.c */
 } QmsQueue;
 
 typedef struct QmsSource
@@ -122,6 +124,23 @@ typedef struct QmsCounter
 	QmsProfile	profile;		/* all its queues, fifo */
 } QmsCounter;
 
+/* Open counters that take from a queue and from the same others. */
+typedef struct QmsDesk
+{
+	int			counters;
+	QmsPolicy	policy;
+	int			nsources;
+	const QmsSource *sources;
+} QmsDesk;
+
+struct QmsDesks
+{
+	int			ncounters;
+	int64	   *counter_ids;
+	int			ndesks;
+	QmsDesk    *desks;
+};
+
 typedef struct QmsClass
 {
 	int64		customer_class_id;
@@ -157,6 +176,7 @@ extern QmsOffer *qms_config_offer(int64 queue_id, int64 service_id);
 extern int64 qms_config_default_queue(int64 branch_id, int64 service_id);
 extern int64 qms_config_only_service(int64 queue_id);
 extern int	qms_config_open_counters(QmsQueue *queue);
+extern const QmsDesks *qms_config_desks(QmsQueue *queue);
 extern MemoryContext qms_config_context(void);
 extern HTAB *qms_config_organizations(void);
 extern void qms_config_read_pool(QmsQueue *queue, int column);
@@ -258,5 +278,29 @@ extern const char *qms_hours_closure(QmsQueue *queue, TimestampTz now);
 extern TimestampTz qms_hours_closing(QmsQueue *queue, TimestampTz at);
 extern DateADT qms_service_day(const QmsQueue *queue, TimestampTz now);
 extern pg_tz *qms_zone_by_name(const char *name);
+extern void qms_local_time(TimestampTz at, pg_tz *zone, struct pg_tm *tm);
+extern int	qms_local_weekday(int julian);
+extern TimestampTz qms_local_moment(int julian, int64 time_of_day, pg_tz *zone);
+
+/* staffing.c: counters that are planned */
+#define QMS_NOT_PLANNED (-1)	/* as many as there are */
+#define QMS_NOT_OPEN	(-2)	/* none: it is closed, and nothing is planned */
+#define QMS_STAFF_SEGMENTS 20
+
+typedef struct QmsStaffSegment
+{
+	TimestampTz until;			/* the last one: of what is known */
+	int			planned;		/* counters, or one of the above */
+} QmsStaffSegment;
+
+struct QmsStaffing
+{
+	TimestampTz made_at;
+	TimestampTz good_until;
+	int			n;
+	QmsStaffSegment segments[QMS_STAFF_SEGMENTS];
+};
+
+extern const QmsStaffing *qms_config_staffing(QmsQueue *queue, TimestampTz now);
 
 #endif							/* QMS_CONFIG_H */

@@ -138,8 +138,9 @@ hours_of(QmsQueue *queue)
 	return hours;
 }
 
-static void
-take_apart(TimestampTz at, pg_tz *zone, struct pg_tm *tm)
+/* The local time of a moment. */
+void
+qms_local_time(TimestampTz at, pg_tz *zone, struct pg_tm *tm)
 {
 	fsec_t		fsec;
 	int			tz;
@@ -151,8 +152,8 @@ take_apart(TimestampTz at, pg_tz *zone, struct pg_tm *tm)
 }
 
 /* ISO weekday of a Julian day, 1 is Monday. */
-static int
-weekday_of(int julian)
+int
+qms_local_weekday(int julian)
 {
 	int			day = j2day(julian);
 
@@ -163,8 +164,8 @@ weekday_of(int julian)
  * The moment of a local time.  A time that the change of clocks leaves out is
  * taken as an hour later, one that comes twice as its second time.
  */
-static TimestampTz
-moment_of(int julian, int64 time_of_day, pg_tz *zone)
+TimestampTz
+qms_local_moment(int julian, int64 time_of_day, pg_tz *zone)
 {
 	struct pg_tm tm = {0};
 	TimestampTz result;
@@ -191,7 +192,7 @@ span_after(const QmsHours *hours, pg_tz *zone, TimestampTz at, TimestampTz *open
 	int			julian;
 	int			last;
 
-	take_apart(at, zone, &tm);
+	qms_local_time(at, zone, &tm);
 	julian = date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - 1;
 	for (last = julian + 9; julian <= last; julian++)
 	{
@@ -199,10 +200,10 @@ span_after(const QmsHours *hours, pg_tz *zone, TimestampTz at, TimestampTz *open
 
 		for (i = 0; i < hours->nspans; i++)
 		{
-			if (hours->spans[i].weekday != weekday_of(julian))
+			if (hours->spans[i].weekday != qms_local_weekday(julian))
 				continue;
-			*opens = moment_of(julian, hours->spans[i].opens, zone);
-			*closes = moment_of(julian, hours->spans[i].closes, zone);
+			*opens = qms_local_moment(julian, hours->spans[i].opens, zone);
+			*closes = qms_local_moment(julian, hours->spans[i].closes, zone);
 			if (*closes > at && *closes > *opens)
 				return;
 		}
@@ -329,9 +330,9 @@ local_text(TimestampTz at, pg_tz *zone)
 {
 	struct pg_tm tm;
 
-	take_apart(at, zone, &tm);
+	qms_local_time(at, zone, &tm);
 	return psprintf("%s, %04d-%02d-%02d, %02d:%02d",
-					weekdays[weekday_of(date2j(tm.tm_year, tm.tm_mon, tm.tm_mday))],
+					weekdays[qms_local_weekday(date2j(tm.tm_year, tm.tm_mon, tm.tm_mday))],
 					tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min);
 }
 
@@ -348,8 +349,8 @@ today_text(const QmsQueue *queue, const QmsHours *hours, TimestampTz now)
 	initStringInfo(&text);
 	if (closure_at(hours, now) != NULL)
 		return psprintf("It is closed: %s.", closure_at(hours, now));
-	take_apart(now, queue->zone, &tm);
-	weekday = weekday_of(date2j(tm.tm_year, tm.tm_mon, tm.tm_mday));
+	qms_local_time(now, queue->zone, &tm);
+	weekday = qms_local_weekday(date2j(tm.tm_year, tm.tm_mon, tm.tm_mday));
 	for (i = 0; i < hours->nspans; i++)
 	{
 		const Span *span = &hours->spans[i];

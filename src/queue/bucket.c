@@ -16,6 +16,8 @@
  */
 #include "queue/queue.h"
 
+#include <math.h>
+
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "storage/ipc.h"
@@ -214,6 +216,28 @@ share_before(int64 queue_id, int64 sort_key)
 	return sort_key > last ? 1 : (double) (sort_key - first) / Max(last - first, 1);
 }
 
+/* Those in the stretches before that of a key, and those in it; false if nothing is known. */
+static bool
+look_at_stretches(int64 queue_id, int64 sort_key, TimestampTz now, bool count, int64 *before, int32 *inside)
+{
+	QmsBuckets *buckets = qms_slot_buckets(queue_id);
+	int64		mine = BUCKET_OF(sort_key);
+	int64		top = Max(BUCKET_OF(now), mine);
+	int64		index;
+
+	if (buckets == NULL)
+		return false;
+	if (count && pg_atomic_read_u32(&buckets->state) == QMS_NOT_COUNTED)
+		qms_bucket_count(queue_id, buckets, now);
+	if (pg_atomic_read_u32(&buckets->state) != QMS_COUNTED)
+		return false;
+	*before = 0;
+	for (index = top - QMS_BUCKETS + 1; index < mine; index++)
+		*before += (int32) pg_atomic_read_u32(CELL(buckets, index));
+	*inside = (int32) pg_atomic_read_u32(CELL(buckets, mine));
+	return true;
+}
+
 /*
  * About how many wait before a key; -1 if nothing is known.  With count, the
  * queue is counted if it has not been.
@@ -221,25 +245,28 @@ share_before(int64 queue_id, int64 sort_key)
 int64
 qms_bucket_ahead(int64 queue_id, int64 sort_key, TimestampTz now, bool count)
 {
-	QmsBuckets *buckets = qms_slot_buckets(queue_id);
-	int64		mine = BUCKET_OF(sort_key);
-	int64		top = Max(BUCKET_OF(now), mine);
-	int64		sum = 0;
-	int64		index;
+	int64		before;
 	int32		inside;
 
-	if (buckets == NULL)
+	if (!look_at_stretches(queue_id, sort_key, now, count, &before, &inside))
 		return -1;
-	if (count && pg_atomic_read_u32(&buckets->state) == QMS_NOT_COUNTED)
-		qms_bucket_count(queue_id, buckets, now);
-	if (pg_atomic_read_u32(&buckets->state) != QMS_COUNTED)
-		return -1;
-	for (index = top - QMS_BUCKETS + 1; index < mine; index++)
-		sum += (int32) pg_atomic_read_u32(CELL(buckets, index));
-	inside = (int32) pg_atomic_read_u32(CELL(buckets, mine));
 	/* Whoever comes now, or later than anybody, is behind all of them. */
 	if (sort_key < now && inside > 0)
 		inside = (int32) (inside * share_before(queue_id, sort_key));
-	sum += inside;
-	return Max(sum, 0);
+	return Max(before + inside, 0);
+}
+
+/* The same without a look at the table, as if those of one stretch had come evenly. */
+int64
+qms_bucket_about(int64 queue_id, int64 sort_key, TimestampTz now)
+{
+	int64		begins = BUCKET_OF(sort_key) << QMS_BUCKET_BITS;
+	int64		before;
+	int32		inside;
+
+	if (!look_at_stretches(queue_id, sort_key, now, true, &before, &inside))
+		return -1;
+	if (sort_key < now && inside > 0)
+		inside = (int32) rint(inside * (double) (sort_key - begins) / Min(STRETCH, now - begins));
+	return Max(before + inside, 0);
 }

@@ -46,6 +46,9 @@ put_at_counter(QmsCall *call, QmsTicket *ticket, QmsSession *session, const QmsP
 	qms_row_copy_value(ticket, T_counter_id, session, S_counter_id);
 	qms_row_copy_value(ticket, T_staff_id, session, S_staff_id);
 	qms_row_copy_value(ticket, T_staff_session_id, session, S_staff_session_id);
+	/* One that ends a ticket in this call has been free from now on. */
+	qms_row_set_time(ticket, T_counter_free_since,
+					 finished->ticket_id != 0 ? call->now : qms_row_time(session, S_idle_since));
 	qms_row_set_time(ticket, T_called_at, call->now);
 	qms_row_set_time(ticket, T_started_at, serving ? call->now : QMS_NO_TIME);
 	qms_row_set_int32(ticket, T_calls, qms_row_int32(ticket, T_calls) + 1);

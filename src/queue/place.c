@@ -12,10 +12,7 @@
  * draw, and the figures are those of the first tenth, the middle and the last
  * tenth of all who wait.
  *
- * Of a counter queue: k = people ahead + 1, m the mean service time, s the open
- * counters; the wait is Gamma with mean k m / s and shape k (exact for
- * exponential service with all counters busy).  Quantiles by Wilson and
- * Hilferty, q = mean (1 - 1/(9 k) + z / (3 sqrt k))^3, z = -1.2816, 0, 1.2816.
+ * Of a counter queue: wait.c.
  */
 #include "queue/queue.h"
 
@@ -24,7 +21,6 @@
 #include "catalog/pg_type.h"
 
 #define COUNT_LIMIT 1000
-#define Z_OF_P90	1.2815515655446004
 
 /* Waiting ahead of a place, counted up to a limit. */
 static int64
@@ -80,17 +76,9 @@ rounded(double usec)
 	return qms_interval_make((int64) (rint(Min(usec, 3.2e14) / USECS_PER_SEC) * USECS_PER_SEC));
 }
 
-static Interval *
-quantile(double mean, double shape, double z)
-{
-	double		root = 1.0 - 1.0 / (9.0 * shape) + z / (3.0 * sqrt(shape));
-
-	return rounded(root > 0 ? mean * root * root * root : 0);
-}
-
 /* People ahead of a place. */
-static void
-count_people(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now, QmsPlace *place)
+void
+qms_place_count(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now, QmsPlace *place)
 {
 	int64		estimate = qms_bucket_ahead(queue->queue_id, sort_key, now, false);
 	QmsBound	bound;
@@ -123,24 +111,6 @@ count_people(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now, 
 	place->people_ahead = Max(estimate, COUNT_LIMIT + 1);
 }
 
-/* Is a counter that takes from this queue free, so that the first in line is called at once? */
-static bool
-counter_is_free(const QmsQueue *queue)
-{
-	static QmsPlan plan = QMS_PLAN(
-								   "SELECT 1 FROM qms.counter c JOIN qms.staff_session s ON s.counter_id = c.counter_id "
-								   "LEFT JOIN qms.counter_profile p ON p.counter_profile_id = s.counter_profile_id AND p.deleted_at IS NULL "
-								   "WHERE c.branch_id = $2 AND c.deleted_at IS NULL AND s.closed_at IS NULL AND s.paused_at IS NULL AND s.current_ticket_id IS NULL AND "
-								   "CASE WHEN p.sources IS NULL THEN $1 = ANY (c.queue_ids) "
-								   "ELSE p.sources @> pg_catalog.jsonb_build_array(pg_catalog.jsonb_build_object('queue_id', $1)) END LIMIT 1",
-								   INT8OID, INT8OID);
-	QmsParams	params = {0};
-
-	qms_param_int64(&params, queue->queue_id);
-	qms_param_int64(&params, queue->branch_id);
-	return qms_spi_run(&plan, &params) > 0;
-}
-
 /* The wait in a waiting room; none if nobody is let in as things are. */
 static void
 wait_in_room(QmsQueue *queue, TimestampTz now, QmsPlace *place)
@@ -156,7 +126,7 @@ wait_in_room(QmsQueue *queue, TimestampTz now, QmsPlace *place)
 		QmsPlace	all = {0};
 		double		other[3];
 
-		count_people(queue, PG_INT64_MAX, PG_INT64_MAX, now, &all);
+		qms_place_count(queue, PG_INT64_MAX, PG_INT64_MAX, now, &all);
 		flow.n = 0.1 * all.people_ahead;
 		if (!qms_eta(&flow, wait))
 			return;
@@ -179,11 +149,11 @@ wait_in_room(QmsQueue *queue, TimestampTz now, QmsPlace *place)
 void
 qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now, QmsPlace *place)
 {
-	double		shape;
-	double		mean;
+	double		ahead;
+	QmsWait		wait;
 
 	memset(place, 0, sizeof(*place));
-	count_people(queue, sort_key, ticket_id, now, place);
+	qms_place_count(queue, sort_key, ticket_id, now, place);
 	place->n = (int) Min(place->people_ahead, PG_INT32_MAX);
 	if (queue->is_release)
 	{
@@ -191,14 +161,13 @@ qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now, 
 		wait_in_room(queue, now, place);
 		return;
 	}
-	place->s = qms_config_open_counters(queue);
-	shape = (double) place->people_ahead + 1.0;
-	mean = shape * queue->mean_service / Max(place->s, 1);
-	if (place->people_ahead == 0 && place->s > 0 && counter_is_free(queue))
-		mean = 0;
-	place->p10 = quantile(mean, shape, -Z_OF_P90);
-	place->p50 = quantile(mean, shape, 0);
-	place->p90 = quantile(mean, shape, Z_OF_P90);
+	ahead = (double) place->people_ahead;
+	qms_wait_in_line(queue, sort_key, now, &ahead, &place->s, &wait);
+	place->n = (int) Min(ahead, PG_INT32_MAX);
+	place->p10 = rounded(wait.p10 * USECS_PER_SEC);
+	place->p50 = rounded(wait.p50 * USECS_PER_SEC);
+	/* Nothing at all is told only where a counter is free: learning goes by that. */
+	place->p90 = rounded((wait.mean > 0 ? Max(wait.p90, 1) : 0) * USECS_PER_SEC);
 }
 
 /* What the customer is told, kept on the leg to be compared with what came. */
@@ -209,5 +178,5 @@ qms_place_quote(QmsTicket *ticket, const QmsPlace *place)
 	qms_row_set_pointer(ticket, T_quoted_p50, place->p50);
 	qms_row_set_pointer(ticket, T_quoted_p90, place->p90);
 	qms_row_set_int32(ticket, T_quoted_n, place->n);
-	qms_row_set_int32(ticket, T_quoted_s, place->s);
+	qms_row_set_datum(ticket, T_quoted_s, Float8GetDatum(place->s));
 }

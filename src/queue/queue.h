@@ -8,6 +8,7 @@
 #include "auth/auth.h"
 #include "config/config.h"
 #include "events/events.h"
+#include "predict/predict.h"
 #include "queue/slot.h"
 
 /* ---- The columns of qms.ticket, in the order of QmsRow; the key comes first. ---- */
@@ -16,7 +17,7 @@
 	X(branch_id) X(application_id) X(queue_id) X(service_id) X(customer_class_id) X(visit_id) \
 	X(customer_id) X(number) X(previous_number) X(service_day) X(state) X(version) X(leg) \
 	X(priority) X(credit) X(effective_arrival) X(sort_key) X(joined_at) X(entered_at) \
-	X(called_at) X(started_at) X(counter_id) X(staff_id) X(staff_session_id) X(calls) X(recalls) \
+	X(called_at) X(started_at) X(counter_id) X(staff_id) X(staff_session_id) X(counter_free_since) X(calls) X(recalls) \
 	X(last_recall_at) X(defers) X(hold_kind) X(hold_reason) X(held_at) X(resume_at) X(resume_to) \
 	X(due_at) X(wanted_counter_id) X(wanted_staff_id) X(wanted_until) X(requires_skill) X(by_class) \
 	X(shared_visit) X(simulated) X(subject) X(language) X(contact) X(metadata) X(notes) \
@@ -28,7 +29,7 @@
 #define QMS_LEG_COLUMNS(X) \
 	X(ticket_id) X(organization_id) X(leg) X(visit_id) X(branch_id) X(queue_id) X(service_id) \
 	X(customer_class_id) X(number) X(simulated) X(entered_at) X(called_at) X(started_at) X(left_at) \
-	X(counter_id) X(staff_id) X(staff_session_id) X(sort_key) X(quoted_p10) X(quoted_p50) \
+	X(counter_id) X(staff_id) X(staff_session_id) X(counter_free_since) X(sort_key) X(quoted_p10) X(quoted_p50) \
 	X(quoted_p90) X(quoted_n) X(quoted_s) X(note)
 
 #define QMS_SESSION_COLUMNS(X) \
@@ -257,13 +258,17 @@ typedef struct QmsPlace
 	Interval   *p10;			/* the three: or NULL, cannot be told */
 	Interval   *p50;
 	Interval   *p90;
-	int			n;				/* what the figures were made from */
-	int			s;
+	int			n;				/* what the figures were made from: people, those booked too, */
+	double		s;				/* and counters */
 } QmsPlace;
 
 extern void qms_place_of(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now,
 						 QmsPlace *place);
+extern void qms_place_count(QmsQueue *queue, int64 sort_key, int64 ticket_id, TimestampTz now, QmsPlace *place);
 extern void qms_place_quote(QmsTicket *ticket, const QmsPlace *place);
+
+/* ---- wait.c: the wait in a counter queue ---- */
+extern void qms_wait_in_line(QmsQueue *queue, int64 sort_key, TimestampTz now, double *ahead, double *counters, QmsWait *wait);
 
 /* ---- join.c ---- */
 extern QmsTicket *qms_join_walk_up(QmsCall *call, int64 queue_id, int64 service_id);

@@ -60,6 +60,7 @@ typedef struct QmsBuckets
 extern void qms_bucket_take_mine(const QmsBuckets *buckets, int32 *counts);
 extern void qms_bucket_note(int64 queue_id, int64 sort_key, int by);
 extern int64 qms_bucket_ahead(int64 queue_id, int64 sort_key, TimestampTz now, bool count);
+extern int64 qms_bucket_about(int64 queue_id, int64 sort_key, TimestampTz now);
 
 /* ---- recount.c: counting them, for the first time and again ---- */
 extern void qms_bucket_count(int64 queue_id, QmsBuckets *buckets, TimestampTz now);

@@ -226,6 +226,7 @@ qms_ticket_clear_call(QmsTicket *ticket)
 	qms_row_set_null(ticket, T_counter_id);
 	qms_row_set_null(ticket, T_staff_id);
 	qms_row_set_null(ticket, T_staff_session_id);
+	qms_row_set_null(ticket, T_counter_free_since);
 	qms_row_set_null(ticket, T_called_at);
 	qms_row_set_null(ticket, T_started_at);
 	qms_row_set_null(ticket, T_last_recall_at);
@@ -278,7 +279,7 @@ qms_ticket_write_leg(QmsCall *call, const QmsTicket *ticket, const char *note)
 		{L_service_id, T_service_id}, {L_customer_class_id, T_customer_class_id}, {L_number, T_number},
 		{L_simulated, T_simulated}, {L_entered_at, T_entered_at}, {L_called_at, T_called_at},
 		{L_started_at, T_started_at}, {L_counter_id, T_counter_id}, {L_staff_id, T_staff_id},
-		{L_staff_session_id, T_staff_session_id}, {L_sort_key, T_sort_key},
+		{L_staff_session_id, T_staff_session_id}, {L_counter_free_since, T_counter_free_since}, {L_sort_key, T_sort_key},
 		{L_quoted_p10, T_quoted_p10}, {L_quoted_p50, T_quoted_p50}, {L_quoted_p90, T_quoted_p90},
 		{L_quoted_n, T_quoted_n}, {L_quoted_s, T_quoted_s}
 	};
@@ -291,6 +292,7 @@ qms_ticket_write_leg(QmsCall *call, const QmsTicket *ticket, const char *note)
 	qms_row_set_time(leg, L_left_at, call->now);
 	qms_row_set_text(leg, L_note, note);
 	qms_row_insert(leg);
+	qms_doorbell_note_timer(qms_outlook_next_turn(call->now));
 }
 
 /* The statement that moves a ticket: what it was is deleted, what it ends as is inserted. */
@@ -339,6 +341,9 @@ qms_ticket_end(QmsCall *call, QmsTicket *ticket, QmsState final, const char *out
 	qms_guard_declare_end(ticket_id, final);
 	qms_row_insert(past);
 	qms_inside_note_left(ticket, from);
+	/* The scheduler learns of it; of waiting rooms it learns otherwise. */
+	if (!qms_row_isnull(ticket, T_branch_id))
+		qms_doorbell_note_timer(qms_outlook_next_turn(call->now));
 	*ticket = *past;
 }
 

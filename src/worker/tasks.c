@@ -184,5 +184,7 @@ const QmsTask qms_tasks[] = {
 	{"snapshots", 0, false, NULL, qms_plan_snapshots, qms_run_snapshots, false},
 	/* report */
 	{"reports", QMS_WAKE_TIMERS, false, NULL, qms_plan_reports, qms_run_report, false},
+	/* predict */
+	{"learning", QMS_WAKE_TIMERS, false, NULL, qms_plan_learning, qms_run_learning, false},
 	{NULL, 0, false, NULL, NULL, NULL, false}
 };

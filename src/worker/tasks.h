@@ -63,6 +63,10 @@ extern void qms_run_draw(QmsTaskRun *run, int64 queue_id);
 extern void qms_plan_flows(QmsTaskRun *run);
 extern void qms_run_flow(QmsTaskRun *run, int64 queue_id);
 
+/* learning.c */
+extern void qms_plan_learning(QmsTaskRun *run);
+extern void qms_run_learning(QmsTaskRun *run, int64 queue_id);
+
 /* opening.c */
 extern void qms_plan_hours(QmsTaskRun *run);
 extern void qms_run_hours(QmsTaskRun *run, int64 queue_id);

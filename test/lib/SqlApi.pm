@@ -50,6 +50,9 @@ my %argument = (
 	'during' => 'from when to when, a range of moments',
 	'elapsed' => 'time since the release began (interval, no months)',
 	'expected_duration' => 'how long the service takes as a rule (interval, up to 366 days); wait figures come from it',
+	'plan' => '`{"mon": [["08:00", "12:00", 2]], ...}`: from, until (local time), counters; null or `{}`: none',
+	'prediction_quality.since' => 'of those called from this moment on; null: 7 days before `before`',
+	'prediction_quality.before' => 'of those called before this moment; null: now',
 	'expires_in' => 'how long from now it is good for, such as `1 year`; null: for ever, or as before',
 	'finish_current' => '`completed`, `no_show` or `left`: end the current ticket first; null: there must be none',
 	'functions' => 'names of functions that it may call; null: all that applications may',
@@ -282,6 +285,9 @@ my %example = (
 	metrics => q{SELECT qms.metrics();},
 	create_alert_rule => q{SELECT alert_rule_id FROM qms.create_alert_rule(1, 'Long wait at the passports', 'p90_wait', 1800, queue_id => 5,
 	recover_at => 1500, hold_for => '5 min', repeat_every => '1 h');},
+	# predict
+	set_staffing_plan => q{SELECT count(*) FROM qms.set_staffing_plan(5, '{"mon": [["08:00", "10:00", 2], ["10:00", "12:00", 4], ["12:00", "13:00", 1]]}');},
+	prediction_quality => q{SELECT waits, mean_waited, mean_told, bias, coverage FROM qms.prediction_quality(5, since => now() - interval '30 days');},
 	released => q{SELECT qms.released('30/min', interval '1 hour');});
 
 # Our SQLSTATEs: name in words, when, what to do.
@@ -331,7 +337,7 @@ my %sqlstate = (
 	QM701 => ['unknown setting', 'no setting of that name for this kind of queue', 'queue_setting_keys lists them'],
 	QM702 => ['invalid setting', 'a value of the wrong kind or out of range', 'the hint tells what is expected'],
 	QM703 => ['invalid time zone', 'not in pg_timezone_names', 'such as Europe/Berlin'],
-	QM704 => ['invalid hours', 'opening hours that overlap, end before they begin or are not readable', 'see set_opening_hours'],
+	QM704 => ['invalid hours', 'opening hours, or a plan of staff, that overlap, end before they begin or are not readable', 'see set_opening_hours, set_staffing_plan'],
 	QM901 => ['foreign epoch', 'the stream has another epoch: after a crash, a promotion, a restore', 'read the state itself anew, then go on from the last position'],
 	QM902 => ['position pruned', 'the position is older than what is kept', 'read the state itself anew, then go on from the last position'],
 	QM802 => ['no key', 'the key that seals personal data, or opened it once, is missing', 'bring it back: the table qms_internal.signing_key or the file of qms.seal_key_file'],
@@ -363,6 +369,9 @@ $section_of{$_} = 'At the desk' for qw(hold_ticket resume_ticket requeue_ticket 
   update_ticket get_ticket explain_call open_queue pause_queue close_queue);
 $section_of{$_} = 'Counters' for qw(open_counter pause_counter resume_counter close_counter counter_status call_next call_ticket
   recall_ticket start_service complete_service mark_no_show serve_walk_up undo);
+# predict
+$section_of{set_staffing_plan} = 'Set-up';
+$section_of{prediction_quality} = 'Looking';
 
 my $member = q{EXISTS (SELECT 1 FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
 	WHERE d.deptype = 'e' AND e.extname = 'qms' AND d.classid = '%s'::regclass AND d.objid = %s)};

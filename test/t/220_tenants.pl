@@ -31,7 +31,7 @@ DECLARE
 	whole text := '';
 BEGIN
 	FOR t IN SELECT c.oid::regclass AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'organization_id'
-		WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace IN ('qms'::regnamespace, 'qms_internal'::regnamespace) AND c.relname NOT IN ('event_position', 'ticket_seen', 'release_gate', 'release_flow') ORDER BY 1 LOOP -- a heartbeat is noted at once, and stays when it is undone; a gate and what is learned of a room follow the time
+		WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relnamespace IN ('qms'::regnamespace, 'qms_internal'::regnamespace) AND c.relname NOT IN ('event_position', 'ticket_seen', 'release_gate', 'release_flow', 'wait_model', 'service_time') ORDER BY 1 LOOP -- a heartbeat is noted at once, and stays when it is undone; a gate and what is learned of a room follow the time
 		EXECUTE format('SELECT count(*) || md5(coalesce(string_agg(t::text, chr(10) ORDER BY t::text), %L)) FROM %s t WHERE organization_id = %s%s', '', t.name, attack.of('foreign', 'organization'),
 			CASE WHEN t.name::text = 'qms.event' THEN ' AND kind <> ''access.refused''' END) INTO part;
 		whole := whole || ' ' || t.name || part;

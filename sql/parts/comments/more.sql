@@ -16,12 +16,13 @@ COMMENT ON COLUMN qms.ticket_leg.left_at IS 'When the leg ended; decides the par
 COMMENT ON COLUMN qms.ticket_leg.counter_id IS 'Counter of the last call; null: none.';
 COMMENT ON COLUMN qms.ticket_leg.staff_id IS 'Staff member of the last call; null: none.';
 COMMENT ON COLUMN qms.ticket_leg.staff_session_id IS 'Session of the last call; null: none.';
+COMMENT ON COLUMN qms.ticket_leg.counter_free_since IS 'Since when the counter that called had been free, or when it ended its last ticket; null: none.';
 COMMENT ON COLUMN qms.ticket_leg.sort_key IS 'Place in the order, in microseconds since 2000-01-01 00:00 UTC.';
 COMMENT ON COLUMN qms.ticket_leg.quoted_p10 IS 'Wait told when the leg began: one in ten waits less; null: none told.';
 COMMENT ON COLUMN qms.ticket_leg.quoted_p50 IS 'Wait told when the leg began: half wait less; null: none told.';
 COMMENT ON COLUMN qms.ticket_leg.quoted_p90 IS 'Wait told when the leg began: nine in ten wait less; null: none told.';
-COMMENT ON COLUMN qms.ticket_leg.quoted_n IS 'People ahead when that was told.';
-COMMENT ON COLUMN qms.ticket_leg.quoted_s IS 'Open counters when that was told.';
+COMMENT ON COLUMN qms.ticket_leg.quoted_n IS 'People ahead when that was told, with those booked who were to come before.';
+COMMENT ON COLUMN qms.ticket_leg.quoted_s IS 'Open counters when that was told; one that serves other queues too counts with its share.';
 COMMENT ON COLUMN qms.ticket_leg.note IS 'Note handed on with a transfer; null: none.';
 
 COMMENT ON TABLE qms.event IS 'Everything that happened, one row per change, written in its transaction and never changed: audit trail, statistics, callbacks and the realtime stream. Partitioned by month of at (UTC).';

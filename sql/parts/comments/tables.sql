@@ -280,6 +280,7 @@ COMMENT ON COLUMN qms.ticket.started_at IS 'When serving began in the current le
 COMMENT ON COLUMN qms.ticket.counter_id IS 'Counter that called or serves; null in every other state.';
 COMMENT ON COLUMN qms.ticket.staff_id IS 'Staff member who called or serves; null: none.';
 COMMENT ON COLUMN qms.ticket.staff_session_id IS 'Session that called or serves; null: none.';
+COMMENT ON COLUMN qms.ticket.counter_free_since IS 'Since when the counter that called had been free, or when it ended its last ticket; null: none.';
 COMMENT ON COLUMN qms.ticket.calls IS 'How often it was called, without recalls.';
 COMMENT ON COLUMN qms.ticket.recalls IS 'How often the current call was repeated.';
 COMMENT ON COLUMN qms.ticket.last_recall_at IS 'When the current call was repeated last; null: never.';
@@ -306,8 +307,8 @@ COMMENT ON COLUMN qms.ticket.token_nonce IS 'What the secret of the token is mad
 COMMENT ON COLUMN qms.ticket.quoted_p10 IS 'Wait told when the leg began: one in ten waits less; null: none told.';
 COMMENT ON COLUMN qms.ticket.quoted_p50 IS 'Wait told when the leg began: half wait less; null: none told.';
 COMMENT ON COLUMN qms.ticket.quoted_p90 IS 'Wait told when the leg began: nine in ten wait less; null: none told.';
-COMMENT ON COLUMN qms.ticket.quoted_n IS 'People ahead when that was told.';
-COMMENT ON COLUMN qms.ticket.quoted_s IS 'Open counters when that was told.';
+COMMENT ON COLUMN qms.ticket.quoted_n IS 'People ahead when that was told, with those booked who were to come before.';
+COMMENT ON COLUMN qms.ticket.quoted_s IS 'Open counters when that was told; one that serves other queues too counts with its share.';
 COMMENT ON INDEX qms.ticket_waiting IS 'The order of the line: the pick is the first row of a queue.';
 COMMENT ON INDEX qms.ticket_waiting_class IS 'The order within a class, for queues that a policy compares by class.';
 COMMENT ON INDEX qms.ticket_on_hold IS 'Tickets on hold of a queue, in the order of their places.';
@@ -345,6 +346,7 @@ COMMENT ON COLUMN qms.ticket_history.started_at IS 'When serving began in the cu
 COMMENT ON COLUMN qms.ticket_history.counter_id IS 'Counter of the last call; null: it ended uncalled.';
 COMMENT ON COLUMN qms.ticket_history.staff_id IS 'Staff member who called or serves; null: none.';
 COMMENT ON COLUMN qms.ticket_history.staff_session_id IS 'Session that called or serves; null: none.';
+COMMENT ON COLUMN qms.ticket_history.counter_free_since IS 'Since when the counter that called had been free, or when it ended its last ticket; null: none.';
 COMMENT ON COLUMN qms.ticket_history.calls IS 'How often it was called, without recalls.';
 COMMENT ON COLUMN qms.ticket_history.recalls IS 'How often the current call was repeated.';
 COMMENT ON COLUMN qms.ticket_history.last_recall_at IS 'When the current call was repeated last; null: never.';
@@ -371,8 +373,8 @@ COMMENT ON COLUMN qms.ticket_history.token_nonce IS 'What the secret of the toke
 COMMENT ON COLUMN qms.ticket_history.quoted_p10 IS 'Wait told when the leg began: one in ten waits less; null: none told.';
 COMMENT ON COLUMN qms.ticket_history.quoted_p50 IS 'Wait told when the leg began: half wait less; null: none told.';
 COMMENT ON COLUMN qms.ticket_history.quoted_p90 IS 'Wait told when the leg began: nine in ten wait less; null: none told.';
-COMMENT ON COLUMN qms.ticket_history.quoted_n IS 'People ahead when that was told.';
-COMMENT ON COLUMN qms.ticket_history.quoted_s IS 'Open counters when that was told.';
+COMMENT ON COLUMN qms.ticket_history.quoted_n IS 'People ahead when that was told, with those booked who were to come before.';
+COMMENT ON COLUMN qms.ticket_history.quoted_s IS 'Open counters when that was told; one that serves other queues too counts with its share.';
 COMMENT ON COLUMN qms.ticket_history.ended_at IS 'When it ended; decides the partition.';
 COMMENT ON COLUMN qms.ticket_history.ended_from IS 'Open state that it ended from.';
 COMMENT ON COLUMN qms.ticket_history.outcome IS 'What came of it, in the callers word; left when the customer gave up; null: not said.';

@@ -97,6 +97,7 @@ CREATE TABLE qms.ticket (
 	counter_id bigint,
 	staff_id bigint,
 	staff_session_id bigint,
+	counter_free_since timestamptz,
 	calls int NOT NULL DEFAULT 0,
 	recalls int NOT NULL DEFAULT 0,
 	last_recall_at timestamptz,
@@ -124,7 +125,7 @@ CREATE TABLE qms.ticket (
 	quoted_p50 interval,
 	quoted_p90 interval,
 	quoted_n int,
-	quoted_s int,
+	quoted_s float8,
 	CONSTRAINT ticket_is_sound CHECK (qms_internal.ticket_is_sound(state, hold_kind, counter_id)),
 	PRIMARY KEY (ticket_id, organization_id)
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
@@ -141,6 +142,8 @@ CREATE UNIQUE INDEX ticket_subject ON qms.ticket (queue_id, subject) WHERE subje
 -- Further tickets of a visit; the first is found by its own id.
 CREATE INDEX ticket_visit ON qms.ticket (visit_id) WHERE visit_id <> ticket_id;
 CREATE INDEX ticket_resume ON qms.ticket (resume_at) WHERE resume_at IS NOT NULL;
+-- Appointments still to come.
+CREATE INDEX ticket_booked ON qms.ticket (queue_id, sort_key) WHERE state = 'booked';
 -- What ends by itself in a waiting room, and who is inside it.
 CREATE INDEX ticket_due ON qms.ticket (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX ticket_inside ON qms.ticket (queue_id, ticket_id) WHERE state IN ('released', 'admitted');
@@ -177,6 +180,7 @@ CREATE TABLE qms.ticket_history (
 	counter_id bigint,
 	staff_id bigint,
 	staff_session_id bigint,
+	counter_free_since timestamptz,
 	calls int NOT NULL,
 	recalls int NOT NULL,
 	last_recall_at timestamptz,
@@ -204,7 +208,7 @@ CREATE TABLE qms.ticket_history (
 	quoted_p50 interval,
 	quoted_p90 interval,
 	quoted_n int,
-	quoted_s int,
+	quoted_s float8,
 	ended_at timestamptz NOT NULL,
 	ended_from text COLLATE "C" NOT NULL,
 	outcome text,
@@ -229,12 +233,13 @@ CREATE TABLE qms.ticket_leg (
 	counter_id bigint,
 	staff_id bigint,
 	staff_session_id bigint,
+	counter_free_since timestamptz,
 	sort_key bigint NOT NULL,
 	quoted_p10 interval,
 	quoted_p50 interval,
 	quoted_p90 interval,
 	quoted_n int,
-	quoted_s int,
+	quoted_s float8,
 	note text
 ) PARTITION BY RANGE (left_at);
 
