@@ -108,6 +108,15 @@ find_doorbell(Oid database)
 	return NULL;
 }
 
+/* Which of the doorbells is this database's; negative: it has none. */
+int
+qms_doorbell_place(void)
+{
+	Doorbell   *bell = find_doorbell(MyDatabaseId);
+
+	return bell == NULL ? -1 : (int) (bell - doorbells);
+}
+
 /*
  * The doorbell of this database, taken if it has none: publisher and scheduler
  * may come in any order, and one may go and come again while the other stays.
@@ -290,7 +299,7 @@ qms_doorbell_stop_listening(void)
 static void
 set_scheduler_latch(Doorbell *bell)
 {
-	uint32		procno = pg_atomic_read_u32(&bell->scheduler);
+	uint32		procno = bell ? pg_atomic_read_u32(&bell->scheduler) : 0;
 
 	if (procno != 0)
 		SetLatch(&ProcGlobal->allProcs[procno - 1].procLatch);
@@ -337,10 +346,7 @@ qms_doorbell_beat(void)
 void
 qms_doorbell_poke_scheduler(void)
 {
-	Doorbell   *bell = find_doorbell(MyDatabaseId);
-
-	if (bell != NULL)
-		set_scheduler_latch(bell);
+	set_scheduler_latch(find_doorbell(MyDatabaseId));
 }
 
 bool
@@ -375,7 +381,6 @@ forget_transaction(void)
 static void
 ring_queue_bells(void)
 {
-	Doorbell   *doorbell = find_doorbell(MyDatabaseId);
 	bool		rung = false;
 	int			i;
 
@@ -389,8 +394,8 @@ ring_queue_bells(void)
 			(pg_atomic_fetch_or_u32(bell, QMS_BELL_RUNG) & QMS_BELL_RUNG) == 0)
 			rung = true;
 	}
-	if (rung && doorbell != NULL)
-		set_scheduler_latch(doorbell);
+	if (rung)
+		set_scheduler_latch(find_doorbell(MyDatabaseId));
 }
 
 static void
@@ -441,10 +446,7 @@ is_registered(void)
 	return true;
 }
 
-/*
- * This transaction writes events.  If a savepoint takes them back the bell rings
- * for nothing.
- */
+/* This transaction writes events; if a savepoint takes them back the bell rings for nothing. */
 void
 qms_doorbell_note(void)
 {

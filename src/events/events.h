@@ -124,6 +124,7 @@ extern void qms_stream_check(const QmsStream *stream, const char *epoch, int64 p
 #define QMS_WAKE_ALL	(QMS_WAKE_TIMERS | QMS_WAKE_CALLS | QMS_WAKE_ROOM)
 
 extern void qms_doorbell_init(void);
+extern int	qms_doorbell_place(void);
 extern bool qms_doorbell_attach(void);
 extern void qms_doorbell_detach(void);
 extern TimestampTz qms_doorbell_heard(void);
@@ -151,5 +152,10 @@ extern void qms_doorbell_note_timer(TimestampTz due);
 #define QMS_BELL_RUNG	4
 
 extern void qms_doorbell_note_bell(pg_atomic_uint32 *bell, uint32 bit);
+
+/* published.c */
+extern void qms_published_init(void);
+extern void qms_published_note(const char *epoch, int64 position);
+extern bool qms_published_wait(const char *epoch, int64 after, int milliseconds);
 
 #endif							/* QMS_EVENTS_H */

@@ -194,7 +194,7 @@ unindex(QmsChannel *channel)
 	*slot = channel->next_by_canonical;
 	free(channel->canonical);
 	channel->canonical = NULL;
-	qms_text_clear(&channel->db->figures);
+	qms_stream_forget_figures(channel->db);
 }
 
 /* The database said what the channel is about: from here on it gets events. */
@@ -215,7 +215,7 @@ qms_channel_index(QmsChannel *channel, const char *canonical, int64_t organizati
 		qms_channel_break(channel);
 	}
 	channel->canonical = qms_hub_copy(canonical);
-	qms_text_clear(&db->figures);
+	qms_stream_forget_figures(db);
 	channel->branch_id = channel->kind != QMS_DISPLAY ? 0 : strtoll(strchr(canonical, ':') + 1, NULL, 10);
 	slot = canonical_slot(db, canonical);
 	channel->next_by_canonical = *slot;

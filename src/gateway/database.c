@@ -57,7 +57,7 @@ static const struct
 		"is_system, recheck, public_text, full_text, system_text, visit_text, "
 		"other_queue_id, resnapshot, at_us "
 		"FROM qms_internal.gateway_events(after_position => $1::bigint, epoch => $2::text, "
-	"max_rows => $3::integer, figures_of => $4::bigint[])", 4},
+	"max_rows => $3::integer, figures_of => $4::bigint[], patience => $5::integer)", 5},
 	[QMS_SQL_CHECK] = {"qms_check",
 		"SELECT n, code, expires_at, organization_id, subject, "
 		"pg_catalog.array_to_string(channels, E'\\n'), canonical "

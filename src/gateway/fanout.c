@@ -117,16 +117,19 @@ finish(Queue *queue)
 	channel->news_at = 0;
 }
 
-/* Everybody has been served: the streams go on where they waited for it. */
+/* A slice is sent: the streams go on, those too that wait until everybody has been served. */
 static void
-all_done(void)
+read_on(void)
 {
+	bool		done = qms_fanout_is_done();
 	QmsDatabase *db;
 
-	qms_ring_forget_frames();
+	if (done)
+		qms_ring_forget_frames();
 	for (db = qms_hub.databases; db != NULL; db = db->next)
 	{
-		db->unfinished = 0;
+		if (done)
+			db->unfinished = 0;
 		qms_stream_go_on(db);
 	}
 }
@@ -164,6 +167,5 @@ qms_fanout_run(void)
 	}
 	send_gathered();
 	qms_send_end();
-	if (qms_fanout_is_done())
-		all_done();
+	read_on();
 }

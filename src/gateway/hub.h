@@ -37,6 +37,8 @@
 #define QMS_RECHECK_MS 60000	/* rights are asked again at least so often */
 #define QMS_RECHECK_GATHER 200	/* rechecks asked for by events are gathered so long */
 #define QMS_LOOK_MS 30000		/* without a doorbell, a look at the stream */
+#define QMS_PATIENCE_MS 20000	/* a read waits so long in the database, less than QMS_QUERY_MS and statement_timeout */
+#define QMS_HASTY_NS INT64_C(200000000) /* one that comes back empty sooner has not waited */
 #define QMS_HELLO_MS 2000		/* a database that cannot serve yet is asked again */
 #define QMS_QUERY_MS 30000		/* a query that takes longer: the connection is given up */
 #define QMS_BACKOFF_FIRST 100
@@ -72,10 +74,14 @@ struct QmsDatabase
 	bool		streaming;
 	bool		saying_hello;
 	bool		reading;
+	bool		patient;		/* the read waits in the database until there is something */
+	bool		hasty;			/* such reads came back empty at once: doorbells instead, for a while */
+	bool		figures_changed;	/* since what is being read was asked for */
 	bool		rung;			/* there may be more */
 	QmsText		figures;		/* branches and queues that are looked at, as an array; empty: to be made */
 	bool		asleep;			/* nobody is subscribed: events were not read */
 	bool		complained;		/* about a database that cannot serve */
+	int64_t		asked_at;		/* nanoseconds: the read that is under way */
 	int64_t		rung_at;		/* nanoseconds: the first doorbell not answered yet, 0: none */
 	int64_t		wake_at;		/* the doorbell that is being answered */
 	int			unfinished;		/* events read since fan-out had nothing to do */
@@ -191,7 +197,7 @@ typedef enum QmsStatement
 	QMS_SQL_HELLO, QMS_SQL_EVENTS, QMS_SQL_CHECK, QMS_SQL_CHANNELS, QMS_STATEMENTS
 } QmsStatement;
 
-#define QMS_MAX_PARAMS 4
+#define QMS_MAX_PARAMS 5
 
 /* result null: the connection was lost, or never made; the callee frees nothing. */
 typedef void (*QmsQueryDone) (QmsDatabase *db, PGresult *result);
@@ -217,6 +223,7 @@ extern void qms_stream_start(QmsDatabase *db);
 extern void qms_stream_stop(QmsDatabase *db);
 extern void qms_stream_ring(QmsDatabase *db);
 extern void qms_stream_hello(QmsDatabase *db);
+extern void qms_stream_forget_figures(QmsDatabase *db);
 extern void qms_stream_go_on(QmsDatabase *db);
 extern void qms_stream_wake(QmsDatabase *db);
 extern int64_t qms_result_int64(PGresult *result, int row, int column);

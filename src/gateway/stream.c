@@ -2,9 +2,13 @@
  * stream.c
  *		The stream of a database's events: the doorbell, reading, breaks.
  *
- * A notification is only a doorbell: its payload is never looked at.  What is
- * shown comes from gateway_events, after the position that was read last.  A
- * new epoch, or a position that is pruned, is a break: every subscription is
+ * What is shown comes from gateway_events, after the position that was read
+ * last.  While somebody looks, one such read is always under way: it waits in the
+ * database until something is published, so that a commit needs no question to be
+ * answered.  A notification is a doorbell for all other times, and its payload is
+ * never looked at.
+ *
+ * A new epoch, or a position that is pruned, is a break: every subscription is
  * told, and starts again with a snapshot.
  */
 #include "hub.h"
@@ -146,9 +150,10 @@ on_look(void *arg)
 	QmsDatabase *db = arg;
 
 	qms_wheel_add(&db->look, QMS_LOOK_MS, on_look, db);
+	db->hasty = false;
 	if (!db->streaming)
 		qms_stream_hello(db);
-	else if (db->nchannels > 0)
+	else if (db->nchannels > 0 && !db->reading)
 	{
 		db->rung = true;
 		qms_stream_go_on(db);
@@ -159,6 +164,7 @@ on_look(void *arg)
 static void
 events_done(QmsDatabase *db, PGresult *result)
 {
+	int64_t		took = qms_now_ns() - db->asked_at;
 	int			rows;
 
 	db->reading = false;
@@ -185,11 +191,29 @@ events_done(QmsDatabase *db, PGresult *result)
 		return;
 	}
 	rows = PQntuples(result);
+	if (db->patient && rows > 0)
+		db->wake_at = qms_now_ns();
+	if (db->patient && rows > 0 && db->figures_changed)
+	{
+		/* Somebody looks since whose figures were not asked for: once more, with them. */
+		db->rung_at = db->wake_at;
+		db->rung = true;
+		qms_stream_go_on(db);
+		return;
+	}
 	if (rows > 0)
 		qms_publish_rows(db, result);
+	else if (db->patient && took < QMS_HASTY_NS)
+	{
+		/* A server that does not wait is not asked again and again. */
+		db->hasty = true;
+		qms_wheel_add(&db->look, QMS_HELLO_MS, on_look, db);
+	}
 	if (rows >= QMS_EVENTS_ROWS || rows >= qms_hub.history_size)
 		db->rung = true;
-	qms_stream_go_on(db);
+	/* Those who wait for it are served first; then the fan-out has the next ones read. */
+	if (qms_fanout_is_done())
+		qms_stream_go_on(db);
 }
 
 /* The branches and queues whose figures somebody looks at, or may come back for, as an array. */
@@ -217,7 +241,15 @@ figures_of(QmsDatabase *db)
 	return out->data;
 }
 
-/* Read what is there, unless the fan-out has to catch up first. */
+/* Somebody looks at another branch or queue, or does not any more. */
+void
+qms_stream_forget_figures(QmsDatabase *db)
+{
+	qms_text_clear(&db->figures);
+	db->figures_changed = true;
+}
+
+/* Read what is there, or comes next, unless the fan-out has to catch up first. */
 void
 qms_stream_go_on(QmsDatabase *db)
 {
@@ -225,22 +257,30 @@ qms_stream_go_on(QmsDatabase *db)
 	int			rows = qms_hub.history_size < QMS_EVENTS_ROWS ? qms_hub.history_size : QMS_EVENTS_ROWS;
 	char		position[32];
 	char		max_rows[32];
+	char		patience[32];
 
-	if (!db->streaming || db->reading || !db->rung || !qms_link_is_up(db->stream))
+	if (!db->streaming || db->reading || !qms_link_is_up(db->stream))
+		return;
+	if (!db->rung && (db->nchannels == 0 || db->hasty))
 		return;
 	/* What the slowest walk has not served yet stays in the rings. */
 	if (db->unfinished > 0 && db->unfinished + rows > qms_hub.history_size && !qms_fanout_is_done())
 		return;
+	db->patient = !db->rung;
 	db->rung = false;
 	db->reading = true;
+	db->asked_at = qms_now_ns();
 	db->wake_at = db->rung_at;
 	db->rung_at = 0;
+	db->figures_changed = false;
 	snprintf(position, sizeof(position), "%" PRId64, db->position);
 	snprintf(max_rows, sizeof(max_rows), "%d", rows);
 	values[0] = position;
 	values[1] = db->epoch;
 	values[2] = max_rows;
 	values[3] = figures_of(db);
+	snprintf(patience, sizeof(patience), "%d", db->patient ? QMS_PATIENCE_MS : 0);
+	values[4] = patience;
 	qms_link_query(db->stream, QMS_SQL_EVENTS, values, events_done);
 }
 
@@ -254,6 +294,9 @@ qms_stream_ring(QmsDatabase *db)
 		db->asleep = true;
 		return;
 	}
+	/* It answers by itself. */
+	if (db->reading && db->patient)
+		return;
 	if (db->rung_at == 0)
 		db->rung_at = qms_now_ns();
 	db->rung = true;
@@ -266,6 +309,8 @@ qms_stream_wake(QmsDatabase *db)
 {
 	if (db->asleep && db->streaming)
 		qms_stream_hello(db);
+	else
+		qms_stream_go_on(db);
 }
 
 /* The listening connection is there, again perhaps. */

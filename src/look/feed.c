@@ -21,6 +21,7 @@
 #include "utils/snapmgr.h"
 
 #define MAX_ROWS 10000
+#define MOST_PATIENCE 60000
 /* At a counter that is in no zone: for displays of the whole branch. */
 #define NO_ZONE (-1)
 
@@ -280,6 +281,25 @@ answer_events(Feed *feed, SPITupleTable *rows, uint64 n)
 	MemoryContextDelete(row);
 }
 
+/*
+ * Of a gateway that would ask again at once: until there is something to answer.
+ * True if the publisher has said so itself: then this is its epoch, and what
+ * comes after the position is not pruned, for it was not there before.
+ */
+static bool
+wait_for_news(FunctionCallInfo fcinfo)
+{
+	int			patience = PG_ARGISNULL(4) ? 0 : PG_GETARG_INT32(4);
+
+	require_gateway("gateway_events");
+	if (patience < 0 || patience > MOST_PATIENCE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("patience must be from 0 to %d, not %d", MOST_PATIENCE, patience)));
+	return patience > 0 && !PG_ARGISNULL(0) && !PG_ARGISNULL(1) &&
+		qms_published_wait(text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_INT64(0), patience);
+}
+
 PG_FUNCTION_INFO_V1(qms_gateway_events);
 
 /* Everything that was published after a position, in order. */
@@ -296,6 +316,7 @@ qms_gateway_events(PG_FUNCTION_ARGS)
 	int64		after;
 	int32		max_rows;
 	uint64		n;
+	bool		is_news = wait_for_news(fcinfo);
 
 	qms_feed_begin(&call, fcinfo, &function);
 	after = qms_arg_isnull(&call, 0) ? 0 : PG_GETARG_INT64(0);
@@ -307,8 +328,17 @@ qms_gateway_events(PG_FUNCTION_ARGS)
 				 errhint("Read in several steps.")));
 	feed.context = CurrentMemoryContext;
 	read_wanted(&feed, 3);
-	qms_moment_take(&feed.moment, &call);
-	qms_stream_check(&feed.moment.stream, qms_arg_text_or_null(&call, 1), after);
+	if (is_news)
+	{
+		feed.moment.snapshot = RegisterSnapshot(GetLatestSnapshot());
+		feed.moment.now = call.now;
+		feed.moment.stream.epoch = qms_arg_text_or_null(&call, 1);
+	}
+	else
+	{
+		qms_moment_take(&feed.moment, &call);
+		qms_stream_check(&feed.moment.stream, qms_arg_text_or_null(&call, 1), after);
+	}
 	qms_param_int64(&params, after);
 	qms_param_int64(&params, max_rows);
 	n = qms_spi_look_at(&plan, &params, feed.moment.snapshot);

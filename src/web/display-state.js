@@ -11,6 +11,10 @@
  * the last one counts.  Events carry resulting values, so what a ticket's state is decides where it
  * is shown, whatever the kind of the event; kinds that are not known do no harm.
  *
+ * What no event tells (names, figures after events that were missed) needs a snapshot that is not
+ * older than the last such event: its position is "stale" until one comes. The snapshot may be older
+ * than other events, for one serves whoever comes within a second: then those stay as they are.
+ *
  * No page, no clock and no network here: test/web/state.test.mjs runs it in Node.
  */
 
@@ -23,6 +27,7 @@ const SETUP = /^(organization|branch|zone|queue|counter|service|service_offer)\.
 
 export const nothing = Object.freeze({
   ready: false, epoch: '', position: 0, branch: null, zones: [], counters: {}, queues: [], calls: [], last: [], notices: [],
+  stale: 0, figured: {},
 });
 
 function isObject(value) {
@@ -128,7 +133,20 @@ function fromSnapshot(message) {
     calls: list(message.now_serving).map(call).filter((one) => one.number !== ''),
     last: list(message.last_called).map(call).filter((one) => one.number !== '').slice(0, LAST_CALLS),
     notices: list(message.notices).map(notice).filter((one) => one.text !== '' || Object.keys(one.texts).length > 0),
+    stale: 0,
+    figured: {},
   };
+}
+
+/* A snapshot that is older than the last event, but not than what is wanted of it. */
+function fromOlder(state, message) {
+  const older = fromSnapshot(message);
+  const queues = older.queues.map((queue) => {
+    const known = state.queues.find((one) => one.id === queue.id);
+    if (!known || !(state.figured[queue.id] > message.position)) return queue;
+    return { ...queue, status: known.status, waiting: known.waiting, exact: known.exact, wait: known.wait };
+  });
+  return { ...state, branch: older.branch, zones: older.zones, counters: older.counters, queues, stale: 0 };
 }
 
 /* Calls of a fresh snapshot that were not known before: those who waited out a lost connection hear them. */
@@ -210,7 +228,14 @@ function fromEvent(state, event) {
   const isForeign = about !== null && !state.queues.some((queue) => queue.id === about);
   /* Events that were missed and come later do not say how many wait now. */
   const isBare = about !== null && (!isObject(event.data) || count(event.data.waiting) === null);
-  return { state: after, news, resync: SETUP.test(event.kind) || isForeign || isBare };
+  const resync = SETUP.test(event.kind) || isForeign || isBare;
+  if (resync) after.stale = event.position;
+  const said = isObject(event.data) ? [{ ...event.data, queue_id: about }, ...list(event.data.queues)] : [];
+  after.figured = { ...state.figured };
+  for (const one of said) {
+    if (id(one.queue_id) !== null && count(one.waiting) !== null) after.figured[id(one.queue_id)] = event.position;
+  }
+  return { state: after, news, resync };
 }
 
 export function apply(state, message) {
@@ -219,7 +244,11 @@ export function apply(state, message) {
   if (!isObject(message) || typeof message.kind !== 'string' || typeof message.epoch !== 'string' ||
       !Number.isSafeInteger(message.position)) return unchanged;
   if (message.kind === 'snapshot') {
-    if (state.ready && message.epoch === state.epoch && message.position < state.position) return unchanged;
+    if (state.ready && message.epoch === state.epoch && message.position < state.position) {
+      if (state.stale === 0) return unchanged;
+      if (message.position < state.stale) return { ...unchanged, resync: true };
+      return { state: fromOlder(state, message), news: [], resync: false };
+    }
     const after = fromSnapshot(message);
     return { state: after, news: newsOfSnapshot(state, after), resync: false };
   }

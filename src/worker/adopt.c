@@ -152,6 +152,8 @@ QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
 										"floor_event_id = excluded.floor_event_id, run_id = 0, clean = false, "
 										"pruned_position = $2", TEXTOID, INT8OID);
 	bool		run_overdue = qms_arg_bool(call, 0, false);
+	const char *new_epoch = qms_random_hex(QMS_EPOCH_SIZE);
+	int64		last_position;
 	QmsParams	params = {0};
 	QmsParams	epoch = {0};
 
@@ -163,10 +165,13 @@ QMS_FUNCTION(adopt_database, QMS_ACT_INSTALL, 0)
 	qms_param_datum(&params, ObjectIdGetDatum(MyDatabaseId));
 	qms_param_time(&params, call->now);
 	qms_spi_run(&write, &params);
-	qms_param_text(&epoch, qms_random_hex(QMS_EPOCH_SIZE));
+	qms_param_text(&epoch, new_epoch);
 	qms_spi_run(&progress, NULL);
-	qms_param_int64(&epoch, qms_spi_int64(0, 0));
+	last_position = qms_spi_int64(0, 0);
+	qms_param_int64(&epoch, last_position);
 	qms_spi_run(&publisher, &epoch);
+	/* Whoever waits for more of the old epoch hears it now. */
+	qms_published_note(new_epoch, last_position);
 	find_roles();
 	advance_sequences();
 	check_numbers();

@@ -16,6 +16,9 @@
  * snapshot, and while a large batch is cut up the snapshot it goes to and the
  * last event of it.  synchronous_commit is off: a crash may lose the last
  * positions, and then the epoch is a new one.
+ *
+ * Mostly it is one event, nothing was running at the previous snapshot, and that
+ * is the one we have stored ourselves: then a shorter way finds the same.
  */
 #include "worker/worker.h"
 
@@ -27,6 +30,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/xid8.h"
 
 #define BATCH 1000
 /* Nothing should be missed between doorbells; look all the same, rarely. */
@@ -44,6 +48,17 @@ static int64 *pending = NULL;	/* ids still to be published, up to the target */
 static int	npending = 0;
 static int	next_pending = 0;
 static char *target = NULL;		/* text of the snapshot they go to */
+
+/* The progress as we have stored it; the turn is 0 when it has to be read. */
+static int64 stored_turn = 0;
+static int64 stored_floor;		/* nothing up to this event is published */
+static uint64 stored_xmax;		/* of the snapshot; 0 when transactions were running in it */
+
+/* The one event that is to be published, if it is one: what its position says. */
+#define ONE_COLUMNS 7
+static bool is_one = false;
+static Datum one[ONE_COLUMNS];
+static bool one_nulls[ONE_COLUMNS];
 
 static pg_attribute_noreturn() void
 state_is_missing(void)
@@ -85,6 +100,7 @@ settle_epoch(void)
 	qms_param_int64(&params, run_id);
 	qms_param_int32(&params, timeline);
 	qms_spi_run(&write, &params);
+	qms_published_note(stored, 0);
 
 	/*
 	 * That the last end is a clean one no more must be on disk before a position
@@ -99,6 +115,9 @@ qms_publisher_start(void)
 {
 	/* Positions are not worth a flush each. */
 	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_OVERRIDE);
+	/* What is new is at the end of a table, whatever the statistics say of how much that is. */
+	SetConfigOption("enable_seqscan", "off", PGC_USERSET, PGC_S_OVERRIDE);
+	SetConfigOption("jit", "off", PGC_USERSET, PGC_S_OVERRIDE);
 	if (!qms_doorbell_attach())
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -133,6 +152,55 @@ forget_pending(void)
 	pending = NULL;
 	target = NULL;
 	npending = next_pending = 0;
+	is_one = false;
+}
+
+/* "xmin:xmax:xip,xip" */
+static uint64
+quiet_xmax(const char *snapshot)
+{
+	const char *xmax = strchr(snapshot, ':') + 1;
+	const char *xip = strchr(xmax, ':') + 1;
+
+	return *xip == '\0' ? strtou64(xmax, NULL, 10) : 0;
+}
+
+/*
+ * The short way: nothing was running at the previous snapshot, so what is new has
+ * later transaction ids.  False if that is not known, or if there is more than
+ * one event.  That no row is found is an answer too.
+ */
+static bool
+find_one(void)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "SELECT e.event_id, e.at, e.organization_id, e.branch_id, e.queue_id, e.application_id, e.visit_id, "
+								   "(SELECT pg_catalog.pg_current_snapshot()::text) FROM qms.event e "
+								   "WHERE e.xid >= $1 AND e.event_id + 0 > $2 LIMIT 2", XID8OID, INT8OID);
+	QmsParams	params = {0};
+	MemoryContext context;
+	uint64		n;
+	int			i;
+
+	if (stored_turn == 0 || stored_xmax == 0)
+		return false;
+	forget_pending();
+	qms_param_datum(&params, FullTransactionIdGetDatum(FullTransactionIdFromU64(stored_xmax)));
+	qms_param_int64(&params, stored_floor);
+	n = qms_spi_run(&plan, &params);
+	if (n != 1)
+		return n == 0;
+	/* All of them are kept by value. */
+	for (i = 0; i < ONE_COLUMNS; i++)
+		one[i] = qms_spi_datum(0, i, &one_nulls[i]);
+	target = MemoryContextStrdup(TopMemoryContext, qms_spi_text(0, ONE_COLUMNS));
+	context = MemoryContextSwitchTo(TopMemoryContext);
+	pending = palloc(sizeof(int64));
+	MemoryContextSwitchTo(context);
+	pending[0] = DatumGetInt64(one[0]);
+	npending = 1;
+	is_one = true;
+	return true;
 }
 
 /*
@@ -149,10 +217,10 @@ static void
 find_events(void)
 {
 	static QmsPlan plan = QMS_PLAN_NOARGS(
-										  "WITH s AS MATERIALIZED (SELECT snapshot, coalesce(target, pg_catalog.pg_current_snapshot()) AS target, "
+										  "WITH s AS MATERIALIZED (SELECT turn, snapshot, coalesce(target, pg_catalog.pg_current_snapshot()) AS target, "
 										  "  target IS NOT NULL AS is_cut, last_event_id "
 										  "  FROM qms_internal.publisher_progress ORDER BY turn DESC LIMIT 1), "
-										  "p AS MATERIALIZED (SELECT s.target, s.is_cut, greatest(s.last_event_id, f.floor_event_id) AS after, "
+										  "p AS MATERIALIZED (SELECT s.turn, f.floor_event_id, s.snapshot, s.target, s.is_cut, greatest(s.last_event_id, f.floor_event_id) AS after, "
 										  "  ARRAY(SELECT x FROM pg_catalog.pg_snapshot_xip(s.snapshot) x "
 										  "    WHERE pg_catalog.pg_visible_in_snapshot(x, s.target)) AS xip, "
 										  "  pg_catalog.pg_snapshot_xmax(s.snapshot) AS xmax FROM s, qms_internal.publisher f), "
@@ -161,7 +229,7 @@ find_events(void)
 										  "  UNION ALL SELECT e.event_id FROM p JOIN qms.event e ON e.xid >= p.xmax "
 										  "  WHERE e.event_id + 0 > p.after AND pg_catalog.pg_visible_in_snapshot(e.xid, p.target)) "
 										  "SELECT p.target::text, (SELECT pg_catalog.array_agg(f.event_id ORDER BY f.event_id) FROM found f), "
-										  "  p.is_cut FROM p");
+										  "  p.is_cut, p.turn, p.floor_event_id, p.snapshot::text FROM p");
 	Datum		ids;
 	MemoryContext context;
 	bool		isnull;
@@ -169,6 +237,9 @@ find_events(void)
 	forget_pending();
 	if (qms_spi_run(&plan, NULL) == 0)
 		state_is_missing();
+	stored_turn = qms_spi_int64(0, 3);
+	stored_floor = qms_spi_int64(0, 4);
+	stored_xmax = qms_spi_bool(0, 2) ? 0 : quiet_xmax(qms_spi_text(0, 5));
 	ids = qms_spi_datum(0, 1, &isnull);
 	/* Nothing new is not worth a write, but the end of a cut batch is. */
 	if (isnull && !qms_spi_bool(0, 2))
@@ -186,14 +257,13 @@ static int64
 store_progress(int n, char **epoch)
 {
 	static QmsPlan plan = QMS_PLAN(
-								   "WITH old AS (DELETE FROM qms_internal.publisher_progress WHERE turn = "
-								   "  (SELECT turn FROM qms_internal.publisher_progress ORDER BY turn DESC LIMIT 1) RETURNING *) "
+								   "WITH old AS (DELETE FROM qms_internal.publisher_progress WHERE turn = $5 RETURNING *) "
 								   "INSERT INTO qms_internal.publisher_progress (turn, snapshot, target, last_event_id, last_position) "
 								   "SELECT turn + 1, CASE WHEN $4 THEN $1::pg_catalog.pg_snapshot ELSE snapshot END, "
 								   "  CASE WHEN $4 THEN NULL ELSE $1::pg_catalog.pg_snapshot END, "
 								   "  CASE WHEN $4 THEN 0 ELSE $2 END, last_position + $3 FROM old "
 								   "RETURNING last_position - $3, (SELECT epoch FROM qms_internal.publisher)",
-								   TEXTOID, INT8OID, INT8OID, BOOLOID);
+								   TEXTOID, INT8OID, INT8OID, BOOLOID, INT8OID);
 	QmsParams	params = {0};
 	bool		complete = next_pending + n == npending;
 
@@ -201,6 +271,7 @@ store_progress(int n, char **epoch)
 	qms_param_int64(&params, n == 0 ? 0 : pending[next_pending + n - 1]);
 	qms_param_int64(&params, n);
 	qms_param_bool(&params, complete);
+	qms_param_int64(&params, stored_turn);
 	if (qms_spi_run(&plan, &params) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -210,9 +281,33 @@ store_progress(int n, char **epoch)
 	return qms_spi_int64(0, 0);
 }
 
-/* Positions of the next batch, and one doorbell for it. */
+/* The position of a single event. */
 static void
-publish_batch(void)
+insert_one(int64 position, TimestampTz now)
+{
+	static QmsPlan plan = QMS_PLAN(
+								   "INSERT INTO qms_internal.event_position "
+								   "(position, published_at, event_id, at, organization_id, branch_id, queue_id, application_id, visit_id) "
+								   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+								   INT8OID, TIMESTAMPTZOID, INT8OID, TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID);
+	QmsParams	params = {0};
+	int			i;
+
+	qms_param_int64(&params, position);
+	qms_param_time(&params, now);
+	for (i = 0; i < ONE_COLUMNS; i++)
+	{
+		if (one_nulls[i])
+			qms_param_null(&params);
+		else
+			qms_param_datum(&params, one[i]);
+	}
+	qms_spi_run(&plan, &params);
+}
+
+/* Positions of the next ones of several. */
+static void
+insert_many(int64 base, int n, TimestampTz now)
 {
 	static QmsPlan plan = QMS_PLAN(
 								   "INSERT INTO qms_internal.event_position "
@@ -221,6 +316,17 @@ publish_batch(void)
 								   "FROM pg_catalog.unnest($1) WITH ORDINALITY u(id, n) JOIN qms.event e ON e.event_id = u.id",
 								   INT8ARRAYOID, INT8OID, TIMESTAMPTZOID);
 	QmsParams	params = {0};
+
+	qms_param_pointer(&params, qms_array_make(pending + next_pending, n, INT8OID));
+	qms_param_int64(&params, base);
+	qms_param_time(&params, now);
+	qms_spi_run(&plan, &params);
+}
+
+/* Positions of the next batch, and one doorbell for it. */
+static void
+publish_batch(void)
+{
 	int			n = Min(npending - next_pending, BATCH);
 	TimestampTz now = qms_clock_now();
 	char	   *epoch;
@@ -231,10 +337,11 @@ publish_batch(void)
 	base = store_progress(n, &epoch);
 	if (n == 0)
 		return;
-	qms_param_pointer(&params, qms_array_make(pending + next_pending, n, INT8OID));
-	qms_param_int64(&params, base);
-	qms_param_time(&params, now);
-	qms_spi_run(&plan, &params);
+	if (is_one)
+		insert_one(base + 1, now);
+	else
+		insert_many(base, n, now);
+	qms_published_note(epoch, base + n);
 	Async_Notify("qms", psprintf("{\"epoch\": \"%s\", \"position\": %lld}", epoch, (long long) (base + n)));
 }
 
@@ -246,6 +353,8 @@ note_batch(void)
 
 	next_pending += n;
 	qms_worker_mine()->done += n;
+	stored_turn++;
+	stored_xmax = next_pending >= npending ? quiet_xmax(target) : 0;
 	if (next_pending >= npending)
 		forget_pending();
 }
@@ -310,7 +419,7 @@ qms_publisher_turn(void)
 		}
 		if (!epoch_is_settled)
 			settle_epoch();
-		if (target == NULL)
+		if (target == NULL && !find_one())
 			find_events();
 		if (target != NULL)
 			publish_batch();
@@ -321,6 +430,7 @@ qms_publisher_turn(void)
 	{
 		/* What was in memory may not fit what is stored: read it again next time. */
 		forget_pending();
+		stored_turn = 0;
 		/* The next look comes when the pause after a failure is over; no commit ends it. */
 		qms_doorbell_put_off();
 		PG_RE_THROW();

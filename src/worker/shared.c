@@ -56,6 +56,7 @@ qms_worker_init(void)
 		return;
 	qms_memory_register(&part);
 	qms_doorbell_init();
+	qms_published_init();
 	qms_hooks_init();
 	if (qms_launcher_enabled() && !IsBinaryUpgrade)
 		register_launcher();

@@ -19,6 +19,7 @@ typedef struct FakeQuery
 	char	   *values[QMS_MAX_PARAMS];
 	QmsQueryDone done;
 	PGresult   *result;			/* it ran, but the answer is still on its way */
+	int64_t		asked_at;
 } FakeQuery;
 
 struct QmsLink
@@ -329,6 +330,29 @@ channels(const FakeQuery *query)
 	return result;
 }
 
+/*
+ * A read that waits until there is something: not if others wait behind it, and
+ * not always.
+ */
+static bool
+waits(const QmsLink *link)
+{
+	const FakeQuery *query = &link->queries[0];
+	int64_t		after;
+	int			i;
+
+	if (query->statement != QMS_SQL_EVENTS || query->result != NULL || link->nqueries > 1 ||
+		fake_now - query->asked_at >= atoi(query->values[4]))
+		return false;
+	after = strtoll(query->values[0], NULL, 10);
+	if (strcmp(query->values[1], fake_epoch()) != 0 || after < fake_db.pruned)
+		return false;
+	for (i = 0; i < fake_db.nevents; i++)
+		if (fake_db.events[i].position > after)
+			return false;
+	return true;
+}
+
 static PGresult *
 run(const FakeQuery *query)
 {
@@ -406,6 +430,8 @@ fake_database_step(void)
 		}
 		if (link->nqueries == 0)
 			continue;
+		if (waits(link) && fake_random(50) != 0)
+			continue;
 		if (link->queries[0].result == NULL)
 			link->queries[0].result = run(&link->queries[0]);
 		else
@@ -421,7 +447,7 @@ fake_database_is_idle(void)
 	int			i;
 
 	for (i = 0; i < 2; i++)
-		if (links[i] != NULL && (links[i]->nqueries > 0 || links[i]->is_rung || links[i]->is_up != fake_db.is_open))
+		if (links[i] != NULL && ((links[i]->nqueries > 0 && !waits(links[i])) || links[i]->is_rung || links[i]->is_up != fake_db.is_open))
 			return false;
 	return true;
 }
@@ -478,7 +504,7 @@ qms_link_is_up(const QmsLink *link)
 void
 qms_link_query(QmsLink *link, QmsStatement statement, const char *const *values, QmsQueryDone done)
 {
-	static const int nparams[QMS_STATEMENTS] = {0, 4, 1, 2};
+	static const int nparams[QMS_STATEMENTS] = {0, 5, 1, 2};
 	FakeQuery  *query = &link->queries[link->nqueries++];
 	int			i;
 
@@ -486,6 +512,7 @@ qms_link_query(QmsLink *link, QmsStatement statement, const char *const *values,
 	memset(query, 0, sizeof(*query));
 	query->statement = statement;
 	query->done = done;
+	query->asked_at = fake_now;
 	for (i = 0; i < nparams[statement]; i++)
 		query->values[i] = strdup(values[i]);
 }

@@ -191,3 +191,36 @@ test('durations', () => {
     assert.equal(seconds(given), wanted, String(given));
   }
 });
+
+test('a snapshot that is older than the last event still tells what events did not', () => {
+  const bare = (position, queue) => event(position, 'ticket.completed', { queue_id: queue, data: {} });
+  const queues = (first, second) => [{ queue_id: 1, name: 'A', waiting: first }, { queue_id: 2, name: 'B', waiting: second }];
+  const waiting = (state) => state.queues.map((queue) => queue.waiting);
+  const before = fold([snapshot({ queues: queues(5, 9) }), bare(12, 1), bare(13, 2)]);
+
+  assert.equal(before.state.stale, 13);
+  const after = fold([event(14, 'ticket.joined', { data: { waiting: 7 } })], before.state);
+  assert.deepEqual(waiting(after.state), [7, 9]);
+  /* Too old: another one is needed. */
+  const early = apply(after.state, snapshot({ position: 12, queues: queues(6, 9) }));
+  assert.equal(early.state, after.state);
+  assert.equal(early.resync, true);
+  /* Old enough for the second queue; the first one has been heard of since. */
+  const late = apply(after.state, snapshot({ position: 13, queues: queues(6, 10) }));
+  assert.equal(late.resync, false);
+  assert.deepEqual(waiting(late.state), [7, 10]);
+  assert.equal(late.state.position, 14);
+  assert.equal(late.state.stale, 0);
+  assert.deepEqual(late.state.calls, after.state.calls);
+  /* Nothing is wanted: an old one is nothing. */
+  assert.equal(apply(late.state, snapshot({ position: 13, queues: queues(0, 0) })).state, late.state);
+  /* The event comes once more, as it does after a snapshot. */
+  assert.equal(apply(late.state, event(14, 'ticket.joined', { data: { waiting: 7 } })).state, late.state);
+});
+
+test('a name that was changed is in an older snapshot too', () => {
+  const first = fold([snapshot({ branch: { branch_id: 7, name: 'Old' } }), event(12, 'branch.updated', { queue_id: null }), event(13, 'ticket.joined')]);
+
+  assert.equal(first.state.stale, 12);
+  assert.equal(apply(first.state, snapshot({ position: 12, branch: { branch_id: 7, name: 'New' } })).state.branch.name, 'New');
+});
