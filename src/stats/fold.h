@@ -85,14 +85,7 @@ typedef struct QmsUnitKey
 	int64		branch_id;		/* 0: queues of applications */
 } QmsUnitKey;
 
-typedef struct QmsUnit
-{
-	QmsUnitKey	key;
-	pg_tz	   *zone;
-	pg_tz	   *organization_zone;
-} QmsUnit;
-
-/* A moment in a time zone. */
+/* An hour of the local clock. */
 typedef struct QmsLocalHour
 {
 	TimestampTz starts_at;
@@ -100,6 +93,14 @@ typedef struct QmsLocalHour
 	DateADT		date;
 	int			hour;
 } QmsLocalHour;
+
+typedef struct QmsUnit
+{
+	QmsUnitKey	key;
+	pg_tz	   *zone;
+	pg_tz	   *organization_zone;
+	QmsLocalHour hour;			/* of a window: its beginning may be shown by the local clock as another one */
+} QmsUnit;
 
 /* local.c */
 extern void qms_local_hour(TimestampTz at, pg_tz *zone, QmsLocalHour *hour);

@@ -177,8 +177,13 @@ QMS_FUNCTION(recompute_snapshots, QMS_ACT_SETUP, 0)
 
 		if (!step(CurrentMemoryContext, call->now, object.id, &done))
 			break;
-		if (done == QMS_NO_TIME || done == last)
+		if (done == QMS_NO_TIME)
 			continue;
+		/* Or it would never end. */
+		if (done == last)
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("the hour from %s does not become done", timestamptz_to_str(done))));
 		last = done;
 		hours++;
 		if (told != QMS_NO_TIME && done - told < USECS_PER_DAY)

@@ -30,6 +30,7 @@ add_unit(QmsWindow *window, int r)
 	unit->key = key;
 	unit->zone = zone;
 	unit->organization_zone = organization_zone;
+	unit->hour = hour;
 }
 
 #define DUE_COLUMNS "SELECT d.organization_id, d.branch_id, d.starts_at, b.time_zone, o.time_zone " \

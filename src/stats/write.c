@@ -250,9 +250,8 @@ qms_window_write(QmsWindow *window, TimestampTz now)
 	hash_seq_init(&scan, window->units);
 	while ((unit = hash_seq_search(&scan)) != NULL)
 	{
-		UnitHour	part = {window, unit, {0}, now, NULL, 0};
+		UnitHour	part = {window, unit, unit->hour, now, NULL, 0};
 
-		qms_local_hour(window->starts_at, unit->zone, &part.local);
 		find_cells(&part, cells, n);
 		error = qms_try(write_unit, &part);
 		if (error == NULL)

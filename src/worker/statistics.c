@@ -19,6 +19,7 @@
 #define REST (5 * USECS_PER_MINUTE)
 
 static QmsWindow *window = NULL;	/* the hour that is being read */
+static TimestampTz last_made = QMS_NO_TIME; /* the hour that was made just before */
 
 void
 qms_statistics_define_settings(void)
@@ -106,7 +107,10 @@ make_hour(QmsTaskRun *run)
 	else if (more)
 		return;
 	else
+	{
 		qms_window_write(window, run->call->now);
+		last_made = window->starts_at;
+	}
 	qms_statistics_forget();
 }
 
@@ -120,10 +124,25 @@ qms_run_snapshots(QmsTaskRun *run, int64 item pg_attribute_unused())
 		return;
 	}
 	if (window == NULL)
+	{
 		window = qms_window_next(TopMemoryContext, run->call->now, 0);
+		if (window != NULL && window->starts_at == last_made)
+		{
+			/* Whatever makes it due at once again may wait. */
+			qms_window_postpone(window, run->call->now + REST);
+			qms_statistics_forget();
+			last_made = QMS_NO_TIME;
+			qms_task_next(run, run->call->now);
+			return;
+		}
+	}
 	if (window != NULL)
 		make_hour(run);
-	else if (!qms_days_step(run->call->now, 0))
-		return;
+	else
+	{
+		last_made = QMS_NO_TIME;
+		if (!qms_days_step(run->call->now, 0))
+			return;
+	}
 	qms_task_next(run, run->call->now);
 }

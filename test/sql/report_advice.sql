@@ -1,5 +1,5 @@
 -- Advice to a visitor: what it would be now, elsewhere, later.  What is predicted is a matter of other tests.
-\set base 560000
+\set base 510000
 \getenv here PG_ABS_SRCDIR
 \set fixture :here '/fixtures/city.sql'
 \i :fixture
