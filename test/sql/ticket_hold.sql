@@ -35,7 +35,7 @@ SELECT qms.resume_ticket(test.id('A001'));
 SELECT number FROM qms.call_next(:c2);
 SELECT state, hold_kind, hold_reason, resume_at FROM qms.resume_ticket(test.id('A002'));
 SELECT qms.resume_ticket(test.id('A002'));
-SELECT qms.resume_ticket(99);
+SELECT qms.resume_ticket(999999999);
 SELECT * FROM test.news();
 -- from called and from serving: the counter is free
 SELECT state, counter_name, called_at, recalls FROM qms.hold_ticket(test.id('A001'), 'photo');

@@ -81,7 +81,7 @@ SELECT number FROM qms.call_ticket(:c2, test.id('A010'));
 SELECT state FROM qms.start_service(:c2);
 SELECT state FROM qms.cancel_ticket(test.id('A010'));
 SELECT qms.cancel_ticket(test.id('A010'));
-SELECT qms.cancel_ticket(99);
+SELECT qms.cancel_ticket(999999999);
 SELECT * FROM test.news();
 
 -- reinstate: what has ended waits again, as a new leg, with its old number and arrival
@@ -91,7 +91,7 @@ SELECT number, state FROM qms.reinstate_ticket(test.id('A007'), 'last');
 SELECT test.line(:qa);
 SELECT qms.reinstate_ticket(test.id('A009'));
 SELECT qms.reinstate_ticket(test.id('A008'), 'middle');
-SELECT qms.reinstate_ticket(99);
+SELECT qms.reinstate_ticket(999999999);
 SELECT count(*) FROM qms.ticket_history WHERE ticket_id IN (test.id('A007'), test.id('A009'), test.id('A010'));
 SELECT count(qms.close_queue(:qa));
 SELECT qms.reinstate_ticket(test.id('A008'));
@@ -142,6 +142,6 @@ SELECT * FROM test.news();
 -- get: open, past, none
 SELECT number, state, notes, end_reason FROM qms.get_ticket(test.id('A008'));
 SELECT number, state, notes, end_reason, ended_at FROM qms.get_ticket(:a2);
-SELECT count(*) FROM qms.get_ticket(99);
+SELECT count(*) FROM qms.get_ticket(999999999);
 
 SELECT * FROM test.broken();
