@@ -49,13 +49,14 @@ for package in $(printf '%s\n' "${wanted[@]}" | sort -u); do
 	[ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
 		missing+=("$package")
 done
-# Nice to have: tests skip with a line what it would be needed for.
-optional=()
+# Nice to have: tests skip with a line what it would be needed for.  Of Debian's prometheus only the
+# programs are taken: installed, it would run as a service from then on.
+tools=/usr/local/lib/qms-test
+optional=
 for group in "$@"; do
-	# promtool, which checks metrics and rules.
-	[ "$group" != test ] || command -v promtool >/dev/null || [ -e /tmp/.qms-no-promtool ] || optional+=(prometheus)
+	[ "$group" != test ] || command -v promtool >/dev/null || [ -e "$tools/promtool" ] || optional=prometheus
 done
-[ ${#missing[@]} -gt 0 ] || [ ${#optional[@]} -gt 0 ] || exit 0
+[ ${#missing[@]} -gt 0 ] || [ -n "$optional" ] || exit 0
 
 root=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -76,11 +77,20 @@ apt() {
 }
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
-if [ ${#optional[@]} -gt 0 ]; then
-	echo "installing, if it can be had: ${optional[*]}"
-	# It is tried once: without it the tests go on.
-	{ apt install --no-install-recommends "${optional[@]}" || { apt update && apt install --no-install-recommends "${optional[@]}"; }; } >"$log" 2>&1 ||
-		{ echo "install_deps.sh: without ${optional[*]} some checks will be skipped"; : >/tmp/.qms-no-promtool; }
+take_programs() {
+	local place rc=1
+	place=$(mktemp -d) && (
+		cd "$place" && chmod 755 . &&
+			{ apt-get -q download prometheus || { apt update && apt-get -q download prometheus; }; } &&
+			dpkg -x prometheus_*.deb x
+	) >"$log" 2>&1 && "${root[@]}" install -D -t "$tools" "$place/x/usr/bin/promtool" "$place/x/usr/bin/prometheus" && rc=0
+	rm -rf "$place"
+	return "$rc"
+}
+if [ -n "$optional" ] && ! take_programs; then
+	echo "install_deps.sh: without promtool some checks will be skipped"
+	# An empty file: it is not tried each time.
+	"${root[@]}" install -D -m 644 /dev/null "$tools/promtool"
 fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 echo "installing: ${missing[*]}"

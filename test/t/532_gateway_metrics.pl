@@ -68,7 +68,7 @@ is(HTTP::Tiny->new(timeout => 30)->head("http://127.0.0.1:$port/metrics")->{stat
 
 SKIP:
 {
-	my ($prometheus) = grep { -x } map { "$_/prometheus" } split /:/, "$ENV{PATH}:/usr/bin";
+	my ($prometheus) = grep { -x } map { "$_/prometheus" } split /:/, $ENV{PATH};
 	skip 'no prometheus', 3 unless $prometheus && -e 'contrib-docs/monitoring/prometheus.yml';
 	my $place = PostgreSQL::Test::Utils::tempdir();
 	my $web = PostgreSQL::Test::Cluster::get_free_port();
