@@ -264,8 +264,7 @@ qms_config_counter(int64 counter_id)
 	QmsCounter *entry;
 	bool		found;
 	bool		isnull;
-	Datum	   *elements;
-	bool	   *nulls;
+	int64	   *queue_ids;
 	int			n;
 	int			i;
 
@@ -280,8 +279,7 @@ qms_config_counter(int64 counter_id)
 	read.branch_id = qms_spi_int64(0, 1);
 	read.zone_id = qms_spi_int64(0, 2);
 	read.name = keep_text(3);
-	deconstruct_array(DatumGetArrayTypeP(qms_spi_datum(0, 4, &isnull)), INT8OID, 8, FLOAT8PASSBYVAL,
-					  TYPALIGN_DOUBLE, &elements, &nulls, &n);
+	queue_ids = qms_array_read(qms_spi_datum(0, 4, &isnull), &n);
 	read.profile.organization_id = read.organization_id;
 	read.profile.branch_id = read.branch_id;
 	read.profile.policy = QMS_FIFO;
@@ -289,7 +287,7 @@ qms_config_counter(int64 counter_id)
 	read.profile.sources = MemoryContextAllocZero(context, sizeof(QmsSource) * Max(n, 1));
 	for (i = 0; i < n; i++)
 	{
-		read.profile.sources[i].queue_id = DatumGetInt64(elements[i]);
+		read.profile.sources[i].queue_id = queue_ids[i];
 		read.profile.sources[i].weight = 1.0;
 	}
 	entry = hash_search(counters, &counter_id, HASH_ENTER, &found);

@@ -127,13 +127,9 @@ free_counters(const QmsDesks *desks)
 	static QmsPlan plan = QMS_PLAN(
 								   "SELECT pg_catalog.count(*) FROM qms.staff_session s WHERE s.counter_id = ANY ($1) "
 								   "AND s.closed_at IS NULL AND s.paused_at IS NULL AND s.current_ticket_id IS NULL", INT8ARRAYOID);
-	Datum	   *elements = palloc(sizeof(Datum) * Max(desks->ncounters, 1));
 	QmsParams	params = {0};
-	int			i;
 
-	for (i = 0; i < desks->ncounters; i++)
-		elements[i] = Int64GetDatum(desks->counter_ids[i]);
-	qms_param_pointer(&params, construct_array(elements, desks->ncounters, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	qms_param_pointer(&params, qms_array_make(desks->counter_ids, desks->ncounters, INT8OID));
 	qms_spi_run(&plan, &params);
 	return (int) qms_spi_int64(0, 0);
 }

@@ -147,7 +147,7 @@ choose(const Seen *seen, const QmsArrivals *arrivals, QmsForecastHour *hours)
 			for (i = 0; i < shown && !closed; i++)
 			{
 				hours[n].week = (day + 0.5) / 7;
-				hours[n].cell = (qms_report_weekday(seen->first_day + day) - 1) * 24 + h;
+				hours[n].cell = (qms_local_weekday(seen->first_day + day) - 1) * 24 + h;
 				hours[n].arrivals = seen->arrivals[day][h] / shown;
 				n++;
 			}

@@ -50,7 +50,7 @@ bucket_of(const QmsReport *report, int day)
 	int			d;
 
 	if (report->step == QMS_BY_WEEK)
-		day = day - qms_report_weekday(day) + 1;
+		day = day - qms_local_weekday(day) + 1;
 	if (report->step == QMS_BY_MONTH)
 	{
 		j2date(day, &y, &m, &d);
@@ -87,7 +87,7 @@ make_buckets(QmsReport *report)
 	{
 		int			first = bucket_of(report, day);
 
-		report->weekdays[qms_report_weekday(day) - 1]++;
+		report->weekdays[qms_local_weekday(day) - 1]++;
 		if (first == last)
 			continue;
 		last = first;

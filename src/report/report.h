@@ -39,9 +39,7 @@ typedef struct QmsReportHour
 
 extern int	qms_report_day(TimestampTz at, pg_tz *zone);
 extern TimestampTz qms_report_midnight(int day, pg_tz *zone);
-extern TimestampTz qms_report_time(int day, int64 time_of_day, pg_tz *zone);
 extern void qms_report_hour(TimestampTz at, pg_tz *zone, QmsReportHour *hour);
-extern int	qms_report_weekday(int day);
 
 /* ---- forecast.c: arrivals by weekday and hour ---- */
 #define QMS_FORECAST_WEEKS	8

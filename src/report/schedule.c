@@ -34,11 +34,11 @@ next_due(const char *every, int64 time_of_day, pg_tz *zone, TimestampTz after)
 
 	for (;; day++)
 	{
-		if (strcmp(every, "week") == 0 && qms_report_weekday(day) != 1)
+		if (strcmp(every, "week") == 0 && qms_local_weekday(day) != 1)
 			continue;
 		if (strcmp(every, "month") == 0 && !month_begins(day))
 			continue;
-		due = qms_report_time(day, time_of_day, zone);
+		due = qms_local_moment(day, time_of_day, zone);
 		if (due > after)
 			return due;
 	}
@@ -69,7 +69,7 @@ find_days(QmsReport *report, const char *every, TimestampTz due)
 		report->first_day = day - 1;
 	else if (strcmp(every, "week") == 0)
 	{
-		day -= qms_report_weekday(day) - 1;
+		day -= qms_local_weekday(day) - 1;
 		report->first_day = day - 7;
 	}
 	else

@@ -202,7 +202,7 @@ write_forecast(QmsPage *page, const QmsReport *report)
 	{
 		int			day = forecast->today + d;
 
-		heat.labels[d] = psprintf("%s %s", qms_weekday_word(page->language, qms_report_weekday(day)),
+		heat.labels[d] = psprintf("%s %s", qms_weekday_word(page->language, qms_local_weekday(day)),
 								  qms_form_short(page->language, day));
 		for (at = qms_report_midnight(day, forecast->zone); at < qms_report_midnight(day + 1, forecast->zone); at = hour.ends_at)
 		{

@@ -233,7 +233,7 @@ qms_form_date(QmsLanguage language, int day)
 char *
 qms_form_day(QmsLanguage language, int day)
 {
-	const char *weekday = qms_weekday_word(language, qms_report_weekday(day));
+	const char *weekday = qms_weekday_word(language, qms_local_weekday(day));
 	int			y;
 	int			m;
 	int			d;

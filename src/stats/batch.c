@@ -194,8 +194,8 @@ take_ticket(Batch *batch, QmsTicketEvent *events, int n)
 static int
 by_value(const void *a, const void *b)
 {
-	int64		x = DatumGetInt64(*(const Datum *) a);
-	int64		y = DatumGetInt64(*(const Datum *) b);
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
 
 	return x < y ? -1 : x > y;
 }
@@ -204,7 +204,7 @@ by_value(const void *a, const void *b)
 static ArrayType *
 tickets_of(const Batch *batch)
 {
-	Datum	   *ids = palloc(sizeof(Datum) * Max(batch->n, 1));
+	int64	   *ids = palloc(sizeof(int64) * Max(batch->n, 1));
 	int			n = 0;
 	int			kept = 0;
 	int			i;
@@ -212,15 +212,15 @@ tickets_of(const Batch *batch)
 	for (i = 0; i < batch->n; i++)
 	{
 		if (batch->events[i].counter.ticket_id != 0)
-			ids[n++] = Int64GetDatum(batch->events[i].counter.ticket_id);
+			ids[n++] = batch->events[i].counter.ticket_id;
 	}
-	qsort(ids, n, sizeof(Datum), by_value);
+	qsort(ids, n, sizeof(int64), by_value);
 	for (i = 0; i < n; i++)
 	{
 		if (i == 0 || ids[i] != ids[kept - 1])
 			ids[kept++] = ids[i];
 	}
-	return construct_array(ids, kept, INT8OID, 8, FLOAT8PASSBYVAL, TYPALIGN_DOUBLE);
+	return qms_array_make(ids, kept, INT8OID);
 }
 
 static void

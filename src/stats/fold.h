@@ -198,6 +198,7 @@ typedef struct QmsWindow
 	QmsStaffHour *staff;
 } QmsWindow;
 
+extern HTAB *qms_window_table(MemoryContext context, const char *name, Size keysize, Size entrysize);
 extern QmsWindow *qms_window_next(MemoryContext parent, TimestampTz now, int64 organization_id);
 extern QmsWindowQueue *qms_window_queue(QmsWindow *window, int64 queue_id);
 extern const char *qms_window_class(QmsWindow *window, int64 customer_class_id);

@@ -69,17 +69,6 @@ struct QmsStaffHour
 	HTAB	   *staff;
 };
 
-static HTAB *
-make_table(MemoryContext context, const char *name, Size keysize, Size entrysize)
-{
-	HASHCTL		ctl = {0};
-
-	ctl.keysize = keysize;
-	ctl.entrysize = entrysize;
-	ctl.hcxt = context;
-	return hash_create(name, 64, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-}
-
 QmsStaffHour *
 qms_staff_hour_begin(MemoryContext context, TimestampTz starts_at, TimestampTz ends_at)
 {
@@ -88,8 +77,8 @@ qms_staff_hour_begin(MemoryContext context, TimestampTz starts_at, TimestampTz e
 	hour->context = context;
 	hour->starts_at = starts_at;
 	hour->ends_at = ends_at;
-	hour->counters = make_table(context, "qms counters of an hour", sizeof(int64), sizeof(Counter));
-	hour->staff = make_table(context, "qms staff of an hour", sizeof(StaffKey), sizeof(Staff));
+	hour->counters = qms_window_table(context, "qms counters of an hour", sizeof(int64), sizeof(Counter));
+	hour->staff = qms_window_table(context, "qms staff of an hour", sizeof(StaffKey), sizeof(Staff));
 	return hour;
 }
 

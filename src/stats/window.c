@@ -118,8 +118,9 @@ carry_over(QmsWindow *window)
 	}
 }
 
-static HTAB *
-make_table(MemoryContext context, const char *name, Size keysize, Size entrysize)
+/* A table of one hour, that goes with its context. */
+HTAB *
+qms_window_table(MemoryContext context, const char *name, Size keysize, Size entrysize)
 {
 	HASHCTL		ctl = {0};
 
@@ -144,10 +145,10 @@ qms_window_next(MemoryContext parent, TimestampTz now, int64 organization_id)
 	window->context = context;
 	window->starts_at = starts_at;
 	window->ends_at = starts_at + USECS_PER_HOUR;
-	window->units = make_table(context, "qms units", sizeof(QmsUnitKey), sizeof(QmsUnit));
-	window->queues = make_table(context, "qms queues of an hour", sizeof(int64), sizeof(QmsWindowQueue));
-	window->classes = make_table(context, "qms classes of an hour", sizeof(int64), sizeof(QmsWindowClass));
-	window->cells = make_table(context, "qms figures of an hour", sizeof(QmsCellKey), sizeof(QmsCell));
+	window->units = qms_window_table(context, "qms units", sizeof(QmsUnitKey), sizeof(QmsUnit));
+	window->queues = qms_window_table(context, "qms queues of an hour", sizeof(int64), sizeof(QmsWindowQueue));
+	window->classes = qms_window_table(context, "qms classes of an hour", sizeof(int64), sizeof(QmsWindowClass));
+	window->cells = qms_window_table(context, "qms figures of an hour", sizeof(QmsCellKey), sizeof(QmsCell));
 	window->staff = qms_staff_hour_begin(context, window->starts_at, window->ends_at);
 	find_units(window, now, organization_id);
 	find_events(window);
