@@ -9,7 +9,8 @@ use PostgreSQL::Test::Utils;
 use Qms;
 use Test::More;
 
-my $node = Qms::node('days', 'qms.workers = on', q{qms.mock_now = '2028-02-28 08:00+00'});
+# Its leaps leave a counter open for months, whose hours the statistics would count one by one meanwhile.
+my $node = Qms::node('days', 'qms.statistics_interval = 0', 'qms.workers = on', q{qms.mock_now = '2028-02-28 08:00+00'});
 my $clock = Clock->new($node);
 my $ask = sub { return $node->safe_psql('postgres', $_[0]) };
 
