@@ -87,7 +87,7 @@ sub check_c
 {
 	my ($file, $text) = @_;
 
-	%of_file = map { lc $_ => 1 } $text =~ /\bWITH (\w+) AS \(/g;
+	%of_file = map { lc $_ => 1 } $text =~ /\bWITH (\w+) AS (?:MATERIALIZED )?\(/g;
 	# Comments and messages are no SQL; their lines stay.
 	$text =~ s{(/\*.*?\*/)}{ $1 =~ tr/\n//cdr }gse;
 	$text =~ s{\b(?:err(?:msg|detail|hint)(?:_plural|_internal)?|elog|refuse\w*|bad_\w+|SETTING)(\((?:[^()"]++|"(?:[^"\\]|\\.)*+"|(?1))*\))}{ $1 =~ tr/\n//cdr }gse;
@@ -118,11 +118,12 @@ sub check_sql_file
 		my $start = $line;
 		$line += 1 + ($statement =~ tr/\n//);
 		next if $statement =~ /\A\s*COMMENT ON/;
-		if ($statement =~ /\A\s*(?:CREATE (?:UNIQUE |UNLOGGED )?(?:TABLE|VIEW|FUNCTION|TYPE|TRIGGER|INDEX|POLICY|OPERATOR(?: CLASS| FAMILY)?|CAST|SCHEMA|SEQUENCE)|ALTER \w+|GRANT|INSERT INTO|SELECT|DROP FUNCTION)\b/)
+		if ($statement =~ /\A\s*(?:CREATE (?:UNIQUE |UNLOGGED )?(?:TABLE|VIEW|FUNCTION|AGGREGATE|TYPE|TRIGGER|INDEX|POLICY|OPERATOR(?: CLASS| FAMILY)?|CAST|SCHEMA|SEQUENCE)|ALTER \w+|GRANT|INSERT INTO|SELECT|DROP FUNCTION)\b/)
 		{
 			# What is made or changed has a schema, but for indexes, triggers, policies, casts and schemas.
-			fault($file, $start, "made: $1") if $statement =~ /\A\s*(?:CREATE|ALTER) (?:UNLOGGED )?(?:TABLE|VIEW|FUNCTION|TYPE|OPERATOR(?: CLASS| FAMILY)?+|SEQUENCE) (?!qms\.|qms_internal\.)(\S+)/;
-			$statement =~ s/\A\s*CREATE (?:UNLOGGED )?(?:TABLE|FUNCTION|TYPE|OPERATOR(?: CLASS)?|VIEW) \S+ ?(?=[\w(])//;
+			fault($file, $start, "made: $1") if $statement =~ /\A\s*(?:CREATE|ALTER) (?:UNLOGGED )?(?:TABLE|VIEW|FUNCTION|AGGREGATE|TYPE|OPERATOR(?: CLASS| FAMILY)?+|SEQUENCE) (?!qms\.|qms_internal\.)(\S+)/;
+			$statement =~ s/\A\s*CREATE (?:UNLOGGED )?(?:TABLE|FUNCTION|AGGREGATE|TYPE|OPERATOR(?: CLASS)?|VIEW) \S+ ?(?=[\w(])//;
+			fault($file, $start, "function $1") while $statement =~ /\b\w*FUNC = (?!qms_internal\.|qms\.|pg_catalog\.)(\S+)/g;
 			$statement =~ s/\bSET search_path\b.*//g if $statement =~ /LANGUAGE c/;
 			$statement =~ s/\b(?:INDEX|POLICY|TRIGGER) \w+ ON/ON/;
 			check_sql($file, $start, $statement);
