@@ -73,7 +73,7 @@ is_complete($staff, 'admin:1', 'and that of the organization');
 is_complete($phone, "visit:$visit", 'the phone has what concerns it');
 is($phone->{subs}{"visit:$visit"}{got}[-1]{data}{state}, 'called', 'it is called');
 
-my ($arrivals, $seconds) = map { $gateway->metric("arrival_seconds_${_}{}") } qw(count sum);
+my ($arrivals, $seconds) = map { $gateway->metric("arrival_seconds_$_") } qw(count sum);
 ok($arrivals > 0 && $seconds > 0 && $seconds < 30 * $arrivals, "events come soon: $arrivals looks, $seconds s");
 
 # What others may not see.
