@@ -81,7 +81,8 @@ sub churn
 }
 
 my $done = q{SELECT string_agg(done::text, ' ' ORDER BY worker) FROM qms.worker_status WHERE database = 'postgres'};
-churn(2, 300, 300);
+# As large as it will be is the heap once the statistics have looked at a few such batches.
+churn(5, 400, 400);
 my %before = memory();
 my ($events, $items) = split / /, $ask->($done);
 churn(9, 400, 400);
