@@ -85,8 +85,8 @@ $at->('2030-03-20 09:00+00', q{SELECT iso.join() FROM generate_series(7, 8);
 	SELECT iso.try('SELECT number FROM qms.join_queue(iso.id(''q''), request_id => ''00000000-0000-0000-0000-00000000000a'')');
 	SELECT iso.call('one'), iso.act('start_service', 'one'), iso.call('four');
 	SELECT qms.heartbeat(iso.token('A007'))});
-$ask->(q{CREATE ROLE clerk LOGIN; GRANT qms_reception TO clerk});
-$ask->(q{SELECT qms.bind_role('clerk', iso.id('organization'), 'staff', staff_id => (SELECT staff_id FROM qms.create_staff(iso.id('organization'), 'clerk')))});
+$ask->(q{CREATE ROLE desk_clerk LOGIN; GRANT qms_reception TO desk_clerk});
+$ask->(q{SELECT qms.bind_role('desk_clerk', iso.id('organization'), 'staff', staff_id => (SELECT staff_id FROM qms.create_staff(iso.id('organization'), 'desk_clerk')))});
 
 is($ask->(q{SELECT string_agg(number || ' ' || state, ', ' ORDER BY number) FROM iso.tickets}),
 	'A001 completed, A002 no_show, A003 completed, A004 waiting, A005 cancelled, A006 serving, A007 waiting, A008 on_hold, A009 waiting, B001 called',

@@ -128,7 +128,7 @@ foreach my $run (@runs)
 
 	append_to_file("$place/$file", $program{$language} // die "no $language in events.md");
 	my $child = start([ @command, "$place/$file", 'staff:1' ], '<', \undef, '>&', \$seen,
-		init => sub { @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE)} = ($node->host, $node->port, 'clerk', 'postgres') });
+		init => sub { @ENV{qw(PGHOST PGPORT PGUSER PGDATABASE)} = ($node->host, $node->port, 'desk_clerk', 'postgres') });
 	my $sees = sub {
 		my ($what, $test) = @_;
 		ok(Qms::poll(sub { $child->pump_nb; $seen =~ $what || !$child->pumpable }, 30) && $seen =~ $what, "$file: $test") or diag($seen);

@@ -89,7 +89,7 @@ like($gateway->log, qr/LOG:  statement: SELECT/, 'which does have statements');
 
 # ---- who sees what
 
-ask(q{CREATE ROLE mayor LOGIN IN ROLE qms_admin; CREATE ROLE watcher LOGIN IN ROLE qms_admin, pg_monitor; CREATE ROLE clerk LOGIN IN ROLE qms_servicer});
+ask(q{CREATE ROLE mayor LOGIN IN ROLE qms_admin; CREATE ROLE watcher LOGIN IN ROLE qms_admin, pg_monitor; CREATE ROLE desk_clerk LOGIN IN ROLE qms_servicer});
 my $figures = q{concat_ws(' ', state, listen, connections, subscriptions, messages, bytes, lag, drops, reported_at IS NOT NULL, databases)};
 $gateway->becomes(sub { $gateway->status('connections') eq '3' }, 'it has reported');
 is($gateway->status($figures), 'listening 127.0.0.1:8080 3 5 8 11 00:00:00.0125 1 t [{"name": "postgres", "position": 17, "connected": true}]', 'a superuser sees all');
@@ -97,7 +97,7 @@ is(ask("SET ROLE mayor; SELECT $figures FROM qms.gateway_status") =~ s/^SET\n//r
 sub as { my ($who, $sql) = @_; my ($rc, $out, $err) = $node->psql('postgres', $sql, extra_params => [ '-U', $who ]); return $rc == 0 ? $out : $err }
 is(as('mayor', "SELECT $figures FROM qms.gateway_status"), 'listening 127.0.0.1:8080 t [{"name": "postgres", "position": 17, "connected": true}]', 'an administrator sees no figures, which are of all databases');
 like(as('watcher', "SELECT $figures FROM qms.gateway_status"), qr/^listening 127.0.0.1:8080 3 5 /, 'whoever monitors the server does');
-like(as('clerk', 'SELECT 1 FROM qms.gateway_status'), qr/permission denied/, 'a clerk sees nothing');
+like(as('desk_clerk', 'SELECT 1 FROM qms.gateway_status'), qr/permission denied/, 'a clerk sees nothing');
 
 # ---- settings
 

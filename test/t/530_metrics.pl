@@ -107,7 +107,7 @@ cmp_ok($m->value('qms_api_response_time_sum', group => 'join'), '>', 0, 'and the
 ask(q{
 	CREATE ROLE mayor LOGIN; GRANT qms_admin TO mayor; SELECT FROM qms.bind_role('mayor', 1, kind => 'admin');
 	CREATE ROLE warden LOGIN; GRANT qms_admin TO warden; SELECT FROM qms.bind_role('warden', 1, kind => 'admin', branch_ids => '{2}');
-	CREATE ROLE clerk LOGIN; GRANT qms_servicer TO clerk; SELECT FROM qms.create_staff(1, 'clerk'); SELECT FROM qms.bind_role('clerk', 1, staff_id => 1);
+	CREATE ROLE desk_clerk LOGIN; GRANT qms_servicer TO desk_clerk; SELECT FROM qms.create_staff(1, 'desk_clerk'); SELECT FROM qms.bind_role('desk_clerk', 1, staff_id => 1);
 	CREATE ROLE nobody LOGIN; GRANT qms_admin TO nobody;
 	CREATE ROLE watcher LOGIN; GRANT qms_super_admin TO watcher});
 sub metrics_of { return Prometheus->new($node->safe_psql('postgres', 'SELECT qms.metrics()', extra_params => [ '-U', $_[0] ])) }
@@ -117,7 +117,7 @@ is(queues_of(metrics_of('warden')), 'city//Shop "x\y"/sale city/annex//papers', 
 is(join(' ', map { scalar metrics_of('mayor')->all($_) } qw(qms_api_response_time_count qms_events_published_total qms_websocket_connections)), '0 0 0', 'nothing of the whole database');
 is(scalar(metrics_of('mayor')->all('qms_callback_success_total')), 1, 'nor of other organizations');
 is(queues_of(metrics_of('watcher')), queues_of(metrics()), 'a super admin sees all');
-foreach my $role (qw(clerk nobody))
+foreach my $role (qw(desk_clerk nobody))
 {
 	my ($rc, undef, $error) = $node->psql('postgres', 'SELECT qms.metrics()', extra_params => [ '-U', $role ]);
 	isnt($rc, 0, "$role does not");

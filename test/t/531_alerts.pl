@@ -207,11 +207,11 @@ foreach my $case (
 is(ask(q{SELECT concat_ws(' ', threshold, recover_at) FROM qms.update_alert_rule((SELECT alert_rule_id FROM qms.alert_rule WHERE name = 'nobody'), threshold => 7)}), '7 7', 'recover_at follows the threshold if it was the same');
 is(ask(q{SELECT concat_ws(' ', threshold, recover_at) FROM qms.update_alert_rule((SELECT alert_rule_id FROM qms.alert_rule WHERE name = 'line'), threshold => 7)}), '7 3', 'else it stays');
 ask(q{
-	CREATE ROLE clerk LOGIN; GRANT qms_servicer TO clerk; SELECT FROM qms.create_staff(1, 'clerk'); SELECT FROM qms.bind_role('clerk', 1, staff_id => 1);
+	CREATE ROLE desk_clerk LOGIN; GRANT qms_servicer TO desk_clerk; SELECT FROM qms.create_staff(1, 'desk_clerk'); SELECT FROM qms.bind_role('desk_clerk', 1, staff_id => 1);
 	CREATE ROLE other LOGIN; GRANT qms_admin TO other; SELECT FROM qms.bind_role('other', 2, kind => 'admin')});
-is($node->safe_psql('postgres', q{SELECT count(*) > 3 FROM qms.alerts}, extra_params => [ '-U', 'clerk' ]), 't', 'staff see alerts');
+is($node->safe_psql('postgres', q{SELECT count(*) > 3 FROM qms.alerts}, extra_params => [ '-U', 'desk_clerk' ]), 't', 'staff see alerts');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM qms.alerts WHERE organization_id = 1}, extra_params => [ '-U', 'other' ]), '0', 'not those of others');
-is(scalar($node->psql('postgres', q{SELECT FROM qms.delete_alert_rule(1)}, extra_params => [ '-U', 'clerk' ])), 3, 'and do not change rules');
+is(scalar($node->psql('postgres', q{SELECT FROM qms.delete_alert_rule(1)}, extra_params => [ '-U', 'desk_clerk' ])), 3, 'and do not change rules');
 
 # ---- off
 
