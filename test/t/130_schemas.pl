@@ -112,13 +112,13 @@ none('every field of an event is in events.md', grep { $document !~ /`$_`/ } spl
 my %program;
 $program{$1} = $2 while $document =~ /^```(python|js)\n(.*?)^```$/gms;
 my @runs = ([ python => 'follow.py', $python ]);
-if (IPC::Run::run([ 'node', '-e', q{require('pg')} ], '<', \undef, '>&', \my $nothing))
+if (eval { IPC::Run::run([ 'node', '-e', q{require('pg')} ], '<', \undef, '>&', \my $nothing) })
 {
 	push @runs, [ js => 'follow.js', 'node' ];
 }
 else
 {
-	note('not run, because node has no module pg: the program for node');
+	note('not run, because there is no node, or none with the module pg: the program for node');
 }
 my $place = PostgreSQL::Test::Utils::tempdir();
 foreach my $run (@runs)
