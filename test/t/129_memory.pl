@@ -81,12 +81,22 @@ sub churn
 }
 
 my $done = q{SELECT string_agg(done::text, ' ' ORDER BY worker) FROM qms.worker_status WHERE database = 'postgres'};
-# As large as it will be is the heap once the statistics have looked at a few such batches.
+# Single events go another way than batches, and a plan is as large as it will be at its sixth use.
+foreach (1 .. 12)
+{
+	$ask->('SELECT qms.join_queue(1)');
+	Qms::poll(sub { $ask->('SELECT (SELECT count(*) FROM qms.event) = (SELECT last_position FROM qms.stream_position())') eq 't' });
+}
+# The heap grows in steps while tasks of different size come together for the first time, and stays
+# there; a leak shows in each of several equal rounds.  So what counts is the round that added least.
 churn(5, 400, 400);
-my %before = memory();
+my @seen = ({ memory() });
 my ($events, $items) = split / /, $ask->($done);
-churn(9, 400, 400);
-my %after = memory();
+foreach my $round (1 .. 3)
+{
+	churn(3, 400, 400);
+	push @seen, { memory() };
+}
 my ($more_events, $more_items) = split / /, $ask->($done);
 
 note(sprintf '%d events, %d items', $more_events - $events, $more_items - $items);
@@ -94,14 +104,21 @@ cmp_ok($more_events - $events, '>=', 100000, 'events published');
 cmp_ok($more_items - $items, '>=', 7000, 'timers and other items done');
 foreach my $kind (@kinds)
 {
-	my ($was, $is) = ($before{$kind}, $after{$kind});
+	my %least;
 
-	note("$kind: " . join ', ', map { "$_ $was->{$_} -> $is->{$_} kB" } qw(held used private));
-	is($is->{pid}, $was->{pid}, "$kind: the same process");
-	ok($was->{$_} > 0, "$kind: $_ is measured") foreach qw(held used private);
-	cmp_ok($is->{used} - $was->{used}, '<', 64, "$kind: its memory contexts use no more");
-	cmp_ok($is->{held} - $was->{held}, '<', 512, "$kind: nor do they hold more");
-	cmp_ok($is->{private} - $was->{private}, '<', 1024, "$kind: nor does the process");
+	foreach my $what (qw(held used private))
+	{
+		my @kb = map { $_->{$kind}{$what} } @seen;
+
+		note("$kind: $what " . join(' -> ', @kb) . ' kB');
+		ok($kb[0] > 0, "$kind: $what is measured");
+		($least{$what}) = sort { $a <=> $b } map { $kb[$_] - $kb[ $_ - 1 ] } 1 .. $#kb;
+	}
+	is($seen[-1]{$kind}{pid}, $seen[0]{$kind}{pid}, "$kind: the same process");
+	# Each of the three days brings a partition, which a worker that writes it knows from then on: some 9 kB.
+	cmp_ok($least{used}, '<', 48, "$kind: its memory contexts use no more after 34,000 events");
+	cmp_ok($least{held}, '<', 170, "$kind: nor do they hold more");
+	cmp_ok($least{private}, '<', 340, "$kind: nor does the process");
 }
 $node->stop;
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP:|terminated by signal/, 'a quiet log');
